@@ -1,0 +1,189 @@
+"""The Rust extension. Private: the public names are those of `stepline`.
+
+Bytes and plain structs cross this boundary. Columns are little-endian arrays in `bytes`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict, final
+
+from typing_extensions import Buffer
+
+__version__: str
+
+class CoreError(Exception):
+    """Raised by every function here; `kind` is one of the strings listed at each function."""
+
+    kind: str
+    """invalid | io | full | corrupt | closed | unreachable | refused | internal"""
+
+class RpcError(CoreError):
+    """A gRPC status. `code` is the status name, such as "NOT_FOUND"."""
+
+    code: str
+    message: str
+
+# --- the trainer's side: rust/py/src/writer.rs over stepline_core::spool -------------------------------------------------
+
+@final
+class Writer:
+    """Appends records to the spool of one writer. No thread, no socket; at most one `mmap` a segment."""
+
+    def __new__(
+        cls,
+        root: str,
+        meta_json: str,
+        *,
+        segment_bytes: int = ...,
+        on_error: Literal["warn", "raise"] = "warn",
+    ) -> Writer:
+        """Creates ROOT/<writer id>/ with spool.json (META_JSON plus the writer id) and the first segment.
+
+        A forked child that logs gets a spool of its own, made from the same meta, at its first call.
+        """
+    def log(self, metrics: Mapping[str, object], step: int | None = None) -> None: ...
+    def log_array(self, name: str, steps: Buffer, values: Buffer) -> None: ...
+    def control(self, payload_json: str) -> None:
+        """Appends a control record: {"update": {...}} or {"finish": {...}}, sent to Runs.UpdateRun / FinishRun in order."""
+    def sync(self) -> None:
+        """Everything logged so far survives power loss when this returns (msync + fsync)."""
+    def close(self) -> None:
+        """Seals the spool: no further record. The uploader removes it once all of it is stored."""
+    def last_seq(self) -> int: ...
+    def stats(self) -> dict[str, int]:
+        """points, records, bytes, refused (values that were not numbers), gaps."""
+    @property
+    def path(self) -> str: ...
+    @property
+    def writer_id(self) -> str:
+        """32 hexadecimal digits."""
+
+def after_fork_in_child() -> None:
+    """Called by os.register_at_fork: every Writer forgets its mapping and opens a new spool at its next record."""
+
+# --- the uploader: rust/py/src/uploader.rs over stepline_uploader ---------------------------------------------------------
+
+class SpoolStatus(TypedDict):
+    path: str
+    writer: str
+    run_id: str
+    project: str
+    rank: int
+    server: str
+    alive: bool
+    """The process that writes it lives (it holds the lock of the spool)."""
+    last_seq: int
+    """Highest sequence in the spool."""
+    acked_seq: int
+    """Highest sequence that the service has stored, as far as is known here."""
+    state: str
+    """waiting | connecting | streaming | unreachable | refused | done"""
+    error: str
+    bytes: int
+    updated_ms: int
+
+def spool_status(path: str) -> SpoolStatus | None:
+    """Of one spool directory; None when it is gone, which means that everything was stored."""
+
+def spool_scan(root: str) -> list[SpoolStatus]: ...
+def uploader_alive(root: str) -> bool:
+    """True when a process holds ROOT/uploader.lock."""
+
+def uploader_main(root: str, *, idle_exit: float = 2.0) -> int:
+    """Drains every spool under ROOT until nothing is left and no writer lives. Returns an exit code; 0 at once when another
+    process holds the lock. Releases the GIL; ends early on SIGTERM."""
+
+def drain(
+    root: str, *, server: str | None = None, api_key: str | None = None, timeout: float | None = None
+) -> list[SpoolStatus]:
+    """Sends what lies in ROOT (a spool root, or one spool directory) and returns what is left. Used by `stepline sync`."""
+
+@final
+class UploaderThread:
+    """The same uploader for one spool inside this process."""
+
+    def __new__(cls, spool: str) -> UploaderThread: ...
+    def stop(self, timeout: float) -> bool: ...
+
+@final
+class Connection:
+    """Unary calls and reading over gRPC. Every call blocks with the GIL released and raises RpcError or CoreError(unreachable)."""
+
+    def __new__(cls, server: str, *, api_key: str | None = None, timeout: float = 10.0) -> Connection: ...
+    def create_run(self, request_json: str) -> tuple[int, dict[str, Any]]:
+        """The fields of CreateRunRequest as JSON (writer as hex, resume as a lower-case word). Returns (attempt, run)."""
+    def update_run(self, request_json: str) -> None: ...
+    def finish_run(self, request_json: str) -> None: ...
+    def get_run(self, run_id: str) -> dict[str, Any]: ...
+    def list_runs(self, project: str, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]: ...
+    def list_metrics(self, run_id: str, prefix: str) -> list[dict[str, Any]]: ...
+    def history(
+        self, run_id: str, metric: str, rank: int, start: int | None, stop: int | None
+    ) -> HistoryStream: ...
+    def chart(
+        self,
+        run_ids: Sequence[str],
+        metrics: Sequence[str],
+        points: int,
+        x: str,
+        start: int | None,
+        stop: int | None,
+        ranks: Literal["band", "all"] | int,
+    ) -> list[dict[str, Any]]:
+        """The fields of ChartLine, one dict a line, columns as bytes."""
+    def sql(self, query: str, format: str) -> bytes: ...
+    def close(self) -> None: ...
+
+@final
+class HistoryStream:
+    def __iter__(self) -> HistoryStream: ...
+    def __next__(self) -> tuple[int, bytes, bytes, bytes]:
+        """(rows, step int64, time_ms int64, value float64)"""
+
+# --- the service's side: rust/py/src/ingest.rs over stepline_core::{batch, block} ------------------------------------------
+
+@final
+class WriterSession:
+    """The decoding state of one stream: names and key sets that were sent so far."""
+
+    def __new__(
+        cls,
+        *,
+        writer: bytes,
+        run: int,
+        attempt: int,
+        rank: int,
+        max_batch_bytes: int,
+        max_batch_points: int,
+        max_decoded_bytes: int,
+        max_name_bytes: int,
+        max_metrics: int,
+    ) -> WriterSession: ...
+    def decode_columnar(self, first_seq: int, last_seq: int, data: Buffer) -> Batch:
+        """Raises CoreError(kind="corrupt" | "invalid"). Declared sizes are checked before anything is allocated."""
+    def decode_plain(self, first_seq: int, last_seq: int, data: Buffer) -> Batch:
+        """DATA is a serialized stepline.v1.PlainBatch."""
+
+@final
+class Batch:
+    """Decoded points, still columnar."""
+
+    first_seq: int
+    last_seq: int
+    points: int
+    nbytes: int
+    """Memory held."""
+    new_metrics: list[tuple[int, str]]
+    """(siphash64(name), name) of the names first seen in this session."""
+
+def build_block(batches: Sequence[tuple[Batch, int]], received: int) -> tuple[list[bytes], int]:
+    """One ClickHouse Native block of all points whose sequence is above the int beside each batch.
+
+    Returns the pieces of the block, to be written one after the other, and the number of rows. RECEIVED is the `received` column (seconds since the epoch). Chunks are emitted in
+    the order of the table's key, so that the engine finds them nearly sorted. The GIL is released.
+    """
+
+def siphash64(text: str) -> int:
+    """SipHash-2-4 with a zero key, the same as ClickHouse's sipHash64(text)."""
+
+def encode_batch(records: Sequence[tuple[int, int, int, Mapping[str, float]]]) -> bytes:
+    """For load tests: records of (seq, step, time_ms, {name: value}) as one self-contained columnar batch."""

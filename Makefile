@@ -1,0 +1,115 @@
+# Everything a person or a CI machine does here is a target of this file. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -not -path '*/target/*')
+BUF := node_modules/.bin/buf
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+# --- set-up ---------------------------------------------------------------------------------------------------------------
+
+.PHONY: toolchain
+toolchain:
+	@command -v $(PYTHON) >/dev/null || { echo "Python is missing: install Python 3.10 or later (Debian: apt-get install python3 python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$$($(PYTHON) --version) is too old: install Python 3.10 or later and pass PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python has no venv: install it (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "Rust is missing: install the stable toolchain, 1.88 or later (rustup, https://rustup.rs)" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "A C compiler is missing (Debian: apt-get install build-essential)" >&2; exit 1; }
+
+$(VENV)/.deps: pyproject.toml ingest/pyproject.toml | toolchain
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@echo "installing the Python packages"
+	@$(PY) -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(PY) -m pip install --quiet --group dev
+	@touch $@
+
+$(VENV)/.core: $(RUST_SOURCES) pyproject.toml $(VENV)/.deps
+	@echo "building the Rust extension (some minutes the first time)"
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet
+	@touch $@
+
+$(VENV)/.ingest: ingest/pyproject.toml $(VENV)/.core
+	@$(PY) -m pip install --quiet --no-deps --editable ingest
+	@touch $@
+
+.PHONY: dev
+dev: toolchain $(VENV)/.ingest ## Make .venv with everything built and installed
+
+# --- the main job ---------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: dev ## Start the service, train 4 ranks on a real data set, show the run
+	@$(BIN)/stepline demo
+
+# --- checks ---------------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: test-rust test-python ## Run all tests (unit, property, integration, short fault rounds)
+
+.PHONY: test-rust
+test-rust: toolchain ## Run the Rust tests
+	@cargo test --workspace --quiet
+
+.PHONY: test-python
+test-python: dev ## Run the Python tests, real service and real chDB included
+	@$(BIN)/pytest -q
+
+.PHONY: test-fault
+test-fault: dev ## Run the fault tests with many rounds (ROUNDS=200)
+	@STEPLINE_FAULT_ROUNDS=$${ROUNDS:-200} $(BIN)/pytest -q --timeout=7200 tests/fault
+
+.PHONY: soak
+soak: dev ## Log, kill and audit for MINUTES=30
+	@$(PY) tests/fault/soak.py --minutes $${MINUTES:-30}
+
+.PHONY: fmt
+fmt: $(VENV)/.deps ## Format Rust and Python
+	@cargo fmt --all
+	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format --quiet .
+
+.PHONY: lint
+lint: dev $(BUF) ## Check formats, lints, types, the extension's stub and the protocol
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets --quiet -- -D warnings
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@MYPYPATH=python $(BIN)/python -m mypy.stubtest stepline._core
+	@$(MAKE) --no-print-directory proto-check
+
+$(BUF): package.json
+	@command -v npm >/dev/null || { echo "npm is missing: the protocol check needs Node.js 20 or later (Debian: apt-get install nodejs npm)" >&2; exit 1; }
+	@npm install --silent --no-audit --no-fund
+	@touch $@
+
+.PHONY: proto
+proto: $(VENV)/.deps ## Generate the Rust and Python code of proto/
+	@cargo run --quiet -p xtask -- proto
+	@$(PY) tools/gen_proto.py
+
+.PHONY: proto-check
+proto-check: $(VENV)/.deps $(BUF) ## Prove that generated code is current and that the protocol broke nobody
+	@cargo run --quiet -p xtask -- proto --check
+	@$(PY) tools/gen_proto.py --check
+	@$(BUF) lint proto && $(BUF) breaking proto --against proto/baseline.binpb
+
+# --- measuring ------------------------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: dev ## Print the figures of the README, each as a ratio in one run
+	@$(PY) -m bench
+
+.PHONY: load
+load: dev ## Run the locust load test headless against a service of its own
+	@$(PY) loadtest/run.py
+
+.PHONY: clean
+clean: ## Remove what was built
+	@rm -rf target $(VENV) node_modules demo-data dist

@@ -3,7 +3,7 @@
 Bytes and plain structs cross this boundary. Columns are little-endian arrays in `bytes`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict, final
 
 from typing_extensions import Buffer
@@ -35,27 +35,43 @@ class Writer:
         *,
         segment_bytes: int = ...,
         on_error: Literal["warn", "raise"] = "warn",
+        on_tick: Callable[[], None] | None = None,
     ) -> Writer:
-        """Creates ROOT/<writer id>/ with spool.json (META_JSON plus the writer id) and the first segment.
+        """Creates ROOT/<writer id>/ with spool.json and the first segment. The writer id is META_JSON's "writer" (32 hexadecimal
+        digits), or a new one. What is absent or null in META_JSON has its default.
 
-        A forked child that logs gets a spool of its own, made from the same meta, at its first call.
+        A forked child that logs gets a spool of its own, made from the same meta with another writer id, at its first call.
+
+        on_error: what a value that is no number means. "warn": it is left out and counted, with one RuntimeWarning for each metric
+        and kind of problem; the others of the call are recorded. "raise": TypeError or ValueError before anything is recorded; a
+        full disk raises CoreError("full").
+        on_tick: called from log() at most every 5 seconds and at each new segment, without any lock. Its exceptions are swallowed
+        after one warning.
         """
-    def log(self, metrics: Mapping[str, object], step: int | None = None) -> None: ...
-    def log_array(self, name: str, steps: Buffer, values: Buffer) -> None: ...
+    def log(self, metrics: Mapping[str, object], step: int | None = None) -> None:
+        """One record. Nested mappings are flattened with "/". Values: float, int (above 2**53 the nearest float), bool, and whatever
+        has __float__ or __index__ and no dimensions. step None: the last step + 1, from 0."""
+    def log_array(self, name: str, steps: Buffer, values: Buffer) -> None:
+        """STEPS holds int64, VALUES float64, both flat and equally long. Leaves the counter of log() alone."""
     def control(self, payload_json: str) -> None:
-        """Appends a control record: {"update": {...}} or {"finish": {...}}, sent to Runs.UpdateRun / FinishRun in order."""
+        """Appends a control record: {"update": {...}} or {"finish": {...}}, sent to Runs.UpdateRun / FinishRun in order. Raises
+        CoreError(invalid | full | io | closed)."""
     def sync(self) -> None:
         """Everything logged so far survives power loss when this returns (msync + fsync)."""
     def close(self) -> None:
         """Seals the spool: no further record. The uploader removes it once all of it is stored."""
     def last_seq(self) -> int: ...
     def stats(self) -> dict[str, int]:
-        """points, records, bytes, refused (values that were not numbers), gaps."""
+        """points, records, bytes, refused (values left out because they were not numbers), gaps (points that found no room)."""
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """The spool directory; empty in a forked child that has logged nothing."""
     @property
     def writer_id(self) -> str:
-        """32 hexadecimal digits."""
+        """32 hexadecimal digits; empty in a forked child that has logged nothing."""
+
+def new_writer_id() -> str:
+    """For the "writer" of a Writer's META_JSON."""
 
 def after_fork_in_child() -> None:
     """Called by os.register_at_fork: every Writer forgets its mapping and opens a new spool at its next record."""
@@ -84,6 +100,9 @@ class SpoolStatus(TypedDict):
 def spool_status(path: str) -> SpoolStatus | None:
     """Of one spool directory; None when it is gone, which means that everything was stored."""
 
+def spool_left(path: str) -> int:
+    """How many points of a spool are not acknowledged yet, counted by reading them; 0 when it is gone."""
+
 def spool_scan(root: str) -> list[SpoolStatus]: ...
 def uploader_alive(root: str) -> bool:
     """True when a process holds ROOT/uploader.lock."""
@@ -93,7 +112,11 @@ def uploader_main(root: str, *, idle_exit: float = 2.0) -> int:
     process holds the lock. Releases the GIL; ends early on SIGTERM."""
 
 def drain(
-    root: str, *, server: str | None = None, api_key: str | None = None, timeout: float | None = None
+    root: str,
+    *,
+    server: str | None = None,
+    api_key: str | None = None,
+    timeout: float | None = None,
 ) -> list[SpoolStatus]:
     """Sends what lies in ROOT (a spool root, or one spool directory) and returns what is left. Used by `stepline sync`."""
 
@@ -108,13 +131,17 @@ class UploaderThread:
 class Connection:
     """Unary calls and reading over gRPC. Every call blocks with the GIL released and raises RpcError or CoreError(unreachable)."""
 
-    def __new__(cls, server: str, *, api_key: str | None = None, timeout: float = 10.0) -> Connection: ...
+    def __new__(
+        cls, server: str, *, api_key: str | None = None, timeout: float = 10.0
+    ) -> Connection: ...
     def create_run(self, request_json: str) -> tuple[int, dict[str, Any]]:
         """The fields of CreateRunRequest as JSON (writer as hex, resume as a lower-case word). Returns (attempt, run)."""
     def update_run(self, request_json: str) -> None: ...
     def finish_run(self, request_json: str) -> None: ...
     def get_run(self, run_id: str) -> dict[str, Any]: ...
-    def list_runs(self, project: str, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]: ...
+    def list_runs(
+        self, project: str, limit: int, offset: int
+    ) -> tuple[list[dict[str, Any]], int]: ...
     def list_metrics(self, run_id: str, prefix: str) -> list[dict[str, Any]]: ...
     def history(
         self, run_id: str, metric: str, rank: int, start: int | None, stop: int | None

@@ -1,6 +1,9 @@
 //! Identities: the 128-bit id of a writer and the 64-bit ids under which the store keeps names.
 
+use std::fs::File;
 use std::hash::Hasher;
+use std::io::Read;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use siphasher::sip::SipHasher24;
 
@@ -18,6 +21,14 @@ impl WriterId {
         bytes[6] = (bytes[6] & 0x0f) | 0x70;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
         WriterId(bytes)
+    }
+
+    /// Makes an id from the wall clock and the system's random numbers.
+    pub fn random() -> std::io::Result<Self> {
+        let mut random = [0u8; 10];
+        File::open("/dev/urandom")?.read_exact(&mut random)?;
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(WriterId::new(since_epoch.as_millis() as u64, random))
     }
 
     /// 32 lower-case hexadecimal digits.

@@ -1,7 +1,321 @@
-//! placeholder
+//! Calls of the service, blocking, from Python.
+
+mod dicts;
+mod line;
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+use stepline_wire::json::{self, JsonError};
+use stepline_wire::{v1, Failure, Link};
+use tonic::{Code, Request, Response, Status, Streaming};
 
-pub fn register(_m: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+use crate::error::core_error;
+use line::{to_error, Line};
+
+/// Lines that wait for the next call; each thread that calls at the same time has its own.
+const IDLE_LINES: usize = 8;
+
+#[pyclass(frozen)]
+struct Connection {
+    server: String,
+    api_key: Option<String>,
+    timeout: Duration,
+    /// Locked only with the interpreter held, and never while waiting: so a fork finds it free.
+    idle: Mutex<Vec<Line>>,
+}
+
+#[pymethods]
+impl Connection {
+    #[new]
+    #[pyo3(signature = (server, *, api_key = None, timeout = 10.0))]
+    fn new(py: Python<'_>, server: String, api_key: Option<String>, timeout: f64) -> PyResult<Self> {
+        let timeout = Duration::try_from_secs_f64(timeout)
+            .map_err(|_| core_error(py, "invalid", format!("timeout is {timeout}: give a number of seconds")))?;
+        let line = Line::new(py, &server, api_key.as_deref())?;
+        Ok(Connection { server, api_key, timeout, idle: Mutex::new(vec![line]) })
+    }
+
+    fn create_run<'py>(&self, py: Python<'py>, request_json: &str) -> PyResult<(u32, Bound<'py, PyDict>)> {
+        let request = parsed(py, json::create_run(request_json))?;
+        let reply = self.unary(py, "CreateRun", request, |link, request| async move { link.runs().create_run(request).await })?;
+        Ok((reply.attempt, dicts::run(py, &reply.run.unwrap_or_default())?))
+    }
+
+    fn update_run(&self, py: Python<'_>, request_json: &str) -> PyResult<()> {
+        let request = parsed(py, json::update_run(request_json))?;
+        self.unary(py, "UpdateRun", request, |link, request| async move { link.runs().update_run(request).await }).map(drop)
+    }
+
+    fn finish_run(&self, py: Python<'_>, request_json: &str) -> PyResult<()> {
+        let request = parsed(py, json::finish_run(request_json))?;
+        self.unary(py, "FinishRun", request, |link, request| async move { link.runs().finish_run(request).await }).map(drop)
+    }
+
+    fn get_run<'py>(&self, py: Python<'py>, run_id: String) -> PyResult<Bound<'py, PyDict>> {
+        let request = v1::GetRunRequest { run_id };
+        let reply = self.unary(py, "GetRun", request, |link, request| async move { link.runs().get_run(request).await })?;
+        dicts::run(py, &reply.run.unwrap_or_default())
+    }
+
+    fn list_runs<'py>(
+        &self,
+        py: Python<'py>,
+        project: String,
+        limit: u32,
+        offset: u32,
+    ) -> PyResult<(Vec<Bound<'py, PyDict>>, u64)> {
+        let request = v1::ListRunsRequest { project, limit, offset };
+        let reply = self.unary(py, "ListRuns", request, |link, request| async move { link.runs().list_runs(request).await })?;
+        let runs = reply.runs.iter().map(|run| dicts::run(py, run)).collect::<PyResult<_>>()?;
+        Ok((runs, reply.total))
+    }
+
+    fn list_metrics<'py>(&self, py: Python<'py>, run_id: String, prefix: String) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let request = v1::ListMetricsRequest { run_id, prefix };
+        let reply =
+            self.unary(py, "ListMetrics", request, |link, request| async move { link.query().list_metrics(request).await })?;
+        reply.metrics.iter().map(|metric| dicts::metric(py, metric)).collect()
+    }
+
+    #[pyo3(signature = (run_id, metric, rank, start, stop))]
+    fn history(
+        slf: Bound<'_, Self>,
+        run_id: String,
+        metric: String,
+        rank: u32,
+        start: Option<i64>,
+        stop: Option<i64>,
+    ) -> PyResult<HistoryStream> {
+        let py = slf.py();
+        let request = v1::HistoryRequest { run_id, metric, rank, start, stop };
+        let (line, stream) = slf
+            .get()
+            .stream(py, request, |link, request| async move { link.query().history(request).await })?;
+        Ok(HistoryStream { connection: slf.unbind(), going: Mutex::new(Some(Going { stream, line })) })
+    }
+
+    #[pyo3(signature = (run_ids, metrics, points, x, start, stop, ranks))]
+    #[allow(clippy::too_many_arguments)] // the names are those of the request
+    fn chart<'py>(
+        &self,
+        py: Python<'py>,
+        run_ids: Vec<String>,
+        metrics: Vec<String>,
+        points: u32,
+        x: String,
+        start: Option<i64>,
+        stop: Option<i64>,
+        ranks: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let ranks = Some(v1::RankSelection { kind: Some(rank_selection(ranks)?) });
+        let request = v1::ChartRequest { run_ids, metrics, points, x, start, stop, ranks };
+        let lines = self.collect(py, request, |link, request| async move { link.query().chart(request).await })?;
+        lines.iter().map(|line| dicts::chart_line(py, line)).collect()
+    }
+
+    fn sql<'py>(&self, py: Python<'py>, query: String, format: String) -> PyResult<Bound<'py, PyBytes>> {
+        let request = v1::SqlRequest { query, format };
+        let chunks = self.collect(py, request, |link, request| async move { link.query().sql(request).await })?;
+        let size = chunks.iter().map(|chunk| chunk.data.len()).sum();
+        PyBytes::new_with(py, size, |mut rest| {
+            for chunk in &chunks {
+                let (here, after) = std::mem::take(&mut rest).split_at_mut(chunk.data.len());
+                here.copy_from_slice(&chunk.data);
+                rest = after;
+            }
+            Ok(())
+        })
+    }
+
+    fn close(&self) {
+        self.idle().clear();
+    }
+}
+
+impl Connection {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Line>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, py: Python<'_>) -> PyResult<Line> {
+        let line = {
+            let mut idle = self.idle();
+            idle.retain(Line::is_ours);
+            idle.pop()
+        };
+        line.map_or_else(|| Line::new(py, &self.server, self.api_key.as_deref()), Ok)
+    }
+
+    fn give_back(&self, mut line: Line) {
+        line.used = true;
+        let mut idle = self.idle();
+        if line.is_ours() && idle.len() < IDLE_LINES {
+            idle.push(line);
+        }
+    }
+
+    /// Every unary call may be repeated, so one on a connection that died of age is.
+    fn unary<M, T, F>(&self, py: Python<'_>, what: &str, message: M, call: fn(Link, Request<M>) -> F) -> PyResult<T>
+    where
+        M: Clone + Send,
+        T: Send,
+        F: Future<Output = Result<Response<T>, Status>> + Send,
+    {
+        let limit = self.timeout;
+        loop {
+            let line = self.take(py)?;
+            let mut request = Request::new(message.clone());
+            // For the service; this side notices first.
+            request.set_timeout(limit + Duration::from_secs(1));
+            let result = line.wait(py, |link| async move {
+                match tokio::time::timeout(limit, call(link, request)).await {
+                    Ok(reply) => Ok(reply?.into_inner()),
+                    Err(_) => Err(Failure::timed_out(what, limit)),
+                }
+            })?;
+            match result {
+                Ok(reply) => {
+                    self.give_back(line);
+                    return Ok(reply);
+                }
+                Err(failure) if failure.is_transport() && line.used => {}
+                Err(failure) => {
+                    // A broken channel speaks of itself as UNKNOWN.
+                    if !failure.is_transport() && failure.code() != Code::Unknown {
+                        self.give_back(line);
+                    }
+                    return Err(to_error(py, &self.server, &failure));
+                }
+            }
+        }
+    }
+
+    /// Begins a stream of replies. It has no time limit: a large answer takes what it takes, and a dead peer is noticed by pings.
+    fn stream<M, T, F>(&self, py: Python<'_>, message: M, call: fn(Link, Request<M>) -> F) -> PyResult<(Line, Streaming<T>)>
+    where
+        M: Clone + Send,
+        T: Send,
+        F: Future<Output = Result<Response<Streaming<T>>, Status>> + Send,
+    {
+        loop {
+            let line = self.take(py)?;
+            let request = Request::new(message.clone());
+            match line.wait(py, |link| async move { Ok(call(link, request).await?.into_inner()) })? {
+                Ok(stream) => return Ok((line, stream)),
+                Err(failure) if failure.is_transport() && line.used => {}
+                Err(failure) => return Err(to_error(py, &self.server, &failure)),
+            }
+        }
+    }
+
+    fn collect<M, T, F>(&self, py: Python<'_>, message: M, call: fn(Link, Request<M>) -> F) -> PyResult<Vec<T>>
+    where
+        M: Clone + Send,
+        T: Send,
+        F: Future<Output = Result<Response<Streaming<T>>, Status>> + Send,
+    {
+        let (line, mut stream) = self.stream(py, message, call)?;
+        let all = line.wait(py, |_| async move {
+            let mut all = Vec::new();
+            while let Some(item) = stream.message().await? {
+                all.push(item);
+            }
+            Ok(all)
+        })?;
+        match all {
+            Ok(all) => {
+                self.give_back(line);
+                Ok(all)
+            }
+            Err(failure) => Err(to_error(py, &self.server, &failure)),
+        }
+    }
+}
+
+struct Going {
+    // In this order: the stream goes before what moves it.
+    stream: Streaming<v1::HistoryChunk>,
+    line: Line,
+}
+
+#[pyclass(frozen)]
+struct HistoryStream {
+    connection: Py<Connection>,
+    going: Mutex<Option<Going>>,
+}
+
+#[pymethods]
+impl HistoryStream {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[allow(clippy::type_complexity)] // the tuple of the stub
+    fn __next__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<(u64, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
+        let Some(mut going) = self.take() else { return Ok(None) };
+        if !going.line.is_ours() {
+            std::mem::forget(going);
+            return Err(core_error(py, "closed", "the stream belongs to the process before the fork: ask again"));
+        }
+        let Going { stream, line } = &mut going;
+        let chunk = line.wait(py, |_| async { Ok(stream.message().await?) })?;
+        match chunk {
+            Ok(Some(chunk)) => {
+                *self.going.lock().unwrap_or_else(PoisonError::into_inner) = Some(going);
+                let column = |bytes: &[u8]| PyBytes::new(py, bytes);
+                Ok(Some((chunk.rows, column(&chunk.step), column(&chunk.time_ms), column(&chunk.value))))
+            }
+            Ok(None) => {
+                let Going { stream, line } = going;
+                drop(stream);
+                self.connection.get().give_back(line);
+                Ok(None)
+            }
+            Err(failure) => Err(to_error(py, &self.connection.get().server, &failure)),
+        }
+    }
+}
+
+impl HistoryStream {
+    fn take(&self) -> Option<Going> {
+        self.going.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for HistoryStream {
+    fn drop(&mut self) {
+        if let Some(going) = self.take() {
+            if !going.line.is_ours() {
+                std::mem::forget(going);
+            }
+        }
+    }
+}
+
+fn parsed<T>(py: Python<'_>, request: Result<T, JsonError>) -> PyResult<T> {
+    request.map_err(|err| core_error(py, "invalid", err.to_string()))
+}
+
+fn rank_selection(ranks: &Bound<'_, PyAny>) -> PyResult<v1::rank_selection::Kind> {
+    use v1::rank_selection::Kind;
+    if let Ok(word) = ranks.cast::<PyString>() {
+        return match word.to_str()? {
+            "band" => Ok(Kind::Band(true)),
+            "all" => Ok(Kind::All(true)),
+            other => Err(core_error(ranks.py(), "invalid", format!("ranks is {other:?}: give \"band\", \"all\" or a number"))),
+        };
+    }
+    Ok(Kind::Rank(ranks.extract()?))
+}
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<Connection>()?;
+    m.add_class::<HistoryStream>()
 }

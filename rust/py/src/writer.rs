@@ -1,7 +1,256 @@
-//! placeholder
+//! `_core.Writer`: what a training process calls.
+//!
+//! Invariants of this module:
+//!
+//! - **No Python code runs under the lock.** The walk under it (`walk`) only looks at exact types of the interpreter; everything else is
+//!   converted before (`flatten`, `number`). So a call that comes from within a conversion, a finalizer or a signal handler finds the
+//!   lock free, and a record is appended whole or not at all.
+//! - **The lock is only held by a thread that is attached to the interpreter,** and never across a detach. `os.fork` needs the
+//!   interpreter too, so no child inherits it locked.
+//! - **A spool belongs to one process.** A forked child gives up what it inherited (`fork`) and opens a spool of its own when it logs.
 
+mod array;
+mod buffer;
+mod flatten;
+mod fork;
+mod keys;
+mod number;
+mod refusal;
+mod state;
+mod step;
+mod tick;
+mod walk;
+mod warning;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use stepline_core::id::WriterId;
+use stepline_core::spool::{SpoolError, SpoolMeta, WriterOptions};
 
-pub fn register(_m: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+use crate::error::core_error;
+use refusal::{Problem, Refusal};
+use state::{Appended, Shared};
+use tick::Tick;
+use warning::Warnings;
+
+#[pyclass(frozen, module = "stepline._core")]
+struct Writer {
+    shared: Arc<Shared>,
+    warnings: Warnings,
+    /// Errors are raised instead of warned of.
+    raises: bool,
+    tick: Tick,
+}
+
+#[pymethods]
+impl Writer {
+    #[new]
+    #[pyo3(signature = (root, meta_json, *, segment_bytes = 8 << 20, on_error = "warn", on_tick = None))]
+    fn new(
+        py: Python<'_>,
+        root: PathBuf,
+        meta_json: &str,
+        segment_bytes: usize,
+        on_error: &str,
+        on_tick: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let raises = match on_error {
+            "warn" => false,
+            "raise" => true,
+            other => {
+                let message = format!("on_error is {other:?}; it is \"warn\" or \"raise\"");
+                return Err(core_error(py, "invalid", message));
+            }
+        };
+        let options = WriterOptions { segment_bytes, ..WriterOptions::default() };
+        let shared = SpoolMeta::from_json(meta_json)
+            .and_then(|meta| Shared::create(root, meta, options))
+            .map_err(|e| spool_error(py, &e))?;
+        Ok(Writer { shared, warnings: Warnings::default(), raises, tick: Tick::new(on_tick) })
+    }
+
+    #[pyo3(signature = (metrics, step = None))]
+    fn log(&self, py: Python<'_>, metrics: &Bound<'_, PyAny>, step: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let step = match step::read(step) {
+            Ok(step) => step,
+            Err(problem) => return self.refuse_call(py, problem?, metrics),
+        };
+        match walk::log(&self.shared, metrics, step) {
+            Some(Appended { due: false, error: None }) => Ok(()),
+            Some(done) => self.after(py, done),
+            None => self.log_any(py, metrics, step),
+        }
+    }
+
+    fn log_array(
+        &self,
+        py: Python<'_>,
+        name: &Bound<'_, PyAny>,
+        steps: &Bound<'_, PyAny>,
+        values: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        match array::read(name, steps, values) {
+            Ok((name, columns)) => self.after(py, array::append(&self.shared, name, &columns)),
+            Err(refusal) => self.refuse(py, vec![refusal]),
+        }
+    }
+
+    fn control(&self, py: Python<'_>, payload_json: &str) -> PyResult<()> {
+        let parsed: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_str(payload_json);
+        if let Err(e) = parsed {
+            return Err(core_error(py, "invalid", format!("a control record is a JSON object: {e}")));
+        }
+        let done = self.shared.with(|state| state.control(payload_json));
+        // Whatever on_error says: who writes a control record must know that it is not there.
+        done.error.map_or(Ok(()), |(e, _)| Err(spool_error(py, &e)))?;
+        if done.due {
+            self.tick.run(py)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn sync(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(handle) = self.shared.with(|state| state.sync_handle()) else { return Ok(()) };
+        py.detach(|| handle.run()).map_err(|e| spool_error(py, &e))
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.tick.clear();
+        self.shared.with(|state| state.close()).map_err(|e| spool_error(py, &e))
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.shared.with(|state| state.last_seq())
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (stats, refused) = self.shared.with(|state| (state.stats(), state.refused()));
+        let dict = PyDict::new(py);
+        dict.set_item("points", stats.points)?;
+        dict.set_item("records", stats.records)?;
+        dict.set_item("bytes", stats.bytes)?;
+        dict.set_item("refused", refused)?;
+        dict.set_item("gaps", stats.lost_points)?;
+        Ok(dict)
+    }
+
+    #[getter]
+    fn path(&self) -> String {
+        self.shared.with(|state| state.path())
+    }
+
+    #[getter]
+    fn writer_id(&self) -> String {
+        self.shared.with(|state| state.writer_id())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.tick.traverse(visit)
+    }
+
+    fn __clear__(&self) {
+        self.tick.clear();
+    }
+}
+
+impl Writer {
+    /// The way of everything that the walk does not take.
+    #[cold]
+    fn log_any(&self, py: Python<'_>, metrics: &Bound<'_, PyAny>, step: Option<i64>) -> PyResult<()> {
+        let mut flat = match flatten::flatten(metrics)? {
+            Ok(flat) => flat,
+            Err(refusal) => return self.refuse(py, vec![refusal]),
+        };
+        let mut refused = std::mem::take(&mut flat.refused);
+        if self.raises && !refused.is_empty() {
+            return self.refuse(py, refused);
+        }
+        let (done, unnamed) = flat
+            .with_names(|names, keys, values| self.shared.with(|state| state.log_named(names, keys, values, step)))?;
+        refused.extend(unnamed.into_iter().map(Refusal::one_name_too_many));
+        self.after(py, done)?;
+        self.refuse(py, refused)
+    }
+
+    /// What is left to do without the lock: the hook, and a failed append.
+    #[cold]
+    fn after(&self, py: Python<'_>, done: Appended) -> PyResult<()> {
+        if done.due {
+            self.tick.run(py)?;
+        }
+        match done.error {
+            Some((e, _)) if self.raises => Err(spool_error(py, &e)),
+            Some((e, outage)) => self.warnings.trouble(py, &e, outage),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts values that were left out, and raises or warns.
+    fn refuse(&self, py: Python<'_>, refused: Vec<Refusal>) -> PyResult<()> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        self.shared.with(|state| state.count_refused(refused.len() as u64));
+        for refusal in refused {
+            if self.raises {
+                return Err(refusal.into_error());
+            }
+            self.warnings.refusal(py, &refusal)?;
+        }
+        Ok(())
+    }
+
+    /// A call with a step that is none.
+    fn refuse_call(&self, py: Python<'_>, problem: Problem, metrics: &Bound<'_, PyAny>) -> PyResult<()> {
+        let values = metrics.len().unwrap_or(1).max(1) as u64;
+        self.shared.with(|state| state.count_refused(values - 1));
+        self.refuse(py, vec![Refusal::of_call(problem)])
+    }
+}
+
+/// Called by `os.register_at_fork`.
+#[pyfunction]
+fn after_fork_in_child() {
+    fork::give_up_inherited();
+}
+
+#[pyfunction]
+fn new_writer_id(py: Python<'_>) -> PyResult<String> {
+    match WriterId::random() {
+        Ok(id) => Ok(id.to_hex()),
+        Err(e) => Err(core_error(py, "io", format!("cannot read random bytes: {e}"))),
+    }
+}
+
+#[pyfunction]
+fn spool_left(py: Python<'_>, path: PathBuf) -> PyResult<u64> {
+    py.detach(|| stepline_core::spool::points_left(&path)).map_err(|e| spool_error(py, &e))
+}
+
+fn spool_error(py: Python<'_>, error: &SpoolError) -> PyErr {
+    core_error(py, error.kind().as_str(), error.to_string())
+}
+
+/// The `repr` of a key for a message; never fails.
+fn shown(object: &Bound<'_, PyAny>) -> String {
+    const LONGEST: usize = 80;
+    let text = object.repr().map(|repr: Bound<'_, PyString>| repr.to_string_lossy().into_owned());
+    let text = text.unwrap_or_else(|_| "<no repr>".to_owned());
+    match text.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}...", text.get(..cut).unwrap_or_default()),
+        None => text,
+    }
+}
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    fork::watch();
+    m.add_class::<Writer>()?;
+    m.add_function(wrap_pyfunction!(after_fork_in_child, m)?)?;
+    m.add_function(wrap_pyfunction!(new_writer_id, m)?)?;
+    m.add_function(wrap_pyfunction!(spool_left, m)?)
 }

@@ -1,0 +1,114 @@
+"""What a call of log() costs, as a ratio to `list(d.items())` of the same dict, taken in turns.
+
+    python bench/log_cost.py [--json] [--calls N]
+
+Rows: p50 and p99.9 of single calls, for dicts of 1 to 10,000 metrics; then the longest of a million calls of 10 metrics
+beside the longest of a million floors. Build with `maturin develop --release` first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from stepline import _core
+
+
+def dicts(metrics: int) -> list[dict[str, float]]:
+    """Some dicts with the same keys and other values, as a training loop makes them."""
+    names = [f"train/layer{i}/grad_norm" for i in range(metrics)]
+    return [{name: 0.5 + i + k for i, name in enumerate(names)} for k in range(8)]
+
+
+def alternating(metrics: int) -> list[dict[str, float]]:
+    """Two call sites with the same first key."""
+    train, val = dicts(metrics), dicts(metrics - 1)
+    return [d if k % 2 else {**v, "val": 1.0} for k, (d, v) in enumerate(zip(train, val, strict=True))]
+
+
+def fresh_keys(metrics: int) -> Iterator[dict[str, float]]:
+    """Keys that are made anew for each call."""
+    while True:
+        yield {f"train/layer{i}/grad_norm": 0.5 for i in range(metrics)}
+
+
+def items(d: dict[str, float]) -> None:
+    list(d.items())
+
+
+def timed(calls: int, sources: list[dict[str, float]], *functions: Callable[[dict[str, float]], Any]) -> list[list[int]]:
+    """Nanoseconds of each call, the functions in turns on the same dict."""
+    clock = time.perf_counter_ns
+    times: list[list[int]] = [[] for _ in functions]
+    for k in range(calls):
+        d = sources[k % len(sources)]
+        for function, taken in zip(functions, times, strict=True):
+            start = clock()
+            function(d)
+            taken.append(clock() - start)
+    return times
+
+
+def quantile(times: list[int], q: float, empty: int) -> int:
+    ordered = sorted(times)
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] - empty
+
+
+def clock_cost() -> int:
+    """What taking the time twice costs by itself, with an empty call between."""
+    (times,) = timed(20_000, [{}], lambda d: None)
+    return sorted(times)[len(times) // 2]
+
+
+def measure(calls: int) -> list[dict[str, Any]]:
+    root = tempfile.mkdtemp(prefix="stepline-bench-")
+    rows: list[dict[str, Any]] = []
+    try:
+        writer = _core.Writer(root, json.dumps({"run_id": "bench"}))
+        empty = clock_cost()
+        shapes = [(n, "same keys", dicts(n)) for n in (1, 10, 100, 1_000, 10_000)]
+        shapes.append((10, "two call sites", alternating(10)))
+        for n in (10, 1_000):
+            made = fresh_keys(n)
+            shapes.append((n, "fresh keys", [next(made) for _ in range(200)]))
+        for metrics, keys, sources in shapes:
+            count = max(300, min(calls, 5_000_000 // metrics))
+            for d in sources[:8]:
+                writer.log(d)
+            floor, log = timed(count, sources, items, writer.log)
+            row = {"metrics": metrics, "keys": keys, "calls": count}
+            for name, q in (("p50", 0.5), ("p99.9", 0.999)):
+                base, cost = quantile(floor, q, empty), quantile(log, q, empty)
+                row |= {f"floor_{name}_ns": base, f"log_{name}_ns": cost, f"ratio_{name}": cost / max(base, 1)}
+            rows.append(row)
+        floor, log = timed(10 * calls, dicts(10), items, writer.log)
+        rows.append({
+            "metrics": 10, "keys": "longest call", "calls": 10 * calls,
+            "floor_max_ns": max(floor), "log_max_ns": max(log), "ratio_max": max(log) / max(floor),
+        })
+        writer.close()
+    finally:
+        shutil.rmtree(root)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--calls", type=int, default=100_000)
+    arguments = parser.parse_args()
+    rows = measure(arguments.calls)
+    if arguments.json:
+        print(json.dumps(rows))
+        return
+    for row in rows:
+        print("  ".join(f"{k}={v:.2f}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Everything `stepline serve` is told."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stepline_ingest.errors import StartupError
+from stepline_ingest.limits import Limits
+
+GRPC_PORT = 7424
+HTTP_PORT = 7425
+SQL_PORT = 7426
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeConfig:
+    """One service. Port 0 means any free one."""
+
+    data: Path
+    """Holds the embedded store, and the lock that says whose it is."""
+    host: str = "127.0.0.1"
+    grpc_port: int = GRPC_PORT
+    http_port: int = HTTP_PORT
+    sql_port: int = SQL_PORT
+    store: str | None = None
+    """clickhouse://USER:PASSWORD@HOST:PORT/DATABASE; None for the embedded store under `data`."""
+    insecure: bool = False
+    """Listen off loopback although nothing is encrypted yet."""
+    limits: Limits = field(default_factory=Limits)
+
+    def check(self) -> None:
+        """Raises StartupError when this cannot be served."""
+        for name, port in self.ports.items():
+            if not 0 <= port <= 65535:
+                raise StartupError(f"--{name}-port {port}: a port lies between 0 and 65535")
+        given = [port for port in self.ports.values() if port]
+        if len(set(given)) < len(given):
+            raise StartupError(
+                f"--grpc-port {self.grpc_port}, --http-port {self.http_port}, --sql-port {self.sql_port}: "
+                "each needs a port of its own"
+            )
+        if self.store is not None and not self.store.startswith(("clickhouse://", "clickhouses://")):
+            raise StartupError(
+                "--store names no ClickHouse server: write clickhouse://USER:PASSWORD@HOST:PORT/DATABASE"
+            )
+        if not self.insecure and not is_loopback(self.host):
+            raise StartupError(
+                f"--host {self.host} can be reached from other machines, and this version has no TLS and no keys: "
+                "use --host 127.0.0.1 and a tunnel, or pass --insecure in a network that you trust"
+            )
+
+    @property
+    def ports(self) -> dict[str, int]:
+        return {"grpc": self.grpc_port, "http": self.http_port, "sql": self.sql_port}
+
+
+def is_loopback(host: str) -> bool:
+    """True when only this machine can reach HOST. A name other than localhost is not trusted to stay at home."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def address(host: str, port: int) -> str:
+    """HOST:PORT, with the brackets that an IPv6 address needs."""
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"

@@ -1,0 +1,103 @@
+"""The one error of the service's outer layer: what a client is told, as a gRPC status."""
+
+from __future__ import annotations
+
+import random
+from typing import NoReturn, Protocol
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+
+_RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
+_STATUS_DETAILS = "grpc-status-details-bin"
+
+
+class ServiceError(Exception):
+    """A status for the client: code, message and, for "later", after how many seconds.
+
+    The message ends with what to do. An error with `retry_after` means later; UNAVAILABLE always does. Every other code without it
+    means never: the same request will fail again.
+    """
+
+    def __init__(
+        self, code: grpc.StatusCode, message: str, *, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+
+    @property
+    def is_retryable(self) -> bool:
+        return self.code is grpc.StatusCode.UNAVAILABLE or self.retry_after is not None
+
+    def __str__(self) -> str:
+        return f"{self.code.name}: {self.message}"
+
+    def trailing_metadata(self) -> tuple[tuple[str, bytes], ...]:
+        """RetryInfo in the form that every gRPC client library knows; empty when there is none."""
+        if self.retry_after is None:
+            return ()
+        return ((_STATUS_DETAILS, _rpc_status(self.code, self.message, self.retry_after)),)
+
+
+class StartupError(Exception):
+    """The service cannot start. One line for the operator, with the remedy."""
+
+
+def invalid(message: str) -> ServiceError:
+    return ServiceError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def later(message: str, *, after: float = 1.0) -> ServiceError:
+    """UNAVAILABLE with RetryInfo. The delay is spread, so that a thousand clients do not come back in one instant."""
+    return ServiceError(
+        grpc.StatusCode.UNAVAILABLE, message, retry_after=after * random.uniform(0.5, 1.5)
+    )
+
+
+class AbortableContext(Protocol):
+    """The part of grpc.aio.ServicerContext that ends a call."""
+
+    async def abort(
+        self,
+        code: grpc.StatusCode,
+        details: str = "",
+        trailing_metadata: tuple[tuple[str, bytes], ...] = (),
+    ) -> NoReturn: ...
+
+
+async def abort(context: AbortableContext, error: ServiceError) -> NoReturn:
+    """Ends the call with the status of ERROR."""
+    # HTTP/2 carries the message in a header; a novel there would be refused by the other side.
+    await context.abort(error.code, error.message[:4096], error.trailing_metadata())
+    raise AssertionError("abort returned")
+
+
+def _rpc_status(code: grpc.StatusCode, message: str, delay: float) -> bytes:
+    """google.rpc.Status{code = 1, message = 2, details = 3}, written by hand: the message classes live in a package that nothing
+    else here needs."""
+    duration = duration_pb2.Duration()
+    duration.FromNanoseconds(int(delay * 1e9))
+    retry_info = _field(1, duration.SerializeToString())
+    detail = any_pb2.Any(type_url=_RETRY_INFO, value=retry_info)
+    number = code.value[0]
+    return (
+        b"\x08"
+        + _varint(number)
+        + _field(2, message[:1024].encode())
+        + _field(3, detail.SerializeToString())
+    )
+
+
+def _field(number: int, payload: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

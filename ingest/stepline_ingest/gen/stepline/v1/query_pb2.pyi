@@ -1,0 +1,148 @@
+# Generated from proto/ by `make proto`. Do not edit.
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ListMetricsRequest(_message.Message):
+    __slots__ = ("run_id", "prefix")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    prefix: str
+    def __init__(self, run_id: _Optional[str] = ..., prefix: _Optional[str] = ...) -> None: ...
+
+class ListMetricsReply(_message.Message):
+    __slots__ = ("metrics",)
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    metrics: _containers.RepeatedCompositeFieldContainer[Metric]
+    def __init__(self, metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ...) -> None: ...
+
+class Metric(_message.Message):
+    __slots__ = ("name", "count", "ranks", "first_step", "last_step", "last_value", "min", "max", "nonfinite")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    RANKS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_STEP_FIELD_NUMBER: _ClassVar[int]
+    LAST_STEP_FIELD_NUMBER: _ClassVar[int]
+    LAST_VALUE_FIELD_NUMBER: _ClassVar[int]
+    MIN_FIELD_NUMBER: _ClassVar[int]
+    MAX_FIELD_NUMBER: _ClassVar[int]
+    NONFINITE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    count: int
+    ranks: int
+    first_step: int
+    last_step: int
+    last_value: float
+    min: float
+    max: float
+    nonfinite: int
+    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., ranks: _Optional[int] = ..., first_step: _Optional[int] = ..., last_step: _Optional[int] = ..., last_value: _Optional[float] = ..., min: _Optional[float] = ..., max: _Optional[float] = ..., nonfinite: _Optional[int] = ...) -> None: ...
+
+class HistoryRequest(_message.Message):
+    __slots__ = ("run_id", "metric", "rank", "start", "stop")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    metric: str
+    rank: int
+    start: int
+    stop: int
+    def __init__(self, run_id: _Optional[str] = ..., metric: _Optional[str] = ..., rank: _Optional[int] = ..., start: _Optional[int] = ..., stop: _Optional[int] = ...) -> None: ...
+
+class HistoryChunk(_message.Message):
+    __slots__ = ("rows", "step", "time_ms", "value")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    rows: int
+    step: bytes
+    time_ms: bytes
+    value: bytes
+    def __init__(self, rows: _Optional[int] = ..., step: _Optional[bytes] = ..., time_ms: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
+
+class ChartRequest(_message.Message):
+    __slots__ = ("run_ids", "metrics", "points", "x", "start", "stop", "ranks")
+    RUN_IDS_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    X_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
+    RANKS_FIELD_NUMBER: _ClassVar[int]
+    run_ids: _containers.RepeatedScalarFieldContainer[str]
+    metrics: _containers.RepeatedScalarFieldContainer[str]
+    points: int
+    x: str
+    start: int
+    stop: int
+    ranks: RankSelection
+    def __init__(self, run_ids: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Iterable[str]] = ..., points: _Optional[int] = ..., x: _Optional[str] = ..., start: _Optional[int] = ..., stop: _Optional[int] = ..., ranks: _Optional[_Union[RankSelection, _Mapping]] = ...) -> None: ...
+
+class RankSelection(_message.Message):
+    __slots__ = ("band", "all", "rank")
+    BAND_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    band: bool
+    all: bool
+    rank: int
+    def __init__(self, band: _Optional[bool] = ..., all: _Optional[bool] = ..., rank: _Optional[int] = ...) -> None: ...
+
+class ChartLine(_message.Message):
+    __slots__ = ("run_id", "metric", "rank", "bucket_width", "tier_width", "rows", "x", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    BUCKET_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    TIER_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    X_FIELD_NUMBER: _ClassVar[int]
+    MIN_FIELD_NUMBER: _ClassVar[int]
+    MAX_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    ARGMIN_FIELD_NUMBER: _ClassVar[int]
+    ARGMAX_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    NONFINITE_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    metric: str
+    rank: int
+    bucket_width: int
+    tier_width: int
+    rows: int
+    x: bytes
+    min: bytes
+    max: bytes
+    mean: bytes
+    first: bytes
+    last: bytes
+    argmin: bytes
+    argmax: bytes
+    count: bytes
+    nonfinite: bytes
+    def __init__(self, run_id: _Optional[str] = ..., metric: _Optional[str] = ..., rank: _Optional[int] = ..., bucket_width: _Optional[int] = ..., tier_width: _Optional[int] = ..., rows: _Optional[int] = ..., x: _Optional[bytes] = ..., min: _Optional[bytes] = ..., max: _Optional[bytes] = ..., mean: _Optional[bytes] = ..., first: _Optional[bytes] = ..., last: _Optional[bytes] = ..., argmin: _Optional[bytes] = ..., argmax: _Optional[bytes] = ..., count: _Optional[bytes] = ..., nonfinite: _Optional[bytes] = ...) -> None: ...
+
+class SqlRequest(_message.Message):
+    __slots__ = ("query", "format")
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    query: str
+    format: str
+    def __init__(self, query: _Optional[str] = ..., format: _Optional[str] = ...) -> None: ...
+
+class SqlChunk(_message.Message):
+    __slots__ = ("data",)
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    def __init__(self, data: _Optional[bytes] = ...) -> None: ...

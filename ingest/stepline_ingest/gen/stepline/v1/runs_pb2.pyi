@@ -1,0 +1,176 @@
+# Generated from proto/ by `make proto`. Do not edit.
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Resume(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RESUME_UNSPECIFIED: _ClassVar[Resume]
+    RESUME_NEVER: _ClassVar[Resume]
+    RESUME_ALLOW: _ClassVar[Resume]
+    RESUME_MUST: _ClassVar[Resume]
+    RESUME_AUTO: _ClassVar[Resume]
+RESUME_UNSPECIFIED: Resume
+RESUME_NEVER: Resume
+RESUME_ALLOW: Resume
+RESUME_MUST: Resume
+RESUME_AUTO: Resume
+
+class CreateRunRequest(_message.Message):
+    __slots__ = ("project", "run_id", "name", "config_json", "tags", "group", "job_type", "resume", "fork_from", "launch_id", "rank", "world_size", "writer", "host", "pid", "created_ms")
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_JSON_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    JOB_TYPE_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
+    FORK_FROM_FIELD_NUMBER: _ClassVar[int]
+    LAUNCH_ID_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    WORLD_SIZE_FIELD_NUMBER: _ClassVar[int]
+    WRITER_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    CREATED_MS_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    run_id: str
+    name: str
+    config_json: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    group: str
+    job_type: str
+    resume: Resume
+    fork_from: str
+    launch_id: str
+    rank: int
+    world_size: int
+    writer: bytes
+    host: str
+    pid: int
+    created_ms: int
+    def __init__(self, project: _Optional[str] = ..., run_id: _Optional[str] = ..., name: _Optional[str] = ..., config_json: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., group: _Optional[str] = ..., job_type: _Optional[str] = ..., resume: _Optional[_Union[Resume, str]] = ..., fork_from: _Optional[str] = ..., launch_id: _Optional[str] = ..., rank: _Optional[int] = ..., world_size: _Optional[int] = ..., writer: _Optional[bytes] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., created_ms: _Optional[int] = ...) -> None: ...
+
+class CreateRunReply(_message.Message):
+    __slots__ = ("attempt", "run")
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    attempt: int
+    run: Run
+    def __init__(self, attempt: _Optional[int] = ..., run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+
+class UpdateRunRequest(_message.Message):
+    __slots__ = ("run_id", "config_json", "summary_json", "name", "notes", "tags")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_JSON_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_JSON_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    config_json: str
+    summary_json: str
+    name: str
+    notes: str
+    tags: TagList
+    def __init__(self, run_id: _Optional[str] = ..., config_json: _Optional[str] = ..., summary_json: _Optional[str] = ..., name: _Optional[str] = ..., notes: _Optional[str] = ..., tags: _Optional[_Union[TagList, _Mapping]] = ...) -> None: ...
+
+class TagList(_message.Message):
+    __slots__ = ("tags",)
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, tags: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class UpdateRunReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FinishRunRequest(_message.Message):
+    __slots__ = ("run_id", "attempt", "rank", "writer", "exit_code", "finished_ms")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    WRITER_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_MS_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    attempt: int
+    rank: int
+    writer: bytes
+    exit_code: int
+    finished_ms: int
+    def __init__(self, run_id: _Optional[str] = ..., attempt: _Optional[int] = ..., rank: _Optional[int] = ..., writer: _Optional[bytes] = ..., exit_code: _Optional[int] = ..., finished_ms: _Optional[int] = ...) -> None: ...
+
+class FinishRunReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetRunRequest(_message.Message):
+    __slots__ = ("run_id",)
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    def __init__(self, run_id: _Optional[str] = ...) -> None: ...
+
+class GetRunReply(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: Run
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+
+class ListRunsRequest(_message.Message):
+    __slots__ = ("project", "limit", "offset")
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    limit: int
+    offset: int
+    def __init__(self, project: _Optional[str] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ...) -> None: ...
+
+class ListRunsReply(_message.Message):
+    __slots__ = ("runs", "total")
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    runs: _containers.RepeatedCompositeFieldContainer[Run]
+    total: int
+    def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ..., total: _Optional[int] = ...) -> None: ...
+
+class Run(_message.Message):
+    __slots__ = ("run_id", "project", "name", "state", "config_json", "summary_json", "tags", "group", "job_type", "notes", "attempts", "world_size", "created_ms", "updated_ms", "exit_code")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_JSON_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_JSON_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    JOB_TYPE_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    WORLD_SIZE_FIELD_NUMBER: _ClassVar[int]
+    CREATED_MS_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_MS_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    project: str
+    name: str
+    state: str
+    config_json: str
+    summary_json: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    group: str
+    job_type: str
+    notes: str
+    attempts: int
+    world_size: int
+    created_ms: int
+    updated_ms: int
+    exit_code: int
+    def __init__(self, run_id: _Optional[str] = ..., project: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., config_json: _Optional[str] = ..., summary_json: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., group: _Optional[str] = ..., job_type: _Optional[str] = ..., notes: _Optional[str] = ..., attempts: _Optional[int] = ..., world_size: _Optional[int] = ..., created_ms: _Optional[int] = ..., updated_ms: _Optional[int] = ..., exit_code: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,54 @@
+"""The gRPC server: its options and its port."""
+
+from __future__ import annotations
+
+import socket
+
+import grpc
+
+from stepline_ingest.config import address
+from stepline_ingest.errors import StartupError
+from stepline_ingest.limits import Limits
+
+
+def new_server(limits: Limits) -> grpc.aio.Server:
+    return grpc.aio.server(
+        options=(
+            # With it, two services on one port would both start and share the connections.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", limits.max_message_bytes),
+            ("grpc.max_send_message_length", -1),
+            # A trainer whose host died must not hold its writer for hours.
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
+            # Clients ping too; the default of five minutes would hang up on them.
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+        )
+    )
+
+
+def bind(server: grpc.aio.Server, host: str, port: int) -> int:
+    """Binds the port that clients use; returns its number."""
+    try:
+        _probe(host, port)
+        bound = server.add_insecure_port(address(host, port))
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise StartupError(
+            f"cannot listen on {address(host, port)} ({reason}): end what uses the port, or pass --grpc-port "
+            "with another one (0 for any free one)"
+        ) from error
+    if not bound:
+        raise StartupError(f"cannot listen on {address(host, port)}: pass another --host or --grpc-port")
+    return bound
+
+
+def _probe(host: str, port: int) -> None:
+    """Raises OSError with the reason. gRPC's own error does not name one, and writes lines of its own to standard error."""
+    family, kind, protocol, _, where = socket.getaddrinfo(
+        host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(where)

@@ -1,0 +1,97 @@
+"""Every limit of the service, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1 << 10
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a client may send, and what the service holds at a time.
+
+    Declared sizes are checked before anything is decoded, and the decoder itself is capped: gRPC's own limit on messages does not
+    see what a compressed batch unpacks to.
+    """
+
+    # --- a message, a batch ---
+
+    max_message_bytes: int = 24 * MIB
+    """Of any gRPC request. Large enough for a config at its limit; batches have limits of their own."""
+    max_batch_bytes: int = 4 * MIB
+    """One batch as it travels, in either encoding. A batch of ordinary rows is far smaller; the first one of a very wide run carries
+    its names."""
+    max_batch_points: int = 200_000
+    max_decoded_bytes: int = 16 * MIB
+    """One batch in memory."""
+
+    # --- a stream ---
+
+    window_batches: int = 32
+    """Unacknowledged batches of one writer."""
+    window_bytes: int = 16 * MIB
+    """Unacknowledged bytes of one writer, as they travel."""
+    hello_timeout: float = 30.0
+    """Seconds that a new stream waits for the batches of its predecessor to be settled."""
+
+    # --- all streams together ---
+
+    max_inflight_bytes: int = 256 * MIB
+    """Batches received and not yet settled. When it is used up, the service reads no further until something is settled."""
+
+    # --- a run ---
+
+    max_name_bytes: int = 1 * KIB
+    """A metric name; also the name, project, group and job type of a run, a tag, a host, a launch id."""
+    max_metrics_per_run: int = 1_000_000
+    max_config_bytes: int = 16 * MIB
+    """The config or the summary of a run as JSON."""
+    max_notes_bytes: int = 1 * MIB
+    max_tags: int = 1_000
+    max_ranks: int = 1 << 20
+    """Of an attempt."""
+    max_listed_runs: int = 1_000
+    """Runs in one answer of ListRuns."""
+    max_cached_runs: int = 10_000
+    """Runs kept in memory to spare the store a look-up."""
+    max_cached_bytes: int = 64 * MIB
+    """Of their configs and summaries as JSON."""
+    max_cached_writers: int = 200_000
+    """Writers whose place is kept in memory."""
+    max_seq: int = 1 << 63
+    """Of a writer."""
+
+    # --- a group of batches, committed by one INSERT ---
+
+    group_rows: int = 1_000_000
+    group_bytes: int = 64 * MIB
+    """Memory of the batches of a group."""
+    group_target_rows: int = 200_000
+    """A group of this size does not linger: the cost of an INSERT is spread well enough."""
+    min_linger: float = 0.002
+    """Seconds that a batch waits for company when the service is idle."""
+    max_linger: float = 0.1
+    """The same under load: fewer, larger parts cost the engine less."""
+    store_patience: float = 10.0
+    """Seconds of a failing store after which clients are told to come back later."""
+    retry_min: float = 0.05
+    retry_max: float = 5.0
+    """Bounds of the pause between two attempts at the store, in seconds; with full jitter."""
+
+    # --- reading ---
+
+    max_query_bytes: int = 1 * MIB
+    """The text of an SQL query."""
+    query_seconds: int = 60
+    """Engine time of one request; a longer one is ended."""
+    query_memory_bytes: int = 4 << 30
+    """Memory of the engine for one request."""
+    query_threads: int = 8
+    """Queries that run at a time."""
+
+    # --- stopping ---
+
+    drain_timeout: float = 8.0
+    """Seconds in which groups in flight are committed and their acks sent."""

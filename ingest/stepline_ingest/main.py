@@ -1,0 +1,83 @@
+"""`stepline serve`: the arguments, the log, the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stepline_ingest.config import GRPC_PORT, HTTP_PORT, SQL_PORT, ServeConfig
+from stepline_ingest.errors import StartupError
+from stepline_ingest.server import run
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def serve(argv: Sequence[str]) -> int:
+    """Runs the service until SIGTERM or SIGINT. Returns the exit code."""
+    args = _parser().parse_args(argv)
+    logging.basicConfig(
+        stream=sys.stderr, level=getattr(logging, args.log_level.upper()), format=LOG_FORMAT
+    )
+    config = ServeConfig(
+        data=args.data.expanduser(),
+        host=args.host,
+        grpc_port=args.grpc_port,
+        http_port=args.http_port,
+        sql_port=args.sql_port,
+        store=args.store,
+        insecure=args.insecure,
+    )
+    try:
+        config.check()
+        return asyncio.run(run(config))
+    except StartupError as error:
+        sys.stderr.write(f"stepline serve: {error}\n")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="stepline serve",
+        description="Receives points over gRPC, keeps them in ClickHouse, answers queries.",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="directory of the embedded store and of the lock; made when it is not there",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--grpc-port", type=int, default=GRPC_PORT, help="for clients; 0 for any free port (%(default)s)"
+    )
+    parser.add_argument(
+        "--http-port", type=int, default=HTTP_PORT, help="for people and probes (%(default)s)"
+    )
+    parser.add_argument(
+        "--sql-port",
+        type=int,
+        default=SQL_PORT,
+        help="ClickHouse's HTTP interface, read-only (%(default)s)",
+    )
+    parser.add_argument(
+        "--store",
+        metavar="DSN",
+        help="clickhouse://USER:PASSWORD@HOST:PORT/DATABASE instead of the embedded store",
+    )
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        help="listen on an address that other machines can reach, without TLS and keys",
+    )
+    parser.add_argument(
+        "--log-level",
+        default="info",
+        choices=("debug", "info", "warning", "error"),
+        help="on standard error (%(default)s)",
+    )
+    return parser

@@ -1,0 +1,94 @@
+"""Calls at the store that are repeated until their outcome is known."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+from stepline import _core
+
+from stepline_ingest.limits import Limits
+from stepline_ingest.store.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+
+class Poisoned(Exception):
+    """The data itself is refused: sending it again would change nothing. It is not stored."""
+
+
+class Unstored(Exception):
+    """The store fails, and nothing of the call took effect."""
+
+
+class Persistence:
+    """Repeats a call with backoff: as long as the store's patience lasts, and beyond it while an attempt may have taken effect.
+
+    A call must be harmless when repeated: it carries a token, or it replaces what is there.
+    """
+
+    def __init__(
+        self, executor: Executor, limits: Limits, *, gave_up: Callable[[str], None]
+    ) -> None:
+        self._executor = executor
+        self._limits = limits
+        self._gave_up = gave_up
+        self.down: str | None = None
+        """What the store said last, while a call of unknown outcome is out of patience."""
+
+    async def until_known(self, call: Callable[[], None]) -> None:
+        """Returns when CALL took effect. Raises Poisoned or Unstored when it is known that it did not.
+
+        When the patience ends before the outcome is known, `gave_up` is called once and the attempts go on.
+        """
+        try:
+            await self._repeat(call)
+        finally:
+            if self.down is not None:
+                log.warning("the outcome is known at last")
+            self.down = None
+
+    async def _repeat(self, call: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._limits.store_patience
+        pause = self._limits.retry_min
+        unknown = False
+        while True:
+            attempt = loop.run_in_executor(self._executor, call)
+            if self.down is None:
+                await asyncio.wait({attempt}, timeout=max(0.0, end - loop.time()))
+                if not attempt.done():
+                    self._give_up("it does not answer")
+            try:
+                await attempt
+            except _core.CoreError as error:
+                raise Poisoned(str(error)) from error
+            except StoreError as error:
+                if error.blames_data:
+                    raise Poisoned(str(error)) from error
+                unknown = unknown or error.outcome_unknown
+                reason = str(error)
+            except Exception as error:
+                # Nothing that the store foresaw, so it may have happened after the commit.
+                log.exception("a call at the store failed in an unforeseen way")
+                unknown = True
+                reason = repr(error)
+            else:
+                return
+            log.warning("the store failed, trying again: %s", reason)
+            if loop.time() >= end:
+                if not unknown:
+                    raise Unstored(reason)
+                self._give_up(reason)
+            await asyncio.sleep(random.uniform(0, pause))
+            pause = min(pause * 2, self._limits.retry_max)
+
+    def _give_up(self, reason: str) -> None:
+        first = self.down is None
+        self.down = reason
+        if first:
+            log.error("the store has been failing for %.0f s: %s", self._limits.store_patience, reason)
+            self._gave_up(reason)

@@ -1,0 +1,105 @@
+"""What the ingest path reads and writes beside the points themselves: marks, names, rejections."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import TypeVar
+
+from stepline_ingest.items import Reject
+from stepline_ingest.store.contract import Store
+from stepline_ingest.writers import Binding
+
+Result = TypeVar("Result")
+
+# The ledger projection has one row a writer. Rejected ranges are settled too, so they raise the mark like points.
+_MARK = """
+SELECT max(mark) FROM
+(
+    SELECT max(seq) AS mark FROM raw_points
+    WHERE run = {run:UInt64} AND attempt = {attempt:UInt32} AND rank = {rank:UInt32} AND writer = {writer:UInt128}
+    GROUP BY run, attempt, rank, writer
+    UNION ALL
+    SELECT max(last_seq) AS mark FROM raw_rejects
+    WHERE run = {run:UInt64} AND writer = {writer:UInt128}
+)
+"""
+_NAMES = "SELECT DISTINCT metric FROM raw_metrics WHERE run = {run:UInt64}"
+
+
+class PointsRepository:
+    """The tables of points. `mark` and `names` are for the event loop; the inserts block and are for the thread of the committer."""
+
+    def __init__(self, store: Store, executor: Executor) -> None:
+        self._store = store
+        self._executor = executor
+
+    async def mark(self, binding: Binding) -> int:
+        """The highest sequence of a writer that is settled; 0 when nothing is."""
+        rows = await self._blocking(
+            lambda: self._store.query(
+                _MARK,
+                {
+                    "run": binding.run,
+                    "attempt": binding.attempt,
+                    "rank": binding.rank,
+                    "writer": int.from_bytes(binding.writer, "big"),
+                },
+                {"preferred_optimize_projection_name": "ledger"},
+            )
+        )
+        return _int(rows[0][0]) if rows else 0
+
+    async def names(self, run: int) -> list[int]:
+        """The ids of the metrics of a run."""
+        rows = await self._blocking(lambda: self._store.query(_NAMES, {"run": run}))
+        return [_int(metric) for (metric,) in rows]
+
+    def insert_points(self, pieces: Sequence[bytes], *, rows: int, token: str) -> None:
+        self._store.insert_points(pieces, rows=rows, token=token)
+
+    def insert_names(self, names: Sequence[tuple[int, int, str]]) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        self._store.insert_rows(
+            "raw_metrics",
+            ("run", "metric", "name", "first_seen"),
+            [(run, metric, name, now_ms) for run, metric, name in names],
+        )
+
+    def insert_reject(self, reject: Reject, received: int) -> None:
+        place = reject.writer.binding
+        row = (
+            place.run,
+            int.from_bytes(place.writer, "big"),
+            place.attempt,
+            place.rank,
+            reject.first_seq,
+            reject.last_seq,
+            reject.reason,
+            reject.payload,
+            received,
+        )
+        self._store.insert_rows("raw_rejects", _REJECT_COLUMNS, [row])
+
+    async def _blocking(self, call: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+_REJECT_COLUMNS = (
+    "run",
+    "writer",
+    "attempt",
+    "rank",
+    "first_seq",
+    "last_seq",
+    "reason",
+    "payload",
+    "received",
+)
+
+
+def _int(value: object) -> int:
+    """Aggregates over no rows come as NULL in some engines, as 0 in others."""
+    return value if isinstance(value, int) else 0

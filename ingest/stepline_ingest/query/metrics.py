@@ -1,0 +1,126 @@
+"""The metrics of a run with what can be said of each: of the points that the run shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from stepline._core import siphash64
+
+from stepline_ingest.gen.stepline.v1 import query_pb2
+from stepline_ingest.schema import tiers
+from stepline_ingest.store.contract import Setting, Store
+
+from .blocks import columns
+from .buckets import unpacked_value
+from .lineage import STEP_END, STEP_MIN, Segment
+from .names import metric_names
+from .series import read_lineages
+
+_COLUMNS = {
+    "points": tiers.COUNT,
+    "nonfinite": tiers.NONFINITE,
+    "low": tiers.LOW,
+    "high": tiers.HIGH,
+    "last_value": tiers.LAST,
+    "first_step": tiers.FIRST_STEP,
+    "last_step": tiers.LAST_STEP,
+}
+_SERIES = (
+    f"SELECT metric, rank, {', '.join(f'{expr} AS {name}' for name, expr in _COLUMNS.items())} "
+    f"FROM {tiers.TABLE} WHERE run = {{run:UInt64}} AND attempt = {{attempt:UInt32}}"
+)
+_GROUP = " GROUP BY metric, rank ORDER BY metric, rank"
+_BELOW = " AND step <= {last:Int64}"
+
+
+@dataclass(slots=True)
+class _Summary:
+    """One metric over ranks and attempts."""
+
+    count: int = 0
+    nonfinite: int = 0
+    ranks: set[int] = field(default_factory=set)
+    first_step: int = STEP_END
+    last: tuple[int, int] = (STEP_MIN - 1, 0)
+    """The greatest step, and the lowest rank there, negated."""
+    last_value: float = math.nan
+    min: float = math.nan
+    max: float = math.nan
+
+    def add(
+        self,
+        rank: int,
+        points: int,
+        nonfinite: int,
+        first_step: int,
+        last_step: int,
+        last_value: float,
+        low: float,
+        high: float,
+    ) -> None:
+        self.count += points
+        self.nonfinite += nonfinite
+        self.ranks.add(rank)
+        self.first_step = min(self.first_step, first_step)
+        if points == nonfinite:
+            last_value = math.nan
+        else:
+            # NaN compares as false: the first finite extremes are taken as they are.
+            self.min = self.min if self.min <= low else low
+            self.max = self.max if self.max >= high else high
+        if (last_step, -rank) > self.last:
+            self.last, self.last_value = (last_step, -rank), last_value
+
+
+def read_metrics(
+    store: Store, run_id: str, prefix: str, attempts: Sequence[int], limits: Mapping[str, Setting]
+) -> list[query_pb2.Metric]:
+    """In the order of names; without those of which the run shows no point. Raises StoreError."""
+    run = siphash64(run_id)
+    names = metric_names(store, run_id, prefix, limits)
+    if not names:
+        return []
+    summaries: dict[int, _Summary] = {}
+    for segment in read_lineages(store, {run: attempts}, limits)[run]:
+        for metric, *row in _statistics(store, run, segment, limits):
+            if metric in names:
+                summaries.setdefault(metric, _Summary()).add(*row)
+    return [
+        _message(name, summaries[metric]) for metric, name in names.items() if metric in summaries
+    ]
+
+
+def _statistics(
+    store: Store, run: int, segment: Segment, limits: Mapping[str, Setting]
+) -> Iterator[tuple[Any, ...]]:
+    """(metric, and what _Summary.add takes) of all that SEGMENT shows."""
+    sql, params = _SERIES, {"run": run, "attempt": segment.attempt}
+    settings: dict[str, Setting] = {"preferred_optimize_projection_name": tiers.SERIES}
+    if segment.to_step < STEP_END:
+        # An attempt that was cut short has to be read point by point.
+        sql += _BELOW
+        params["last"] = segment.to_step - 1
+        settings = {"optimize_use_projections": 0}
+    found = columns(store.stream_native(sql + _GROUP, params, {**limits, **settings}))
+    if not found:
+        return iter(())
+    found["low"], found["high"] = unpacked_value(found["low"]), unpacked_value(found["high"])
+    order = ("metric", "rank", "points", "nonfinite", "first_step", "last_step", "last_value", "low", "high")
+    return zip(*(found[name].tolist() for name in order), strict=True)
+
+
+def _message(name: str, found: _Summary) -> query_pb2.Metric:
+    return query_pb2.Metric(
+        name=name,
+        count=found.count,
+        ranks=len(found.ranks),
+        first_step=found.first_step,
+        last_step=found.last[0],
+        last_value=found.last_value,
+        min=found.min,
+        max=found.max,
+        nonfinite=found.nonfinite,
+    )

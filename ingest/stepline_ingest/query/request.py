@@ -1,0 +1,85 @@
+"""Requests as the planner takes them: checked, with defaults filled in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from stepline_ingest.errors import invalid
+from stepline_ingest.gen.stepline.v1 import query_pb2
+
+DEFAULT_POINTS = 1_000
+MAX_POINTS = 100_000
+MAX_LINES = 10_000
+"""Pairs of run and metric in one chart."""
+
+
+class Ranks(Enum):
+    BAND = "band"
+    """One line over all ranks."""
+    ALL = "all"
+    """One line a rank."""
+    ONE = "one"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Steps start <= step < stop; None is open."""
+
+    start: int | None
+    stop: int | None
+
+    @property
+    def is_empty(self) -> bool:
+        return self.start is not None and self.stop is not None and self.start >= self.stop
+
+
+@dataclass(frozen=True, slots=True)
+class ChartQuery:
+    run_ids: tuple[str, ...]
+    metrics: tuple[str, ...]
+    points: int
+    steps: Range
+    ranks: Ranks
+    rank: int
+    """The one of Ranks.ONE."""
+
+
+def chart_query(request: query_pb2.ChartRequest) -> ChartQuery:
+    """Raises ServiceError(INVALID_ARGUMENT)."""
+    if not request.run_ids or not request.metrics:
+        raise invalid("a chart needs at least one run and one metric; name them in run_ids and metrics")
+    if request.x not in ("", "step"):
+        raise invalid(f"the x axis can only be 'step' so far, not {request.x!r}; leave x empty")
+    if request.points > MAX_POINTS:
+        raise invalid(
+            f"{request.points} points are more than the {MAX_POINTS} a chart may have; ask for fewer, or read "
+            "every point with history()"
+        )
+    # Repeated names would be repeated lines; the order of the first mention is kept.
+    run_ids = tuple(dict.fromkeys(request.run_ids))
+    metrics = tuple(dict.fromkeys(request.metrics))
+    if len(run_ids) * len(metrics) > MAX_LINES:
+        raise invalid(
+            f"{len(run_ids)} runs times {len(metrics)} metrics are more than {MAX_LINES} lines; "
+            "ask for them in several charts"
+        )
+    kind = request.ranks.WhichOneof("kind")
+    ranks = {"all": Ranks.ALL, "rank": Ranks.ONE}.get(kind or "band", Ranks.BAND)
+    return ChartQuery(
+        run_ids=run_ids,
+        metrics=metrics,
+        points=request.points or DEFAULT_POINTS,
+        steps=step_range(request),
+        ranks=ranks,
+        rank=request.ranks.rank,
+    )
+
+
+def step_range(request: query_pb2.ChartRequest | query_pb2.HistoryRequest) -> Range:
+    """Raises ServiceError(INVALID_ARGUMENT) for an inverted range."""
+    start = request.start if request.HasField("start") else None
+    stop = request.stop if request.HasField("stop") else None
+    if start is not None and stop is not None and start > stop:
+        raise invalid(f"the range of steps begins at {start} and stops before it, at {stop}; swap start and stop")
+    return Range(start, stop)

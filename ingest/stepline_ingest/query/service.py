@@ -1,0 +1,164 @@
+"""stepline.v1.Query: checks a request, reads in threads, streams what it reads, and words what went wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+import grpc
+
+from stepline_ingest.errors import ServiceError, abort, invalid, later
+from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
+from stepline_ingest.limits import Limits
+from stepline_ingest.store.contract import Setting, Store, StoreError
+
+from .chart import read_chart
+from .history import HistoryQuery, read_history
+from .metrics import read_metrics
+from .names import UnknownMetricsError, unknown_metrics_text
+from .pump import pumped
+from .request import chart_query, step_range
+from .sql import read_sql
+
+log = logging.getLogger(__name__)
+
+Reply = TypeVar("Reply")
+
+_TOO_LONG, _TOO_MUCH_MEMORY = 159, 241
+"""ClickHouse's numbers of the errors at the limits of a request."""
+
+
+class QueryService(query_pb2_grpc.QueryServicer):
+    """RUNS is the RunsRepository; EXECUTOR runs what blocks."""
+
+    def __init__(self, store: Store, runs: Any, limits: Limits, executor: Executor) -> None:
+        self._store = store
+        self._runs = runs
+        self._executor = executor
+        self._limits = limits
+        self._engine_limits: dict[str, Setting] = {
+            "max_execution_time": limits.query_seconds,
+            "max_memory_usage": limits.query_memory_bytes,
+        }
+
+    async def ListMetrics(
+        self, request: query_pb2.ListMetricsRequest, context: Any
+    ) -> query_pb2.ListMetricsReply:
+        async def found() -> AsyncIterator[query_pb2.ListMetricsReply]:
+            attempts = await self._attempts(request.run_id)
+            async for reply in self._read(
+                lambda: iter(
+                    [
+                        query_pb2.ListMetricsReply(
+                            metrics=read_metrics(
+                                self._store,
+                                request.run_id,
+                                request.prefix,
+                                attempts,
+                                self._engine_limits,
+                            )
+                        )
+                    ]
+                )
+            ):
+                yield reply
+
+        replies = [reply async for reply in self._answered(found(), context)]
+        return replies[0]
+
+    async def History(
+        self, request: query_pb2.HistoryRequest, context: Any
+    ) -> AsyncIterator[query_pb2.HistoryChunk]:
+        async def chunks() -> AsyncIterator[query_pb2.HistoryChunk]:
+            if not request.metric:
+                raise invalid("a history needs the name of a metric")
+            query = HistoryQuery(
+                request.run_id, request.metric, request.rank, step_range(request)
+            )
+            attempts = await self._attempts(request.run_id)
+            async for chunk in self._read(
+                lambda: read_history(self._store, query, attempts, self._engine_limits)
+            ):
+                yield chunk
+
+        async for chunk in self._answered(chunks(), context):
+            yield chunk
+
+    async def Chart(
+        self, request: query_pb2.ChartRequest, context: Any
+    ) -> AsyncIterator[query_pb2.ChartLine]:
+        async def lines() -> AsyncIterator[query_pb2.ChartLine]:
+            query = chart_query(request)
+            attempts = {run_id: await self._attempts(run_id) for run_id in query.run_ids}
+            async for line in self._read(
+                lambda: read_chart(self._store, query, attempts, self._engine_limits), batch=64
+            ):
+                yield line
+
+        async for line in self._answered(lines(), context):
+            yield line
+
+    async def Sql(
+        self, request: query_pb2.SqlRequest, context: Any
+    ) -> AsyncIterator[query_pb2.SqlChunk]:
+        def read() -> Iterator[query_pb2.SqlChunk]:
+            return read_sql(
+                self._store, request, self._engine_limits, self._limits.max_query_bytes
+            )
+
+        async for chunk in self._answered(self._read(read), context):
+            yield chunk
+
+    async def _attempts(self, run_id: str) -> list[int]:
+        """The numbers of the attempts of a run; NOT_FOUND, with the nearest ids, when it is not there."""
+        async with self._runs.lock(run_id):
+            run = await self._runs.require(run_id)
+            return [attempt.number for attempt in run.attempts]
+
+    async def _read(
+        self, make: Callable[[], Iterator[Reply]], *, batch: int = 1
+    ) -> AsyncIterator[Reply]:
+        try:
+            async with aclosing(pumped(self._executor, make, batch=batch)) as items:
+                async for item in items:
+                    yield item
+        except UnknownMetricsError as error:
+            text = unknown_metrics_text
+            async for message in pumped(
+                self._executor, lambda: iter([text(self._store, error, self._engine_limits)])
+            ):
+                raise ServiceError(grpc.StatusCode.NOT_FOUND, message) from error
+
+    async def _answered(
+        self, replies: AsyncIterator[Reply], context: Any
+    ) -> AsyncIterator[Reply]:
+        """REPLIES, with what they raise turned into a status."""
+        try:
+            async with aclosing(replies) as open_replies:
+                async for reply in open_replies:
+                    yield reply
+        except ServiceError as error:
+            await abort(context, error)
+        except StoreError as error:
+            await abort(context, self._failure(error))
+
+    def _failure(self, error: StoreError) -> ServiceError:
+        if error.code == _TOO_LONG:
+            return _over(
+                f"the answer takes longer than the {self._limits.query_seconds} s a request may take"
+            )
+        if error.code == _TOO_MUCH_MEMORY:
+            return _over(
+                f"the answer takes more than the {self._limits.query_memory_bytes >> 20} MiB a request may take"
+            )
+        log.warning("a query failed at the store: %s", error)
+        return later(f"the store fails: {error}; try again later")
+
+
+def _over(message: str) -> ServiceError:
+    return ServiceError(
+        grpc.StatusCode.RESOURCE_EXHAUSTED, f"{message}; ask for a smaller range or fewer series"
+    )

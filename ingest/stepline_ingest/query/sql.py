@@ -1,0 +1,61 @@
+"""SQL from people, read only. What is refused, and why, is the engine's and the store's to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import grpc
+
+from stepline_ingest.errors import ServiceError, invalid
+from stepline_ingest.gen.stepline.v1 import query_pb2
+from stepline_ingest.store.contract import Setting, Store, StoreError
+
+DEFAULT_FORMAT = "JSONCompactEachRowWithNamesAndTypes"
+CHUNK_BYTES = 1 << 20
+
+_READABLE: dict[str, Setting] = {
+    # Numbers that JSON does not know come as text instead of null, integers as numbers.
+    "output_format_json_quote_denormals": 1,
+    "output_format_json_quote_64bit_integers": 0,
+}
+_READONLY, _ACCESS_DENIED = 164, 497
+_MESSAGE_LENGTH = 600
+
+
+def read_sql(
+    store: Store, request: query_pb2.SqlRequest, limits: Mapping[str, Setting], max_bytes: int
+) -> Iterator[query_pb2.SqlChunk]:
+    """The answer in pieces. Raises ServiceError for what the text is to blame for, else StoreError."""
+    text = request.query.strip()
+    if not text:
+        raise invalid("the query is empty; write a SELECT, such as SELECT * FROM points LIMIT 10")
+    if len(text.encode()) > max_bytes:
+        raise invalid(f"the query is longer than {max_bytes} bytes; shorten it")
+    fmt = request.format or DEFAULT_FORMAT
+    if not (fmt.isascii() and fmt.isalnum() and len(fmt) <= 64):
+        raise invalid(f"{fmt[:80]!r} is no name of a format; use one such as JSONEachRow, or leave it empty")
+    try:
+        answer = store.query_raw(text, fmt, settings={**limits, **_READABLE}, readonly=True)
+    except StoreError as error:
+        if error.blames_query:
+            raise _refusal(error) from error
+        raise
+    view = memoryview(answer)
+    for begin in range(0, len(view), CHUNK_BYTES):
+        yield query_pb2.SqlChunk(data=bytes(view[begin : begin + CHUNK_BYTES]))
+
+
+def _refusal(error: StoreError) -> ServiceError:
+    message = _shortened(str(error))
+    if error.code in (_READONLY, _ACCESS_DENIED):
+        return ServiceError(
+            grpc.StatusCode.PERMISSION_DENIED, f"{message}; SQL here only reads: use SELECT"
+        )
+    return invalid(f"the query cannot be run: {message}")
+
+
+def _shortened(message: str) -> str:
+    """Without the list of everything that a parser would have taken, and of the whole query again."""
+    for noise in (". Expected one of:", " In scope SELECT", ": While executing"):
+        message = message.split(noise, 1)[0]
+    return message if len(message) <= _MESSAGE_LENGTH else message[: _MESSAGE_LENGTH - 3] + "..."

@@ -1,0 +1,186 @@
+"""Requests about runs as the service takes them: checked, with defaults filled in."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from stepline import _core
+
+from stepline_ingest.errors import ServiceError, invalid
+from stepline_ingest.gen.stepline.v1 import ingest_pb2, runs_pb2
+from stepline_ingest.limits import Limits
+from stepline_ingest.run_record import JsonObject
+from stepline_ingest.writers import Binding
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_RESUME = {
+    runs_pb2.RESUME_UNSPECIFIED: "never",
+    runs_pb2.RESUME_NEVER: "never",
+    runs_pb2.RESUME_ALLOW: "allow",
+    runs_pb2.RESUME_MUST: "must",
+    runs_pb2.RESUME_AUTO: "auto",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What one rank says about the start of a run."""
+
+    project: str
+    run_id: str
+    name: str
+    config: JsonObject
+    tags: list[str]
+    group: str
+    job_type: str
+    resume: str
+    """never | allow | must | auto"""
+    launch_id: str
+    rank: int
+    world_size: int
+    writer: bytes
+    host: str
+    pid: int
+    created_ms: int
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def start(request: runs_pb2.CreateRunRequest, limits: Limits) -> Start:
+    """Raises ServiceError: INVALID_ARGUMENT, or UNIMPLEMENTED for a fork."""
+    run_id = check_run_id(request.run_id)
+    if request.fork_from:
+        raise ServiceError(
+            grpc.StatusCode.UNIMPLEMENTED,
+            f"fork_from {request.fork_from!r}: this version cannot fork runs yet; start a run without fork_from",
+        )
+    resume = _RESUME.get(request.resume)
+    if resume is None:
+        raise invalid(f"resume {request.resume} is unknown: use NEVER, ALLOW, MUST or AUTO")
+    writer = check_writer(request.writer)
+    world_size = request.world_size or 1
+    check_rank(request.rank, limits)
+    if request.rank >= world_size:
+        raise invalid(
+            f"rank {request.rank} of a world of {world_size}: ranks count from 0; pass the world_size of the job"
+        )
+    for field in ("project", "name", "group", "job_type", "launch_id", "host"):
+        check_text(field, getattr(request, field), limits)
+    return Start(
+        project=request.project or "default",
+        run_id=run_id,
+        name=request.name,
+        config=json_object("config", request.config_json, limits),
+        tags=check_tags(request.tags, limits),
+        group=request.group,
+        job_type=request.job_type,
+        resume=resume,
+        # A process that names no launch is a launch of its own, and repeating its call changes nothing.
+        launch_id=request.launch_id or f"writer:{writer.hex()}",
+        rank=request.rank,
+        world_size=world_size,
+        writer=writer,
+        host=request.host,
+        pid=request.pid,
+        created_ms=request.created_ms if request.created_ms > 0 else now_ms(),
+    )
+
+
+def binding(
+    request: ingest_pb2.Hello | runs_pb2.FinishRunRequest | Start, attempt: int, limits: Limits
+) -> Binding:
+    """The writer that speaks, and the place that it claims."""
+    run_id = check_run_id(request.run_id)
+    check_rank(request.rank, limits)
+    return Binding(
+        writer=check_writer(request.writer),
+        run_id=run_id,
+        run=_core.siphash64(run_id),
+        attempt=attempt,
+        rank=request.rank,
+    )
+
+
+def check_run_id(run_id: str) -> str:
+    if not _RUN_ID.fullmatch(run_id):
+        raise invalid(
+            f"run id {run_id[:80]!r}: use 1 to 64 letters, digits, '.', '_' and '-', a letter or a digit first"
+        )
+    return run_id
+
+
+def check_writer(writer: bytes) -> bytes:
+    if len(writer) != 16:
+        raise invalid(f"a writer id has 16 bytes, this one has {len(writer)}: send a UUIDv7 as bytes")
+    return writer
+
+
+def check_rank(rank: int, limits: Limits) -> None:
+    if rank >= limits.max_ranks:
+        raise invalid(f"rank {rank}: ranks lie below {limits.max_ranks}")
+
+
+def check_text(field: str, text: str, limits: Limits) -> None:
+    size = len(text.encode())
+    if size > limits.max_name_bytes:
+        raise invalid(
+            f"{field} has {size} bytes, {limits.max_name_bytes} are allowed: shorten it, or put it into the config"
+        )
+
+
+def check_notes(notes: str, limits: Limits) -> str:
+    size = len(notes.encode())
+    if size > limits.max_notes_bytes:
+        raise invalid(f"notes have {size} bytes, {limits.max_notes_bytes} are allowed: shorten them")
+    return notes
+
+
+def check_tags(tags: Iterable[str], limits: Limits) -> list[str]:
+    """Without repetitions, in the order of the first mention."""
+    unique = list(dict.fromkeys(tags))
+    if len(unique) > limits.max_tags:
+        raise invalid(f"{len(unique)} tags, {limits.max_tags} are allowed: use fewer")
+    for tag in unique:
+        check_text("a tag", tag, limits)
+    return unique
+
+
+def check_size(field: str, text: str, limits: Limits) -> None:
+    size = len(text.encode())
+    if size > limits.max_config_bytes:
+        raise invalid(
+            f"{field} has {size} bytes of JSON, {limits.max_config_bytes} are allowed: "
+            "keep large data in files and put their names here"
+        )
+
+
+def json_object(field: str, text: str, limits: Limits) -> JsonObject:
+    """The object that TEXT holds; empty text is an empty object. NaN and infinities are allowed, as Python writes them."""
+    if not text:
+        return {}
+    check_size(field, text, limits)
+    try:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"{field} is no JSON ({error}): send a JSON object") from None
+    if not isinstance(value, dict):
+        raise invalid(f"{field} is JSON but no object: send an object, such as {{\"lr\": 0.001}}")
+    return value
+
+
+def json_text(value: JsonObject) -> str:
+    """Readable in any script; escaped only where UTF-8 cannot hold it (half of a surrogate pair)."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"))
+    return text

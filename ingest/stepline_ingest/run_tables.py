@@ -1,0 +1,196 @@
+"""The SQL of runs, attempts, writers and finishes. Rows are never changed: the one with the greatest version counts."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from stepline import _core
+
+from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.run_request import json_text
+from stepline_ingest.runs_repository import FinishRow, WriterRow
+from stepline_ingest.store.contract import Store
+from stepline_ingest.writers import Binding
+
+_RUNS = """
+SELECT run, run_id, project, name, config, summary, tags, `group`, job_type, notes, state, exit_code, created, updated, version
+FROM raw_runs FINAL WHERE run IN {runs:Array(UInt64)}
+"""
+_ATTEMPTS = """
+SELECT run, attempt, launch_id, world_size, created
+FROM raw_attempts FINAL WHERE run IN {runs:Array(UInt64)} ORDER BY run, attempt
+"""
+_FINISHES = """
+SELECT run, attempt, rank, exit_code FROM raw_finishes FINAL WHERE run IN {runs:Array(UInt64)}
+"""
+_PAGE = """
+SELECT run_id FROM raw_runs FINAL WHERE {project:String} = '' OR project = {project:String}
+ORDER BY created DESC, run_id LIMIT {limit:UInt64} OFFSET {offset:UInt64}
+"""
+_TOTAL = "SELECT count() FROM raw_runs FINAL WHERE {project:String} = '' OR project = {project:String}"
+_WRITERS = """
+SELECT writer, run_id, run, attempt, rank FROM raw_writers FINAL WHERE writer IN {writers:Array(UInt128)}
+"""
+_RUN_COLUMNS = (
+    "run",
+    "run_id",
+    "project",
+    "name",
+    "config",
+    "summary",
+    "tags",
+    "group",
+    "job_type",
+    "notes",
+    "state",
+    "exit_code",
+    "fork_run_id",
+    "fork_step",
+    "created",
+    "updated",
+    "version",
+)
+_ATTEMPT_COLUMNS = ("run", "attempt", "launch_id", "world_size", "created", "version")
+_WRITER_COLUMNS = ("writer", "run", "run_id", "attempt", "rank", "host", "pid", "created")
+_FINISH_COLUMNS = ("run", "attempt", "rank", "writer", "exit_code", "finished", "version")
+
+
+class SqlRunTables:
+    """runs_repository.RunTables over a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def load(self, run_ids: Sequence[str]) -> list[RunRecord]:
+        if not run_ids:
+            return []
+        params = {"runs": [_core.siphash64(run_id) for run_id in run_ids]}
+        attempts: dict[int, list[Attempt]] = {}
+        for run, number, launch_id, world_size, created in self._rows(_ATTEMPTS, params):
+            attempts.setdefault(run, []).append(
+                Attempt(
+                    number=number, launch_id=launch_id, world_size=world_size, created_ms=created
+                )
+            )
+        for run, number, rank, exit_code in self._rows(_FINISHES, params):
+            for attempt in attempts.get(run, ()):
+                if attempt.number == number:
+                    attempt.exit_codes[rank] = exit_code
+        # A run whose creation was interrupted between the two inserts has attempts only, and is no run yet.
+        return [
+            _record(row, attempts[row[0]]) for row in self._rows(_RUNS, params) if row[0] in attempts
+        ]
+
+    def page(self, project: str, limit: int, offset: int) -> tuple[list[str], int]:
+        rows = self._rows(_PAGE, {"project": project, "limit": limit, "offset": offset})
+        ((total,),) = self._rows(_TOTAL, {"project": project})
+        return [run_id for (run_id,) in rows], total
+
+    def recent_ids(self, limit: int) -> list[str]:
+        return self.page("", limit, 0)[0]
+
+    def put_run(self, run: RunRecord) -> None:
+        row = (
+            _core.siphash64(run.run_id),
+            run.run_id,
+            run.project,
+            run.name,
+            json_text(run.config),
+            json_text(run.summary),
+            run.tags,
+            run.group,
+            run.job_type,
+            run.notes,
+            run.state,
+            run.exit_code,
+            "",
+            0,
+            run.created_ms,
+            run.updated_ms,
+            run.version,
+        )
+        self._store.insert_rows("raw_runs", _RUN_COLUMNS, [row])
+
+    def put_attempt(self, run_id: str, attempt: Attempt) -> None:
+        row = (
+            _core.siphash64(run_id),
+            attempt.number,
+            attempt.launch_id,
+            attempt.world_size,
+            attempt.created_ms,
+            # Nothing of an attempt changes but its world, which only grows.
+            attempt.world_size,
+        )
+        self._store.insert_rows("raw_attempts", _ATTEMPT_COLUMNS, [row])
+
+    def put_writers(self, rows: Sequence[WriterRow]) -> None:
+        self._store.insert_rows(
+            "raw_writers",
+            _WRITER_COLUMNS,
+            [
+                (
+                    int.from_bytes(row.binding.writer, "big"),
+                    row.binding.run,
+                    row.binding.run_id,
+                    row.binding.attempt,
+                    row.binding.rank,
+                    row.host,
+                    row.pid,
+                    row.created_ms,
+                )
+                for row in rows
+            ],
+        )
+
+    def put_finishes(self, rows: Sequence[FinishRow]) -> None:
+        version = time.time_ns()
+        self._store.insert_rows(
+            "raw_finishes",
+            _FINISH_COLUMNS,
+            [
+                (
+                    row.binding.run,
+                    row.binding.attempt,
+                    row.binding.rank,
+                    int.from_bytes(row.binding.writer, "big"),
+                    row.exit_code,
+                    row.finished_ms,
+                    version + number,
+                )
+                for number, row in enumerate(rows)
+            ],
+        )
+
+    def find_writers(self, writers: Sequence[bytes]) -> list[Binding]:
+        params = {"writers": [int.from_bytes(writer, "big") for writer in writers]}
+        return [
+            Binding(
+                writer=writer.to_bytes(16, "big"), run_id=run_id, run=run, attempt=attempt, rank=rank
+            )
+            for writer, run_id, run, attempt, rank in self._rows(_WRITERS, params)
+        ]
+
+    def _rows(self, sql: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
+        return self._store.query(sql, params)
+
+
+def _record(row: tuple[Any, ...], attempts: list[Attempt]) -> RunRecord:
+    return RunRecord(
+        run_id=row[1],
+        project=row[2],
+        name=row[3],
+        config=json.loads(row[4]),
+        summary=json.loads(row[5]),
+        tags=list(row[6]),
+        group=row[7],
+        job_type=row[8],
+        notes=row[9],
+        created_ms=row[12],
+        updated_ms=row[13],
+        attempts=attempts,
+        stored_outcome=(row[10], row[11]),
+        version=row[14],
+    )

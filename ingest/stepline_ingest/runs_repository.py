@@ -1,0 +1,238 @@
+"""What the service remembers about runs: a cache over the tables, and the lock of each run.
+
+Invariants
+- The tables are the truth; the cache is filled, changed and read only by who holds the lock of the run. One service owns the store,
+  so nobody else changes them.
+- A change is in the tables before it is in the cache.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+from weakref import WeakValueDictionary
+
+import grpc
+
+from stepline_ingest.coalesce import Coalescer
+from stepline_ingest.errors import ServiceError
+from stepline_ingest.limits import Limits
+from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.run_request import json_text
+from stepline_ingest.writers import Binding, conflicting
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterRow:
+    """A writer as it is stored."""
+
+    binding: Binding
+    host: str
+    pid: int
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishRow:
+    """The end of one rank of an attempt."""
+
+    binding: Binding
+    exit_code: int
+    finished_ms: int
+
+
+class RunTables(Protocol):
+    """The tables of runs. Every method blocks, raises StoreError, and may be repeated without harm."""
+
+    def load(self, run_ids: Sequence[str]) -> list[RunRecord]:
+        """The runs of RUN_IDS that are there, in any order."""
+
+    def page(self, project: str, limit: int, offset: int) -> tuple[list[str], int]:
+        """The ids of runs, newest first, and how many there are in all."""
+
+    def recent_ids(self, limit: int) -> list[str]: ...
+
+    def put_run(self, run: RunRecord) -> None: ...
+
+    def put_attempt(self, run_id: str, attempt: Attempt) -> None: ...
+
+    def put_writers(self, rows: Sequence[WriterRow]) -> None: ...
+
+    def put_finishes(self, rows: Sequence[FinishRow]) -> None: ...
+
+    def find_writers(self, writers: Sequence[bytes]) -> list[Binding]:
+        """The bindings of those of WRITERS that are known."""
+
+
+class RunsRepository:
+    """Runs, attempts and writers, on the event loop."""
+
+    def __init__(self, tables: RunTables, executor: Executor, limits: Limits) -> None:
+        self._tables = tables
+        self._executor = executor
+        self._limits = limits
+        self._cache: OrderedDict[str, RunRecord] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._cached_bytes = 0
+        self._bindings: OrderedDict[bytes, Binding] = OrderedDict()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._writers = Coalescer(self._register)
+        self._finishes = Coalescer(self._put_finishes)
+
+    def lock(self, run_id: str) -> asyncio.Lock:
+        """Held by whoever reads a run in order to change it."""
+        lock = self._locks.get(run_id)
+        if lock is None:
+            lock = self._locks[run_id] = asyncio.Lock()
+        return lock
+
+    # --- under the lock of the run ---
+
+    async def get(self, run_id: str) -> RunRecord | None:
+        """The run as it is stored; not to be changed."""
+        run = self._cache.get(run_id)
+        if run is not None:
+            self._cache.move_to_end(run_id)
+            return run
+        found = await self._blocking(lambda: self._tables.load([run_id]))
+        if not found:
+            return None
+        (run,) = found
+        self._remember(run)
+        return run
+
+    async def require(
+        self, run_id: str, *, remedy: str = "check the id, or list the runs with `stepline runs`"
+    ) -> RunRecord:
+        """The run; NOT_FOUND when it is not there."""
+        run = await self.get(run_id)
+        if run is None:
+            raise await self.not_found(run_id, remedy=remedy)
+        return run
+
+    async def create(self, run: RunRecord) -> None:
+        """A new run with its first attempt."""
+        # The attempt first: a run without an attempt would be half a run, an attempt without a run is nothing.
+        await self._blocking(lambda: self._tables.put_attempt(run.run_id, run.newest))
+        await self.save(run)
+
+    async def begin(self, run: RunRecord, attempt: Attempt) -> RunRecord:
+        """The next attempt of a run."""
+        await self._blocking(lambda: self._tables.put_attempt(run.run_id, attempt))
+        begun = run.copy()
+        begun.attempts.append(attempt)
+        self._remember(begun)
+        return begun
+
+    async def grow(self, run: RunRecord, attempt: Attempt, world_size: int) -> RunRecord:
+        """A rank says that the world of ATTEMPT is larger than the first one said."""
+        larger = replace(attempt, world_size=world_size)
+        await self._blocking(lambda: self._tables.put_attempt(run.run_id, larger))
+        grown = run.copy()
+        grown.attempts[grown.attempts.index(attempt)] = larger
+        self._remember(grown)
+        return grown
+
+    async def save(self, run: RunRecord) -> None:
+        """The fields of the run itself."""
+        # A clock that was set back must not make an older row win.
+        run.version = max(time.time_ns(), run.version + 1)
+        run.stored_outcome = run.outcome
+        await self._blocking(lambda: self._tables.put_run(run))
+        self._remember(run)
+
+    # --- without the lock: rows of many ranks go together ---
+
+    async def bind(self, binding: Binding, *, host: str, pid: int, created_ms: int) -> None:
+        """Remembers the place of a writer for ever. INVALID_ARGUMENT when it has another one."""
+        known = self._bindings.get(binding.writer)
+        if known is None:
+            await self._writers.add(
+                WriterRow(binding=binding, host=host, pid=pid, created_ms=created_ms)
+            )
+            known = self._bindings[binding.writer]
+        if known != binding:
+            raise conflicting(binding, known)
+
+    async def finish(self, binding: Binding, *, exit_code: int, finished_ms: int) -> None:
+        """Remembers how a rank ended. The last word of a rank counts."""
+        await self._finishes.add(
+            FinishRow(binding=binding, exit_code=exit_code, finished_ms=finished_ms)
+        )
+        async with self.lock(binding.run_id):
+            run = await self.get(binding.run_id)
+            attempt = run.attempt(binding.attempt) if run is not None else None
+            if run is None or attempt is None:
+                return
+            attempt.exit_codes[binding.rank] = exit_code
+            if run.outcome != run.stored_outcome:
+                ended = run.copy()
+                ended.updated_ms = max(finished_ms, run.updated_ms)
+                await self.save(ended)
+
+    async def list(self, project: str, *, limit: int, offset: int) -> tuple[list[RunRecord], int]:
+        """Newest first, and how many there are in all. An empty project means all of them."""
+
+        def read() -> tuple[list[RunRecord], int]:
+            run_ids, total = self._tables.page(project, limit, offset)
+            found = {run.run_id: run for run in self._tables.load(run_ids)}
+            return [found[run_id] for run_id in run_ids if run_id in found], total
+
+        return await self._blocking(read)
+
+    async def not_found(self, run_id: str, *, remedy: str) -> ServiceError:
+        """Says so, and names runs with similar ids."""
+        recent = await self._blocking(lambda: self._tables.recent_ids(10_000))
+        near = difflib.get_close_matches(run_id, recent, n=3)
+        hint = f" (there is {', '.join(near)})" if near else ""
+        return ServiceError(
+            grpc.StatusCode.NOT_FOUND, f"run {run_id} is not known here{hint}: {remedy}"
+        )
+
+    # --- inside ---
+
+    async def _register(self, rows: Sequence[WriterRow]) -> None:
+        """Stores the writers that are new; those that are there keep the place that they have."""
+        unique = {row.binding.writer: row for row in rows}
+
+        def store() -> dict[bytes, Binding]:
+            known = {found.writer: found for found in self._tables.find_writers(list(unique))}
+            fresh = [row for writer, row in unique.items() if writer not in known]
+            if fresh:
+                self._tables.put_writers(fresh)
+            return known | {row.binding.writer: row.binding for row in fresh}
+
+        for writer, binding in (await self._blocking(store)).items():
+            self._bindings[writer] = binding
+            self._bindings.move_to_end(writer)
+        while len(self._bindings) > max(self._limits.max_cached_writers, len(unique)):
+            self._bindings.popitem(last=False)
+
+    async def _put_finishes(self, rows: Sequence[FinishRow]) -> None:
+        await self._blocking(lambda: self._tables.put_finishes(rows))
+
+    def _remember(self, run: RunRecord) -> None:
+        self._forget(run.run_id)
+        self._cache[run.run_id] = run
+        self._sizes[run.run_id] = size = len(json_text(run.config)) + len(json_text(run.summary))
+        self._cached_bytes += size
+        while len(self._cache) > 1 and (
+            len(self._cache) > self._limits.max_cached_runs
+            or self._cached_bytes > self._limits.max_cached_bytes
+        ):
+            self._forget(next(iter(self._cache)))
+
+    def _forget(self, run_id: str) -> None:
+        if self._cache.pop(run_id, None) is not None:
+            self._cached_bytes -= self._sizes.pop(run_id)
+
+    async def _blocking(self, call: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)

@@ -1,0 +1,180 @@
+"""Puts the service together, starts it, and stops it without losing what it received.
+
+Start: the store with the lock of its directory, then the ports, then the ready line. Stop, in the other direction: no new
+batches, what was received is committed and acknowledged, the ports close, the engine closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from aiohttp import web
+from grpc_health.v1 import health, health_pb2_grpc
+
+from stepline_ingest import grpc_port
+from stepline_ingest.budget import Budget
+from stepline_ingest.commit import Committer
+from stepline_ingest.config import ServeConfig, address
+from stepline_ingest.errors import StartupError
+from stepline_ingest.gen.stepline.v1 import ingest_pb2_grpc, query_pb2_grpc, runs_pb2_grpc
+from stepline_ingest.http import Pages, listen
+from stepline_ingest.names import NamesRegistry
+from stepline_ingest.points_repository import PointsRepository
+from stepline_ingest.push import IngestService
+from stepline_ingest.query import QueryService
+from stepline_ingest.run_tables import SqlRunTables
+from stepline_ingest.runs import RunsService
+from stepline_ingest.runs_repository import RunsRepository
+from stepline_ingest.session import Pipeline
+from stepline_ingest.sql_http import SqlPort
+from stepline_ingest.store import Store, StoreError, open_store
+from stepline_ingest.writers import Writers
+
+log = logging.getLogger(__name__)
+
+FORCED_EXIT = 1.5
+"""Seconds after the drain until the process ends without waiting for an engine that hangs."""
+
+
+async def run(config: ServeConfig) -> int:
+    """Serves until SIGTERM or SIGINT. Returns the exit code; raises StartupError when it cannot begin."""
+    server = Server(config)
+    stop = asyncio.Event()
+    try:
+        await server.start()
+        # After the engine, which may have set handlers of its own.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        where = " ".join(f"{name}={place}" for name, place in server.addresses.items())
+        sys.stdout.write(f"stepline ready {where}\n")
+        sys.stdout.flush()
+        broken = await server.until(stop)
+    finally:
+        await server.stop()
+    return 1 if broken else 0
+
+
+class Server:
+    """One service: everything that lives as long as the process."""
+
+    def __init__(self, config: ServeConfig) -> None:
+        self._config = config
+        self.addresses: dict[str, str] = {}
+        self._store: Store | None = None
+        self._committer: Committer | None = None
+        self._committing: asyncio.Task[None] | None = None
+        self._ingest: IngestService | None = None
+        self._health = health.aio.HealthServicer()
+        self._grpc = grpc_port.new_server(config.limits)
+        self._runners: list[web.AppRunner] = []
+        # Apart, so that slow queries keep neither commits nor new streams waiting.
+        self._commits = ThreadPoolExecutor(1, "commit")
+        self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "decode")
+        self._lookups = ThreadPoolExecutor(4, "lookup")
+        self._queries = ThreadPoolExecutor(config.limits.query_threads, "query")
+
+    async def start(self) -> None:
+        config, limits = self._config, self._config.limits
+        loop = asyncio.get_running_loop()
+        self._store = store = await loop.run_in_executor(
+            self._lookups, _open_store, config
+        )
+        points = PointsRepository(store, self._lookups)
+        runs = RunsRepository(SqlRunTables(store), self._lookups, limits)
+        budget = Budget(limits.max_inflight_bytes)
+        self._committer = Committer(points, limits=limits, budget=budget, executor=self._commits)
+        self._committing = self._committer.start()
+        runs_service = RunsService(runs, limits)
+        self._ingest = IngestService(
+            writers=Writers(points.mark, settle_timeout=limits.hello_timeout),
+            names=NamesRegistry(points.names, limit=limits.max_metrics_per_run),
+            pipeline=Pipeline(
+                limits=limits, budget=budget, decoders=self._decoders, submit=self._committer.submit
+            ),
+            bind=runs_service.bind,
+        )
+        ingest_pb2_grpc.add_IngestServicer_to_server(self._ingest, self._grpc)
+        runs_pb2_grpc.add_RunsServicer_to_server(runs_service, self._grpc)
+        query_pb2_grpc.add_QueryServicer_to_server(
+            QueryService(store, runs, limits, self._queries), self._grpc
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+
+        grpc = grpc_port.bind(self._grpc, config.host, config.grpc_port)
+        pages = Pages(
+            store_kind=store.kind,
+            addresses=lambda: self.addresses,
+            trouble=lambda: self._committer.trouble if self._committer else None,
+        )
+        http = await self._listen(pages.app(), config.http_port, "http")
+        sql = await self._listen(SqlPort(store, self._queries, limits).app(), config.sql_port, "sql")
+        await self._grpc.start()
+        self.addresses = {
+            name: address(config.host, port)
+            for name, port in (("grpc", grpc), ("http", http), ("sql", sql))
+        }
+        log.info("ready: %s, store %s in %s", self.addresses, store.kind, config.data)
+
+    async def until(self, stop: asyncio.Event) -> bool:
+        """Until STOP is set. True when the service ends by itself because a part of it broke."""
+        assert self._committing is not None
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopped, self._committing}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not self._committing.done():
+            return False
+        log.critical("the committer has ended", exc_info=self._committing.exception())
+        return True
+
+    async def stop(self) -> None:
+        """Ends everything that was started, within the drain timeout and a little more."""
+        limits = self._config.limits
+        watchdog = threading.Timer(limits.drain_timeout + FORCED_EXIT, _force_exit)
+        watchdog.daemon = True
+        watchdog.start()
+        await self._health.enter_graceful_shutdown()
+        try:
+            await asyncio.wait_for(self._drain(), limits.drain_timeout)
+        except asyncio.TimeoutError:
+            log.warning("batches in flight could not be committed in time; their clients send them again")
+        await self._grpc.stop(grace=0.5)
+        for runner in self._runners:
+            await runner.cleanup()
+        for pool in (self._commits, self._decoders, self._lookups, self._queries):
+            pool.shutdown(wait=False, cancel_futures=True)
+        if self._store is not None:
+            await asyncio.to_thread(self._store.close)
+        watchdog.cancel()
+        log.info("stopped")
+
+    async def _drain(self) -> None:
+        if self._ingest is not None:
+            await self._ingest.drain()
+        if self._committer is not None and self._committing is not None and not self._committing.done():
+            await self._committer.stop()
+
+    async def _listen(self, app: web.Application, port: int, name: str) -> int:
+        runner, bound = await listen(app, self._config.host, port, name=name)
+        self._runners.append(runner)
+        return bound
+
+
+def _open_store(config: ServeConfig) -> Store:
+    try:
+        return open_store(config.store, config.data)
+    except StoreError as error:
+        raise StartupError(str(error)) from error
+
+
+def _force_exit() -> None:
+    """The engine or a query hangs. What is acknowledged is on disk; nothing else was promised."""
+    log.error("the service does not end by itself and is ended")
+    logging.shutdown()
+    os._exit(1)

@@ -1,0 +1,217 @@
+"""One stream after its Hello: which sequences were received, what they decode to, and when they are handed to the committer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import grpc
+from stepline import _core
+
+from stepline_ingest.budget import Budget
+from stepline_ingest.errors import ServiceError, invalid, later
+from stepline_ingest.gen.stepline.v1 import ingest_pb2
+from stepline_ingest.items import Points, Reject, Sink
+from stepline_ingest.limits import Limits
+from stepline_ingest.names import RunNames
+from stepline_ingest.writers import Writer
+
+log = logging.getLogger(__name__)
+
+INLINE_BYTES = 16 << 10
+"""A batch up to this size is decoded at once: the way to a thread and back costs more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """What all sessions share."""
+
+    limits: Limits
+    budget: Budget
+    decoders: Executor
+    submit: Callable[[Points | Reject], None]
+
+
+class Session:
+    """Receives the batches of one writer in order. Knows nothing of gRPC."""
+
+    def __init__(self, writer: Writer, names: RunNames, sink: Sink, pipeline: Pipeline) -> None:
+        limits = pipeline.limits
+        self._writer = writer
+        self._names = names
+        self._sink = sink
+        self._pipeline = pipeline
+        self._limits = limits
+        self._received = writer.committed
+        self._ended = False
+        self._names_lost = False
+        self._decoder = _core.WriterSession(
+            writer=writer.binding.writer,
+            run=writer.binding.run,
+            attempt=writer.binding.attempt,
+            rank=writer.binding.rank,
+            max_batch_bytes=limits.max_batch_bytes,
+            max_batch_points=limits.max_batch_points,
+            max_decoded_bytes=limits.max_decoded_bytes,
+            max_name_bytes=limits.max_name_bytes,
+            max_metrics=limits.max_metrics_per_run,
+        )
+
+    @property
+    def received(self) -> int:
+        """Everything up to here is stored or on its way."""
+        return self._received
+
+    @property
+    def names_lost(self) -> bool:
+        """A batch was rejected undecoded, and with it the names that it would have defined. Only a new stream brings them again."""
+        return self._names_lost
+
+    def end(self) -> None:
+        """Nothing is handed over any more, not even what is being decoded."""
+        self._ended = True
+
+    def skip(self, last_seq: int, reason: str) -> None:
+        """Records that the sequences up to LAST_SEQ will never come."""
+        self._writer.enter(0)
+        self._reject(last_seq, reason, b"", nbytes=0, held=0)
+
+    async def accept(self, message: ingest_pb2.Batch) -> bool:
+        """Takes a batch; returns when there is room for the next one. False: all of it was known already.
+
+        Raises ServiceError when the stream has to end. What can never be stored is rejected by way of the sink.
+        """
+        if self._names_lost:
+            return True  # the stream ends as soon as the rejection is recorded
+        first, last = message.first_seq, message.last_seq
+        columnar = message.WhichOneof("encoding") == "columnar"
+        self._check_range(first, last)
+        if not columnar and last <= self._received:
+            return False
+        data = message.columnar if columnar else message.plain.SerializeToString()
+        nbytes = len(data)
+        self._check_window(nbytes)
+        self._writer.enter(nbytes)
+        held = 0
+        handed_over = False
+        try:
+            await self._pipeline.budget.acquire(nbytes)
+            held = nbytes
+            if nbytes > self._limits.max_batch_bytes:
+                reason = (
+                    f"the batch has {nbytes} bytes, {self._limits.max_batch_bytes} are allowed: cut it"
+                )
+                self._names_lost = columnar
+                handed_over = self._reject(last, reason, data, nbytes=nbytes, held=held)
+                return True
+            try:
+                batch = await self._decode(columnar, first, last, data)
+            except _core.CoreError as error:
+                reason = self._judge(error, first, last)
+                self._names_lost = columnar
+                handed_over = self._reject(last, reason, data, nbytes=nbytes, held=held)
+                return True
+            if last <= self._received:
+                return False  # decoded for the names in it, which later batches use
+            new_metrics = batch.new_metrics
+            if not self._names.admit(new_metrics):
+                reason = (
+                    f"run {self._writer.binding.run_id} would have more than "
+                    f"{self._limits.max_metrics_per_run} metrics: use fewer names"
+                )
+                handed_over = self._reject(last, reason, data, nbytes=nbytes, held=held)
+                return True
+            self._pipeline.budget.adjust(batch.nbytes - held)
+            held = batch.nbytes
+            handed_over = self._submit(
+                Points(
+                    writer=self._writer,
+                    sink=self._sink,
+                    first_seq=max(first, self._received + 1),
+                    last_seq=last,
+                    nbytes=nbytes,
+                    held=held,
+                    batch=batch,
+                    new_metrics=new_metrics,
+                    names=self._names,
+                )
+            )
+            return True
+        finally:
+            if not handed_over:
+                self._pipeline.budget.release(held)
+                self._writer.leave(nbytes)
+
+    # --- checks ---
+
+    def _check_range(self, first: int, last: int) -> None:
+        if first < 1 or last < first:
+            raise invalid(f"a batch of the sequences {first}..{last}: count from 1, the last not below the first")
+        if last >= self._limits.max_seq:
+            raise invalid(f"sequence {last}: sequences lie below {self._limits.max_seq}; begin a new writer")
+        if first > self._received + 1:
+            raise invalid(
+                f"a gap: the batch begins at sequence {first}, but {self._received} was the last one received; "
+                f"send from {self._received + 1} on, or open a stream with lost_before_upload when they are lost"
+            )
+
+    def _check_window(self, nbytes: int) -> None:
+        writer, limits = self._writer, self._limits
+        if (
+            writer.inflight_batches >= limits.window_batches
+            or writer.inflight_bytes + nbytes > limits.window_bytes + limits.max_batch_bytes
+        ):
+            raise ServiceError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"more is unacknowledged than the window of Welcome allows ({limits.window_batches} batches, "
+                f"{limits.window_bytes} bytes): wait for acks before sending more",
+            )
+
+    def _judge(self, error: _core.CoreError, first: int, last: int) -> str:
+        """Why the batch is rejected. Raises ServiceError when it deserves another chance."""
+        label = f"batch {first}..{last} of {self._writer.binding.label}"
+        if error.kind == "unsupported":
+            raise ServiceError(grpc.StatusCode.UNIMPLEMENTED, f"{label}: {error}") from error
+        expected = self._received + 1
+        if error.kind == "corrupt" and self._writer.suspect != expected and last >= expected:
+            self._writer.suspect = expected
+            log.warning("%s arrived damaged and is asked for again: %s", label, error)
+            raise later(f"{label} arrived damaged, send it again: {error}", after=0.1) from error
+        return str(error)
+
+    # --- the way of a batch ---
+
+    async def _decode(self, columnar: bool, first: int, last: int, data: bytes) -> _core.Batch:
+        decode = self._decoder.decode_columnar if columnar else self._decoder.decode_plain
+        if len(data) <= INLINE_BYTES:
+            return decode(first, last, data)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pipeline.decoders, decode, first, last, data)
+
+    def _reject(self, last: int, reason: str, payload: bytes, *, nbytes: int, held: int) -> bool:
+        if last <= self._received:
+            return False
+        first = self._received + 1
+        log.error("batch %d..%d of %s is rejected: %s", first, last, self._writer.binding.label, reason)
+        return self._submit(
+            Reject(
+                writer=self._writer,
+                sink=self._sink,
+                first_seq=first,
+                last_seq=last,
+                nbytes=nbytes,
+                held=held,
+                reason=reason,
+                payload=payload,
+            )
+        )
+
+    def _submit(self, item: Points | Reject) -> bool:
+        if self._ended:
+            return False
+        self._received = item.last_seq
+        self._pipeline.submit(item)
+        return True

@@ -1,0 +1,44 @@
+"""The store: ClickHouse in this process or on a server, behind one contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .contract import MAX_BLOCK_ROWS, POINTS_COLUMNS, NativeBlock, Param, Setting, Store
+from .errors import StoreError
+
+__all__ = [
+    "MAX_BLOCK_ROWS",
+    "POINTS_COLUMNS",
+    "NativeBlock",
+    "Param",
+    "Setting",
+    "Store",
+    "StoreError",
+    "open_store",
+]
+
+
+def open_store(spec: str | None, data_dir: Path) -> Store:
+    """The store that SPEC names, clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, or the embedded one in DATA_DIR. Its tables are
+    brought up to date. Raises StoreError."""
+    from stepline_ingest.schema import migrate
+
+    store = _open(spec, data_dir)
+    try:
+        migrate(store)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _open(spec: str | None, data_dir: Path) -> Store:
+    if spec is None:
+        from .embedded import EmbeddedStore
+
+        return EmbeddedStore(data_dir)
+    from .dsn import parse_dsn
+    from .server import ServerStore
+
+    return ServerStore(parse_dsn(spec))

@@ -1,0 +1,79 @@
+"""SQL from people: what is let through, and under which limits.
+
+The text is judged in the form in which the engine's own parser writes it back, and exactly that form is run. Rights and
+`readonly` are the engine's; the judgement here covers what those leave open (measured on 26.9): INTO OUTFILE, SYSTEM, KILL and
+SET pass `readonly`, and the function file() reads any file without a right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from .errors import StoreError
+from .params import Setting
+
+LIMITS: dict[str, Setting] = {
+    "max_execution_time": 60,
+    "max_memory_usage": 4 << 30,
+    "max_threads": 2,
+}
+"""What a query may take when its caller says nothing else."""
+
+VIEW_SETTINGS: dict[str, Setting] = {"enable_join_runtime_filters_index_analysis": 1}
+"""Lets a condition on names in the view `points` prune the raw table by its key: the ids that the join finds on its small
+side are applied to the primary index of the large one. Without it the view reads all points."""
+
+FORMAT_QUERY = "SELECT formatQuery({text:String})"
+
+_READS = frozenset({"SELECT", "WITH", "EXPLAIN", "SHOW", "DESCRIBE", "DESC", "EXISTS"})
+_REFUSED_FUNCTIONS = frozenset(
+    {
+        "file",  # a file of the service, without any right
+        "sqlite",  # would make an empty file before it is refused
+        "catboostevaluate",  # loads a library
+    }
+)
+_TOKEN = re.compile(
+    r"""
+    (?P<text>'(?:[^'\\]|\\.)*')
+  | (?P<name>`(?:[^`\\]|\\.)*` | "(?:[^"\\]|\\.)*" | [A-Za-z_][A-Za-z0-9_]*)
+  | (?P<other>\s+ | .)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def analyst_settings(
+    settings: Mapping[str, Setting] | None, view_settings: Mapping[str, Setting] = VIEW_SETTINGS
+) -> dict[str, Setting]:
+    """Everything that a session of an analyst sets; `readonly` closes it."""
+    return {**view_settings, **LIMITS, **(settings or {}), "readonly": 1}
+
+
+def judged(text: str, canonical: Callable[[str], str]) -> str:
+    """The statement to run. CANONICAL is the engine's formatQuery; raises StoreError for what may not be run."""
+    statement = canonical(text)
+    tokens = list(_tokens(statement))
+    first = next((token for token in tokens if token != "("), "")
+    if first.upper() not in _READS:
+        raise _refused(f"{first.upper()} changes something: this port only reads, use SELECT")
+    for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
+        if token.upper() == "INTO" and following.upper() == "OUTFILE":
+            raise _refused("INTO OUTFILE writes on the server: leave it out, the answer comes back here")
+        if token.lower() in _REFUSED_FUNCTIONS and following == "(":
+            raise _refused(f"{token}() reaches beyond the database of this service: leave it out")
+    return statement
+
+
+def _tokens(statement: str) -> Iterator[str]:
+    """Names without their quotes, and punctuation; string literals and blanks are left out."""
+    for found in _TOKEN.finditer(statement):
+        if found["name"]:
+            yield found["name"].strip('`"')
+        elif found["other"] and not found["other"].isspace():
+            yield found["other"]
+
+
+def _refused(message: str) -> StoreError:
+    return StoreError(message, code=164, blames_query=True)

@@ -1,0 +1,189 @@
+"""The store in this process: chDB over a directory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .analyst import FORMAT_QUERY, analyst_settings, judged
+from .engine_config import ANALYST_ROLE, write_config
+from .errors import StoreError, insert_error, query_error
+from .inserts import (
+    POINTS_COLUMNS,
+    POINTS_TABLE,
+    Tables,
+    check_block,
+    points_settings,
+    rows_settings,
+)
+from .lock import DirectoryLock
+from .native import NativeBlock, read_blocks
+from .params import Param, Setting, checked_name, encode_params, settings_clause, settings_list
+from .pool import Pool
+from .staging import Staging
+
+log = logging.getLogger(__name__)
+
+DATABASE = "stepline"
+
+_CLOSE_PATIENCE = 20.0
+"""Seconds that running calls get when the store closes."""
+
+
+class EmbeddedStore:
+    """chDB over a directory, which this process owns from now on."""
+
+    kind = "chdb"
+
+    def __init__(self, directory: Path, *, database: str = DATABASE) -> None:
+        directory = directory.resolve()
+        if "?" in str(directory):
+            raise StoreError(f"{directory}: chDB takes no path with '?', choose another data directory")
+        self._lock = DirectoryLock(directory)
+        self._staging = Staging(directory)
+        self._database = database
+        config = write_config(directory, database)
+        self._target = f"{directory / 'chdb'}?config-file={config}"
+        self._pool = Pool(self._connect)
+        self._tables = Tables(self.query)
+        try:
+            # The engine lives from its first connection to its last; this one spans the life of the store.
+            self._root = _connect(self._target)
+        except StoreError:
+            self._lock.release()
+            raise
+        with _raised_as(query_error):
+            self._root.query(f"CREATE DATABASE IF NOT EXISTS {database}")
+
+    # --- writing ---
+
+    def insert_points(self, block: Sequence[bytes], *, rows: int, token: str) -> None:
+        check_block(block, rows)
+        self._insert(POINTS_TABLE, POINTS_COLUMNS, block, points_settings(token))
+
+    def insert_rows(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+    ) -> None:
+        if rows:
+            block = self._tables.block(table, columns, rows)
+            self._insert(table, columns, [block], rows_settings())
+
+    def _insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        pieces: Sequence[bytes],
+        settings: Mapping[str, Setting],
+    ) -> None:
+        names = ", ".join(checked_name("column", name) for name in columns)
+        with (
+            self._pool.connection() as connection,
+            self._staging.file(pieces) as path,
+            _raised_as(insert_error),
+        ):
+            connection.query(
+                f"INSERT INTO {table} ({names}) FROM INFILE '{path}' COMPRESSION 'none'"
+                f"{settings_clause(settings)} FORMAT Native"
+            )
+
+    def command(self, sql: str, settings: Mapping[str, Setting] | None = None) -> None:
+        with self._pool.connection() as connection, _raised_as(query_error):
+            connection.query(sql + settings_clause(settings))
+
+    # --- reading ---
+
+    def query(
+        self,
+        sql: str,
+        params: Mapping[str, Param] | None = None,
+        settings: Mapping[str, Setting] | None = None,
+    ) -> list[tuple[object, ...]]:
+        raw = self.query_raw(sql, "Native", params, settings, readonly=False)
+        return [row for block in read_blocks([raw]) for row in block.tuples()]
+
+    def stream_native(
+        self,
+        sql: str,
+        params: Mapping[str, Param] | None = None,
+        settings: Mapping[str, Setting] | None = None,
+    ) -> Iterator[NativeBlock]:
+        with self._pool.connection() as connection, _raised_as(query_error):
+            stream = connection.send_query(
+                sql + settings_clause(settings), "Native", encode_params(params)
+            )
+            try:
+                yield from read_blocks(chunk.bytes() for chunk in stream)
+            finally:
+                stream.close()
+
+    def query_raw(
+        self,
+        sql: str,
+        fmt: str,
+        params: Mapping[str, Param] | None = None,
+        settings: Mapping[str, Setting] | None = None,
+        *,
+        readonly: bool,
+    ) -> bytes:
+        fmt = checked_name("format", fmt)
+        if readonly:
+            return self._query_as_analyst(sql, fmt, encode_params(params), settings)
+        with self._pool.connection() as connection, _raised_as(query_error):
+            result = connection.query(sql + settings_clause(settings), fmt, encode_params(params))
+            return bytes(result.bytes())
+
+    def _query_as_analyst(
+        self, sql: str, fmt: str, params: dict[str, str], settings: Mapping[str, Setting] | None
+    ) -> bytes:
+        statement = judged(sql, self._canonical)
+        with self._pool.connection(keep=False) as connection, _raised_as(query_error):
+            connection.query(f"SET ROLE {ANALYST_ROLE}")
+            connection.query("SET " + settings_list(analyst_settings(settings)))
+            return bytes(connection.query(statement, fmt, params).bytes())
+
+    def _canonical(self, text: str) -> str:
+        return str(self.query(FORMAT_QUERY, {"text": text})[0][0])
+
+    # --- the end ---
+
+    def close(self) -> None:
+        root, self._root = self._root, None
+        if root is None:
+            return
+        # What still reads is cut off; what inserts is waited for.
+        with _raised_as(query_error):
+            root.query("KILL QUERY WHERE query_kind = 'Select' ASYNC")
+        if not self._pool.close(_CLOSE_PATIENCE):
+            log.warning("calls at the store still run after %.0f s", _CLOSE_PATIENCE)
+        self._staging.close()
+        root.close()
+        self._lock.release()
+
+    def _connect(self) -> Any:
+        connection = _connect(self._target)
+        connection.query(f"USE {self._database}")
+        return connection
+
+
+def _connect(target: str) -> Any:
+    # Imported late: the engine is a library of half a gigabyte that a service on a server does without.
+    import chdb
+
+    try:
+        return chdb.connect(target)
+    except RuntimeError as error:
+        raise StoreError(f"the embedded engine does not start: {error}") from error
+
+
+@contextmanager
+def _raised_as(kind: Callable[[str], StoreError]) -> Iterator[None]:
+    """Errors of chDB become StoreErrors."""
+    import chdb
+
+    try:
+        yield
+    except (chdb.ChdbError, RuntimeError) as error:
+        raise kind(str(error)) from error

@@ -1,0 +1,113 @@
+"""What can go wrong at a store, and what a caller may conclude from it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_ENGINE_MESSAGE = re.compile(r"Code: (\d+)\.\s*(?:DB::Exception:\s*)?(.*)", re.DOTALL)
+_TRAILERS = re.compile(r"(?:\s*\((?:version|for url) [^()]*(?:\([^()]*\))?\))+\s*$")
+
+
+class _Kind(NamedTuple):
+    """What an error code of ClickHouse means for an INSERT and for its repetition."""
+
+    stored_nothing: bool = False
+    blames_data: bool = False
+    may_pass: bool = False
+
+
+_BAD_DATA = _Kind(stored_nothing=True, blames_data=True)
+_REFUSED = _Kind(stored_nothing=True)
+_BUSY = _Kind(stored_nothing=True, may_pass=True)
+_BROKEN = _Kind(may_pass=True)
+
+# Only codes that are raised before a part can be committed say that nothing is stored. All others leave it open: the
+# caller repeats the same bytes with the same token until it knows.
+_KINDS = {
+    6: _BAD_DATA,  # CANNOT_PARSE_TEXT
+    27: _BAD_DATA,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+    32: _BAD_DATA,  # ATTEMPT_TO_READ_AFTER_EOF
+    33: _BAD_DATA,  # CANNOT_READ_ALL_DATA
+    53: _BAD_DATA,  # TYPE_MISMATCH
+    70: _BAD_DATA,  # CANNOT_CONVERT_TYPE
+    117: _BAD_DATA,  # INCORRECT_DATA
+    128: _BAD_DATA,  # TOO_LARGE_ARRAY_SIZE
+    60: _REFUSED,  # UNKNOWN_TABLE
+    62: _REFUSED,  # SYNTAX_ERROR
+    81: _REFUSED,  # UNKNOWN_DATABASE
+    115: _REFUSED,  # UNKNOWN_SETTING
+    164: _REFUSED,  # READONLY
+    497: _REFUSED,  # ACCESS_DENIED
+    516: _REFUSED,  # AUTHENTICATION_FAILED
+    202: _BUSY,  # TOO_MANY_SIMULTANEOUS_QUERIES
+    242: _BUSY,  # TABLE_IS_READ_ONLY
+    243: _BUSY,  # NOT_ENOUGH_SPACE
+    252: _BUSY,  # TOO_MANY_PARTS
+    159: _BROKEN,  # TIMEOUT_EXCEEDED
+    209: _BROKEN,  # SOCKET_TIMEOUT
+    210: _BROKEN,  # NETWORK_ERROR
+    241: _BROKEN,  # MEMORY_LIMIT_EXCEEDED
+    319: _BROKEN,  # UNKNOWN_STATUS_OF_INSERT
+    394: _BROKEN,  # QUERY_WAS_CANCELLED
+    999: _BROKEN,  # KEEPER_EXCEPTION
+}
+
+
+class StoreError(Exception):
+    """A call at the store failed. The text is for people."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        outcome_unknown: bool = False,
+        blames_data: bool = False,
+        blames_query: bool = False,
+        is_retryable: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        """ClickHouse's number of the error, where there is one."""
+        self.outcome_unknown = outcome_unknown
+        """It was an INSERT, and it may have taken effect."""
+        self.blames_data = blames_data
+        """The rows are malformed: sending them again would change nothing, and nothing of them is stored."""
+        self.blames_query = blames_query
+        """The text of a query is wrong or asks for what it may not have."""
+        self.is_retryable = is_retryable
+        """The same call may succeed later."""
+
+
+def insert_error(text: str) -> StoreError:
+    """The engine raised TEXT during an INSERT."""
+    code, message = split(text)
+    kind = _KINDS.get(code, _Kind()) if code is not None else _BROKEN
+    return StoreError(
+        message,
+        code=code,
+        outcome_unknown=not kind.stored_nothing,
+        blames_data=kind.blames_data,
+        is_retryable=kind.may_pass,
+    )
+
+
+def query_error(text: str) -> StoreError:
+    """The engine raised TEXT during a query or a command."""
+    code, message = split(text)
+    may_pass = code is None or _KINDS.get(code, _Kind()).may_pass
+    return StoreError(message, code=code, blames_query=not may_pass, is_retryable=may_pass)
+
+
+def split(text: str) -> tuple[int | None, str]:
+    """Number and message of an engine's error text, without wrapping, version and address."""
+    found = _ENGINE_MESSAGE.search(text)
+    if found is None:
+        return None, text.strip()
+    code, message = int(found[1]), _TRAILERS.sub("", found[2])
+    # Nested: "Code: 33. DB::Exception: Code: 33. DB::Exception: ..."
+    inner = _ENGINE_MESSAGE.match(message)
+    if inner is not None:
+        code, message = int(inner[1]), inner[2]
+    return code, _TRAILERS.sub("", message).strip()

@@ -1,0 +1,198 @@
+"""The store on a ClickHouse server or cluster, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from clickhouse_connect import get_client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httputil import get_pool_manager
+from urllib3.exceptions import HTTPError
+
+from .analyst import FORMAT_QUERY, VIEW_SETTINGS, analyst_settings, judged
+from .dsn import ServerAddress
+from .errors import StoreError, insert_error, query_error
+from .inserts import (
+    POINTS_COLUMNS,
+    POINTS_TABLE,
+    Tables,
+    check_block,
+    points_settings,
+    rows_settings,
+)
+from .native import NativeBlock, read_blocks
+from .params import Param, Setting, checked_name
+
+_CONNECTIONS = 32
+"""Kept open to the server; more calls at the same time open more."""
+_CONNECT_SECONDS = 10
+_ANSWER_SECONDS = 300
+_CHUNK = 1 << 20
+
+
+class ServerStore:
+    """A database of a ClickHouse server. Calls share a pool of connections and no session."""
+
+    kind = "clickhouse"
+
+    def __init__(self, address: ServerAddress) -> None:
+        with _raised_as(query_error, f"cannot reach ClickHouse at {address}"):
+            self._client = get_client(
+                host=address.host,
+                port=address.port,
+                username=address.user,
+                password=address.password,
+                database="default",
+                interface="https" if address.secure else "http",
+                compress=False,
+                autogenerate_session_id=False,
+                connect_timeout=_CONNECT_SECONDS,
+                send_receive_timeout=_ANSWER_SECONDS,
+                show_clickhouse_errors=True,
+                pool_mgr=get_pool_manager(maxsize=_CONNECTIONS, num_pools=2),
+            )
+        self._tables = Tables(self.query)
+        self.command(f"CREATE DATABASE IF NOT EXISTS {address.database}")
+        self._client.database = address.database
+        self._view_settings = self._known(VIEW_SETTINGS)
+
+    # --- writing ---
+
+    def insert_points(self, block: Sequence[bytes], *, rows: int, token: str) -> None:
+        check_block(block, rows)
+        self._insert(POINTS_TABLE, POINTS_COLUMNS, block, points_settings(token))
+
+    def insert_rows(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+    ) -> None:
+        if rows:
+            block = self._tables.block(table, columns, rows)
+            self._insert(table, columns, [block], rows_settings())
+
+    def _insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        pieces: Sequence[bytes],
+        settings: Mapping[str, Setting],
+    ) -> None:
+        with _raised_as(insert_error):
+            self._client.raw_insert(
+                table,
+                list(columns),
+                (piece for piece in pieces),
+                settings=dict(settings),
+                fmt="Native",
+            )
+
+    def command(self, sql: str, settings: Mapping[str, Setting] | None = None) -> None:
+        with _raised_as(query_error):
+            self._client.command(sql, settings=dict(settings or {}))
+
+    # --- reading ---
+
+    def query(
+        self,
+        sql: str,
+        params: Mapping[str, Param] | None = None,
+        settings: Mapping[str, Setting] | None = None,
+    ) -> list[tuple[object, ...]]:
+        raw = self.query_raw(sql, "Native", params, settings, readonly=False)
+        return [row for block in read_blocks([raw]) for row in block.tuples()]
+
+    def stream_native(
+        self,
+        sql: str,
+        params: Mapping[str, Param] | None = None,
+        settings: Mapping[str, Setting] | None = None,
+    ) -> Iterator[NativeBlock]:
+        with _raised_as(query_error):
+            answer = self._client.raw_stream(
+                sql,
+                dict(params or {}),
+                settings=dict(settings or {}),
+                transport_settings=_default_format("Native"),
+            )
+            chunks = _Chunks(answer)
+            try:
+                yield from read_blocks(chunks)
+            except StoreError as error:
+                # An error in the middle of an answer arrives as text behind the blocks.
+                raise chunks.failure() or error from None
+            finally:
+                answer.close()
+
+    def query_raw(
+        self,
+        sql: str,
+        fmt: str,
+        params: Mapping[str, Param] | None = None,
+        settings: Mapping[str, Setting] | None = None,
+        *,
+        readonly: bool,
+    ) -> bytes:
+        given = dict(settings or {})
+        if readonly:
+            sql = judged(sql, self._canonical)
+            given = analyst_settings(given, self._view_settings)
+        with _raised_as(query_error):
+            answer: bytes = self._client.raw_query(
+                sql,
+                dict(params or {}),
+                settings=given,
+                transport_settings=_default_format(fmt),
+            )
+        return answer
+
+    def _canonical(self, text: str) -> str:
+        return str(self.query(FORMAT_QUERY, {"text": text})[0][0])
+
+    def _known(self, settings: Mapping[str, Setting]) -> dict[str, Setting]:
+        """Those of SETTINGS that this server has; an older one answers the same, more slowly."""
+        rows = self.query(
+            "SELECT name FROM system.settings WHERE name IN {names:Array(String)}",
+            {"names": list(settings)},
+        )
+        names = {name for (name,) in rows}
+        return {name: value for name, value in settings.items() if name in names}
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class _Chunks:
+    """The bytes of an answer, with the last of them at hand."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+        self._last = b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while chunk := self._answer.read(_CHUNK):
+            self._last = self._last[-_CHUNK:] + chunk if len(chunk) < _CHUNK else chunk
+            yield chunk
+
+    def failure(self) -> StoreError | None:
+        """What the server wrote instead of the rest, if it did."""
+        for _ in self:
+            pass
+        at = self._last.rfind(b"Code: ")
+        if at < 0 or b"DB::Exception" not in self._last[at:]:
+            return None
+        return query_error(self._last[at:].decode("utf-8", "replace"))
+
+
+def _default_format(fmt: str) -> dict[str, str]:
+    """As a header, so that a FORMAT clause in the text wins."""
+    return {"X-ClickHouse-Format": checked_name("format", fmt)}
+
+
+@contextmanager
+def _raised_as(kind: Callable[[str], StoreError], what: str = "") -> Iterator[None]:
+    """Errors of the driver become StoreErrors."""
+    try:
+        yield
+    except (ClickHouseError, HTTPError) as error:
+        raise kind(f"{what}: {error}" if what else str(error)) from error

@@ -1,0 +1,107 @@
+"""Stepline: experiment metrics at the speed of the training loop.
+
+    import stepline
+
+    run = stepline.init(project="gpt", config={"lr": 3e-4})
+    run.log({"train/loss": 0.31}, step=10)
+    run.finish()
+
+    view = stepline.connect().run(run.id)
+    view.chart("train/loss")
+
+Reading needs NumPy and is imported when it is first used; logging needs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._core import __version__
+from .config import Config
+from .current import config, finish, log
+from .errors import (
+    AccessDenied,
+    InvalidRequest,
+    InvalidValue,
+    LimitExceeded,
+    MetricNotFound,
+    NotInitialized,
+    RunExists,
+    RunFinished,
+    RunNotFound,
+    ServerUnreachable,
+    ServiceFailed,
+    SpoolFailed,
+    SteplineError,
+)
+from .init import init
+from .report import FinishReport, FlushReport, Health
+from .run import Run
+from .summary import Summary
+
+if TYPE_CHECKING:
+    from .chart import Chart
+    from .history import History
+    from .reader import Client, RunView, connect
+    from .runs import Metric, RunInfo
+    from .table import Table
+
+__all__ = [
+    "AccessDenied",
+    "Chart",
+    "Client",
+    "Config",
+    "FinishReport",
+    "FlushReport",
+    "Health",
+    "History",
+    "InvalidRequest",
+    "InvalidValue",
+    "LimitExceeded",
+    "Metric",
+    "MetricNotFound",
+    "NotInitialized",
+    "Run",
+    "RunExists",
+    "RunFinished",
+    "RunInfo",
+    "RunNotFound",
+    "RunView",
+    "ServerUnreachable",
+    "ServiceFailed",
+    "SpoolFailed",
+    "SteplineError",
+    "Summary",
+    "Table",
+    "__version__",
+    "config",
+    "connect",
+    "finish",
+    "init",
+    "log",
+]
+
+_LAZY = {
+    "Chart": "chart",
+    "Client": "reader",
+    "History": "history",
+    "Metric": "runs",
+    "RunInfo": "runs",
+    "RunView": "reader",
+    "Table": "table",
+    "connect": "reader",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_LAZY))

@@ -1,0 +1,57 @@
+"""Finding the command and turning its errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from .._core import __version__
+from ..errors import SteplineError
+from . import demo, history, metrics, plot, runs, serve, sql, status, sync
+
+COMMANDS: dict[str, ModuleType] = {
+    "serve": serve,
+    "demo": demo,
+    "runs": runs,
+    "metrics": metrics,
+    "plot": plot,
+    "history": history,
+    "sql": sql,
+    "status": status,
+    "sync": sync,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command. Returns 0, 1 after an error, 130 after Ctrl-C; wrong usage exits with 2."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if arguments[:1] == ["serve"]:  # the service knows its own options
+            return serve.serve(arguments[1:])
+        args = make_parser().parse_args(arguments)
+        result: int = COMMANDS[args.command].run(args)
+        sys.stdout.flush()
+        return result
+    except (SteplineError, ImportError) as error:
+        print(f"stepline: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has seen enough; keep the interpreter from flushing into the
+        # void.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(prog="stepline", description="Experiment metrics.")
+    parser.add_argument("--version", action="version", version=f"stepline {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, module in COMMANDS.items():
+        module.add(commands.add_parser(name, help=module.HELP, description=module.HELP))
+    return parser

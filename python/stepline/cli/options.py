@@ -1,0 +1,46 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Literal
+
+from ..reader import Client, connect
+from ..settings import DEFAULT_SERVER
+
+
+def add_server(parser: argparse.ArgumentParser) -> None:
+    """--server and --api-key."""
+    parser.add_argument(
+        "--server",
+        metavar="HOST:PORT",
+        help=f"the service (default: $STEPLINE_SERVER or {DEFAULT_SERVER})",
+    )
+    parser.add_argument("--api-key", metavar="KEY", help="default: $STEPLINE_API_KEY")
+
+
+def add_json(parser: argparse._ActionsContainer) -> None:
+    """--json."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def add_range(parser: argparse.ArgumentParser) -> None:
+    """--start and --stop."""
+    parser.add_argument("--start", type=int, metavar="STEP", help="first step")
+    parser.add_argument("--stop", type=int, metavar="STEP", help="the step after the last one")
+
+
+def client_of(args: argparse.Namespace) -> Client:
+    """A client of the service that was asked for."""
+    return connect(args.server, api_key=args.api_key)
+
+
+def ranks(text: str) -> Literal["band", "all"] | int:
+    """The type of --rank: "band", "all" or a number."""
+    if text == "band":
+        return "band"
+    if text == "all":
+        return "all"
+    if text.isdigit():
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no rank: use a number, band or all")

@@ -1,0 +1,78 @@
+"""How the points of a run leave this host: by the uploader process, by a thread, or not at all."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+from . import _core, uploader
+
+
+class Delivery(Protocol):
+    """Keeps a spool being sent."""
+
+    sends: bool
+    """False when nothing is sent before `stepline sync`."""
+
+    def tend(self, spool: str) -> None:
+        """Makes sure that somebody sends the spool; called at the start, every few seconds, and at
+        the end.
+        """
+
+    def stop(self) -> None:
+        """Ends what runs inside this process."""
+
+
+class NoDelivery:
+    """An offline run: the spool waits for `stepline sync`."""
+
+    sends = False
+
+    def tend(self, spool: str) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+class ByProcess:
+    """The uploader process of the host, which all runs with the same directory share."""
+
+    sends = True
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    def tend(self, spool: str) -> None:
+        uploader.ensure_running(self._root)
+
+    def stop(self) -> None:
+        pass
+
+
+class ByThread:
+    """A thread of this process, for places where a second process is not wanted."""
+
+    sends = True
+    _GRACE = 5.0
+
+    def __init__(self) -> None:
+        self._thread: _core.UploaderThread | None = None
+        self._spool = ""
+        self._pid = os.getpid()
+        self._inherited: list[_core.UploaderThread] = []
+
+    def tend(self, spool: str) -> None:
+        if self._pid != os.getpid():
+            # Threads do not survive a fork. Stopping or dropping the parent's would wait for a
+            # thread that is not here.
+            if self._thread is not None:
+                self._inherited.append(self._thread)
+            self._thread, self._spool, self._pid = None, "", os.getpid()
+        if self._spool != spool:
+            self._thread, self._spool = _core.UploaderThread(spool), spool
+
+    def stop(self) -> None:
+        if self._thread is not None and self._pid == os.getpid():
+            self._thread.stop(self._GRACE)
+            self._thread = None

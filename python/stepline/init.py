@@ -1,0 +1,172 @@
+"""Starting a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from . import _core, current, exits, identity, notices
+from .delivery import ByProcess, ByThread, Delivery, NoDelivery
+from .errors import RunExists, ServerUnreachable, from_core
+from .launch import Launch
+from .meta import SpoolMeta
+from .plan import count_start, make_plan
+from .pulse import Pulse
+from .registration import register
+from .report import sync_command
+from .run import Run
+from .settings import Mode, OnError, Resume, Settings, UploaderKind
+from .writers import NullWriter
+
+_RANDOM_ID_TRIES = 3
+
+
+def init(
+    *,
+    project: str | None = None,
+    name: str | None = None,
+    config: Mapping[str, object] | None = None,
+    tags: Iterable[str] | None = None,
+    group: str | None = None,
+    job_type: str | None = None,
+    run_id: str | None = None,
+    resume: Resume = "never",
+    fork_from: str | None = None,
+    rank: int | None = None,
+    world_size: int | None = None,
+    mode: Mode | None = None,
+    server: str | None = None,
+    api_key: str | None = None,
+    dir: str | os.PathLike[str] | None = None,
+    on_error: OnError = "offline",
+    uploader: UploaderKind = "process",
+) -> Run:
+    """Starts a run and makes it the current one.
+
+    What is not given comes from the environment (STEPLINE_SERVER, STEPLINE_API_KEY,
+    STEPLINE_PROJECT, STEPLINE_RUN_ID, STEPLINE_MODE, STEPLINE_DIR), then from defaults.
+
+    Args: project: what the run belongs to; "default" without one. name: for people to read; the run
+        id without one. config: what the run is started with; anything JSON can hold, NumPy scalars
+        included. tags, group, job_type: for finding runs again. run_id: 1 to 64 letters, digits,
+        dots, dashes, underscores. Without one it is derived from project and launch, so that all
+        ranks of a job agree on it, or random where no launcher is found. resume: "never" (the run
+        must be new), "allow" (new, or the next attempt), "must" (the next attempt), "auto" (like
+        allow, with a run id that stays the same over restarts of the job). fork_from:
+        "RUN_ID@STEP": begin where another run was at that step. rank, world_size: found from
+        torchrun, SLURM, Open MPI or STEPLINE_RANK and STEPLINE_WORLD_SIZE. mode: "online";
+        "offline": only to disk, for `stepline sync`; "disabled": nothing at all. server: HOST:PORT
+        of the service; 127.0.0.1:7424 without one. api_key: for services that want one. dir: where
+        points wait on this host; ~/.local/state/stepline without one. on_error: what an unreachable
+        service means: "offline" (a warning; training goes on and points are sent when it is back),
+        "raise" (ServerUnreachable; wrong metric values raise too), "disabled" (log nothing).
+        uploader: "process": one for all runs of the host, which outlives them; "thread": inside
+        this process.
+
+    Raises: RunExists, RunNotFound, AccessDenied, InvalidRequest: the service refuses, whatever
+        `on_error` says. ServerUnreachable: only with `on_error="raise"`. SpoolFailed: the directory
+        cannot be written.
+    """
+    settings = Settings.resolve(
+        project=project,
+        name=name,
+        config=config,
+        tags=tags,
+        group=group,
+        job_type=job_type,
+        run_id=run_id,
+        resume=resume,
+        fork_from=fork_from,
+        mode=mode,
+        server=server,
+        api_key=api_key,
+        dir=dir,
+        on_error=on_error,
+        uploader=uploader,
+    )
+    launch = Launch.detect(rank=rank, world_size=world_size)
+    plan = make_plan(settings, launch)
+    if settings.mode == "disabled":
+        return _disabled_run(settings, plan)
+    if settings.mode == "online":
+        try:
+            plan = _register(plan, reroll=settings.run_id is None and not launch.found)
+        except ServerUnreachable as error:
+            if settings.on_error == "raise":
+                raise
+            if settings.on_error == "disabled":
+                notices.line(f"{error} This run is disabled and logs nothing.")
+                return _disabled_run(settings, plan)
+    run = _spooled_run(settings, plan)
+    count_start(plan, settings, launch)
+    _announce(settings, run)
+    return run
+
+
+def _register(plan: SpoolMeta, *, reroll: bool) -> SpoolMeta:
+    """The plan with the attempt that the service gave; REROLL replaces a taken id."""
+    for left in reversed(range(_RANDOM_ID_TRIES)):
+        try:
+            return replace(plan, attempt=register(plan))
+        except RunExists:
+            if not reroll or left == 0:
+                raise
+        plan = replace(plan, run_id=identity.random_run_id())
+    return plan
+
+
+def _spooled_run(settings: Settings, plan: SpoolMeta) -> Run:
+    delivery = _delivery(settings)
+    pulse = Pulse(delivery)
+    try:
+        writer = _core.Writer(
+            str(settings.dir),
+            plan.to_json(),
+            on_error="raise" if settings.on_error == "raise" else "warn",
+            on_tick=pulse,
+        )
+    except _core.CoreError as error:
+        raise from_core(error, server=settings.server) from None
+    pulse.attach(writer)
+    # Only now, with the spool in place, look for the uploader: so one of the two sees the other.
+    pulse()
+    run = Run(plan, writer, delivery, pulse, settings.config)
+    exits.watch(run)
+    current.enter(run)
+    return run
+
+
+def _disabled_run(settings: Settings, plan: SpoolMeta) -> Run:
+    delivery = NoDelivery()
+    run = Run(
+        replace(plan, mode="disabled"),
+        NullWriter(),
+        delivery,
+        Pulse(delivery),
+        settings.config,
+    )
+    current.enter(run)
+    return run
+
+
+def _delivery(settings: Settings) -> Delivery:
+    if settings.mode == "offline":
+        return NoDelivery()
+    return ByThread() if settings.uploader == "thread" else ByProcess(str(settings.dir))
+
+
+def _announce(settings: Settings, run: Run) -> None:
+    if run.mode == "online" and run.attempt is None:
+        notices.box(
+            f"Stepline: no service at {settings.server}",
+            [
+                f"Run {run.id} goes on without it. Points are kept in the spool directory",
+                f"    {settings.dir}",
+                "and are sent as soon as the service answers. To send them by hand, later:",
+                f"    {sync_command(settings.dir, settings.server)}",
+            ],
+        )
+    elif run.rank == 0:
+        place = settings.server if run.mode == "online" else f"{settings.dir} (offline)"
+        notices.line(f"run {run.id} of project {run.project} -> {place}")

@@ -1,0 +1,56 @@
+"""Turning what people put into a config or a summary into JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import InvalidValue
+
+
+def jsonable(value: object, where: str) -> Any:
+    """A copy of VALUE made of dict, list, str, int, float, bool and None.
+
+    Zero-dimensional NumPy arrays, NumPy scalars and anything else with `ndim == 0` and `.item()`
+    become Python numbers, tuples become lists, paths become text. JSON has no NaN and no
+    infinities: they become "nan", "inf" and "-inf". Raises InvalidValue, which names WHERE, for
+    everything else.
+    """
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(float(value))
+    if isinstance(value, Mapping):
+        return _object(value, where)
+    if isinstance(value, (list, tuple)):
+        return [jsonable(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        return jsonable(value.item(), where)
+    remedy = (
+        "pass .tolist() of it" if hasattr(value, "tolist") else "pass numbers, text, lists or dicts"
+    )
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    raise InvalidValue(f"{where} is a {kind}, which JSON cannot hold: {remedy}.")
+
+
+def dumps(value: object) -> str:
+    """Compact JSON of what `jsonable` returned."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _object(value: Mapping[Any, object], where: str) -> dict[str, Any]:
+    result = {}
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise InvalidValue(
+                f"{where} has the key {key!r}, but the keys of JSON are text: use {str(key)!r}."
+            )
+        result[key] = jsonable(item, f"{where}[{key!r}]")
+    return result

@@ -1,0 +1,42 @@
+"""What Stepline says on standard error: rarely, and never in the way of training."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import textwrap
+
+_WIDTH = 88
+
+
+def line(text: str) -> None:
+    """One line."""
+    _write(f"stepline: {text}\n")
+
+
+def box(title: str, paragraphs: list[str]) -> None:
+    """A framed warning that stands out in a training log. Paths and commands are never broken."""
+    rows: list[str] = []
+    for paragraph in paragraphs:
+        if paragraph.startswith(" "):
+            rows.append(paragraph)
+        else:
+            rows.extend(
+                textwrap.wrap(paragraph, _WIDTH, break_long_words=False, break_on_hyphens=False)
+            )
+    width = max(len(row) for row in [*rows, title + "  "])
+    encoding = (getattr(sys.stderr, "encoding", None) or "ascii").lower()
+    top_left, top_right, bottom_left, bottom_right, dash, bar = tuple(
+        "╭╮╰╯─│" if "utf" in encoding else "++++-|"
+    )
+    frame = [f"{top_left}{dash} {title} {dash * (width - len(title) - 1)}{top_right}"]
+    frame += [f"{bar} {row.ljust(width)} {bar}" for row in rows]
+    frame += [f"{bottom_left}{dash * (width + 2)}{bottom_right}"]
+    _write("\n".join(frame) + "\n")
+
+
+def _write(text: str) -> None:
+    # a closed or missing standard error is no reason to end a training run
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(text)
+        sys.stderr.flush()

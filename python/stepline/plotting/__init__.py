@@ -1,0 +1,1 @@
+"""Drawing charts: `terminal` with plotext, `figure` with matplotlib."""

@@ -1,0 +1,90 @@
+"""Charts as pictures, with matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..chart import Chart
+from ..errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SUFFIXES = (".png", ".svg", ".pdf")
+_SIZE = (9.0, 4.8)
+_DPI = 150
+_MANY = 10
+
+
+def save_figure(
+    charts: Sequence[Chart], path: Path, *, title: str, log: bool = False, label: str | None = None
+) -> None:
+    """Writes PATH: the mean as a line, minimum to maximum as a band, marks where values are not
+    finite.
+
+    Raises InvalidRequest for another suffix than those of SUFFIXES, ImportError, with the remedy,
+    without matplotlib.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise InvalidRequest(f"{path} has no known suffix: use one of {', '.join(SUFFIXES)}.")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError('pictures need matplotlib: pip install "stepline[plot]"') from None
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    axes = figure.add_subplot()
+    for chart in charts:
+        _draw(axes, chart, alone=len(charts) == 1)
+    axes.set_title(title, loc="left", fontweight="bold")
+    axes.set_xlabel("step")
+    axes.set_ylabel(label or (charts[0].metric if charts else ""))
+    axes.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.01)
+    if log:
+        axes.set_yscale("log")
+    if not any(len(chart) for chart in charts):
+        axes.text(0.5, 0.5, "no points in this range", ha="center", transform=axes.transAxes)
+    elif axes.get_legend_handles_labels()[0] and len(charts) <= _MANY:
+        axes.legend(frameon=False)
+    try:
+        figure.savefig(path, dpi=_DPI)
+    except OSError as error:
+        raise InvalidRequest(
+            f"{path} cannot be written ({error.strerror}): choose another --out."
+        ) from None
+
+
+def _draw(axes: Axes, chart: Chart, *, alone: bool) -> None:
+    if not len(chart):
+        return
+    name = "mean" if chart.rank is None else f"rank {chart.rank}"
+    (line,) = axes.plot(chart.x, chart.mean, linewidth=1.3, label=name, zorder=3)
+    color = line.get_color()
+    if np.any(chart.min < chart.max):
+        what = "min to max over ranks" if chart.rank is None else "min to max"
+        axes.fill_between(
+            chart.x,
+            chart.min,
+            chart.max,
+            color=color,
+            alpha=0.22 if alone else 0.1,
+            linewidth=0,
+            label=what if alone else None,
+        )
+    bad = chart.nonfinite > 0
+    if np.any(bad):
+        axes.plot(
+            chart.x[bad],
+            np.full(int(bad.sum()), 0.02),
+            "x",
+            color="crimson",
+            transform=axes.get_xaxis_transform(),
+            label=f"NaN or infinite ({int(chart.nonfinite.sum()):,} points)",
+            zorder=4,
+        )

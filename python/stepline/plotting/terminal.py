@@ -1,0 +1,89 @@
+"""Charts made of characters."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..chart import Chart
+
+_FALLBACK = (100, 30)
+_LARGEST = (160, 28)
+_MARGIN = 12
+_TICKS = 5
+_COLORS = ("cyan+", "orange+", "green+", "magenta+", "blue+", "red+", "white")
+_EDGE_COLOR = "gray"
+_CONTROL = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def size() -> tuple[int, int]:
+    """Columns and lines to draw on: the terminal's, within reason."""
+    columns, lines = shutil.get_terminal_size(_FALLBACK)
+    return min(columns, _LARGEST[0]), max(10, min(lines - 3, _LARGEST[1]))
+
+
+def buckets(width: int) -> int:
+    """How many buckets a chart of WIDTH columns can show: a character has two columns of dots."""
+    return max(16, 2 * (width - _MARGIN))
+
+
+def draw(
+    charts: Sequence[Chart],
+    *,
+    title: str,
+    width: int,
+    height: int,
+    color: bool = True,
+    log: bool = False,
+) -> str:
+    """The mean of each chart as a line; for a single one also its minimum and maximum."""
+    import plotext
+
+    charts = [chart for chart in charts if len(chart)]
+    if not charts:
+        return f"{title}: no points in this range"
+    plotext.clear_figure()
+    plotext.plotsize(width, height)
+    plotext.theme("clear")
+    plotext.title(title)
+    plotext.xlabel("step")
+    if log:
+        plotext.yscale("log")
+    single = len(charts) == 1
+    if single and _has_band(charts[0]):
+        _line(charts[0].x, charts[0].max, "max", _EDGE_COLOR, log)
+        _line(charts[0].x, charts[0].min, "min", _EDGE_COLOR, log)
+    for index, chart in enumerate(charts):
+        label = None if single else f"rank {chart.rank}"
+        _line(chart.x, chart.mean, "mean" if single else label, _COLORS[index % len(_COLORS)], log)
+    first = min(int(chart.x[0]) for chart in charts)
+    last = max(int(chart.x[-1]) + chart.bucket_width - 1 for chart in charts)
+    ticks = sorted({first + (last - first) * tick // (_TICKS - 1) for tick in range(_TICKS)})
+    plotext.xticks(ticks, [f"{tick:,}" for tick in ticks])
+    text = str(plotext.build()).rstrip("\n")
+    if not color:
+        text = _CONTROL.sub("", text)
+    lines = [line.rstrip() for line in text.split("\n")]
+    return "\n".join([*lines, *_captions(charts)])
+
+
+def _has_band(chart: Chart) -> bool:
+    return bool(np.any(chart.min < chart.max))
+
+
+def _line(x: np.ndarray, y: np.ndarray, label: str | None, color: str, log: bool) -> None:
+    import plotext
+
+    shown = np.isfinite(y) & ((y > 0) if log else True)
+    plotext.plot(x[shown].tolist(), y[shown].tolist(), label=label, color=color, marker="braille")
+
+
+def _captions(charts: Sequence[Chart]) -> list[str]:
+    count = sum(int(chart.count.sum()) for chart in charts)
+    nonfinite = sum(int(chart.nonfinite.sum()) for chart in charts)
+    width = max(chart.bucket_width for chart in charts)
+    text = f"{count:,} points, {width:,} {'step' if width == 1 else 'steps'} a bucket"
+    return [text + (f", {nonfinite:,} not finite" if nonfinite else "")]

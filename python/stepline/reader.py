@@ -1,0 +1,269 @@
+"""Reading runs back from a service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Literal, Protocol, overload
+
+from . import _core
+from .chart import Chart
+from .errors import (
+    InvalidRequest,
+    MetricNotFound,
+    RunNotFound,
+    SteplineError,
+    from_core,
+    neighbours,
+)
+from .history import History
+from .runs import Metric, RunInfo
+from .settings import find_api_key, find_server
+from .table import FORMAT, Table
+
+Ranks = Literal["band", "all"] | int
+_NEIGHBOURS_AMONG = 1_000
+
+
+class Transport(Protocol):
+    """What a client needs of a connection; `_core.Connection` has it."""
+
+    def get_run(self, run_id: str) -> dict[str, Any]: ...
+    def list_runs(
+        self, project: str, limit: int, offset: int
+    ) -> tuple[list[dict[str, Any]], int]: ...
+    def list_metrics(self, run_id: str, prefix: str) -> list[dict[str, Any]]: ...
+    def history(
+        self, run_id: str, metric: str, rank: int, start: int | None, stop: int | None
+    ) -> Iterable[tuple[int, bytes, bytes, bytes]]: ...
+    def chart(
+        self,
+        run_ids: list[str],
+        metrics: list[str],
+        points: int,
+        x: str,
+        start: int | None,
+        stop: int | None,
+        ranks: Ranks,
+    ) -> list[dict[str, Any]]: ...
+    def sql(self, query: str, format: str) -> bytes: ...
+    def close(self) -> None: ...
+
+
+def connect(
+    server: str | None = None, *, api_key: str | None = None, timeout: float = 30.0
+) -> Client:
+    """A client of the service at SERVER, "HOST:PORT"; STEPLINE_SERVER or 127.0.0.1:7424 without
+    one.
+
+    TIMEOUT is in seconds and holds for each request. Nothing is sent before the first request,
+    which raises ServerUnreachable when nobody answers.
+    """
+    address = find_server(server)
+    try:
+        connection = _core.Connection(address, api_key=find_api_key(api_key), timeout=timeout)
+    except _core.CoreError as error:
+        raise from_core(error, server=address) from None
+    return Client(connection, address)
+
+
+class Client:
+    """Made by `connect()`. Every method raises ServerUnreachable, AccessDenied or InvalidRequest
+    where they apply.
+    """
+
+    def __init__(self, transport: Transport, server: str) -> None:
+        self._transport = transport
+        self.server = server
+
+    def runs(
+        self, project: str | None = None, *, limit: int = 100, offset: int = 0
+    ) -> list[RunInfo]:
+        """Runs, the newest first; of all projects without PROJECT."""
+        with self._errors():
+            found, _ = self._transport.list_runs(project or "", limit, offset)
+        return [RunInfo.from_reply(run) for run in found]
+
+    def run(self, run_id: str) -> RunView:
+        """One run. Raises RunNotFound, which names runs with similar ids."""
+        try:
+            with self._errors():
+                info = RunInfo.from_reply(self._transport.get_run(run_id))
+        except RunNotFound:
+            known = [run.id for run in self.runs(limit=_NEIGHBOURS_AMONG)]
+            raise RunNotFound(
+                f"There is no run {run_id!r} at {self.server}. {neighbours(run_id, known)}"
+            ) from None
+        return RunView(self, info)
+
+    def chart(
+        self,
+        *,
+        runs: Iterable[str],
+        metrics: Iterable[str],
+        points: int = 1000,
+        x: str = "step",
+        start: int | None = None,
+        stop: int | None = None,
+        ranks: Ranks = "band",
+    ) -> list[Chart]:
+        """Many lines in one request: one for each run, metric and (with ranks="all") rank that has
+        points.
+
+        POINTS is the most buckets a line may have; START (inclusive) and STOP (exclusive) are
+        steps.
+        """
+        run_ids, names = _texts("runs", runs), _texts("metrics", metrics)
+        check_range(start, stop)
+        with self._errors(missing=MetricNotFound):
+            lines = self._transport.chart(run_ids, names, points, x, start, stop, ranks)
+        return [Chart.from_line(line) for line in lines]
+
+    def sql(self, query: str) -> Table:
+        """The answer to a read-only query in ClickHouse's SQL. Raises InvalidRequest when the
+        engine does not take it.
+        """
+        with self._errors(missing=InvalidRequest):
+            return Table.parse(self._transport.sql(query, FORMAT))
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._transport.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<stepline client of {self.server}>"
+
+    @contextmanager
+    def _errors(self, missing: type[SteplineError] = RunNotFound) -> Iterator[None]:
+        try:
+            yield
+        except _core.CoreError as error:
+            raise from_core(error, server=self.server, missing=missing) from None
+
+
+class RunView:
+    """One run of a client, to be read. `info` is what was known when it was made."""
+
+    def __init__(self, client: Client, info: RunInfo) -> None:
+        self._client = client
+        self.info = info
+
+    @property
+    def id(self) -> str:
+        """The run id."""
+        return self.info.id
+
+    def metrics(self, prefix: str = "") -> list[Metric]:
+        """The metrics whose names begin with PREFIX, by name."""
+        with self._client._errors():
+            found = self._client._transport.list_metrics(self.id, prefix)
+        return [Metric.from_reply(metric) for metric in found]
+
+    def history(
+        self, metric: str, *, rank: int = 0, start: int | None = None, stop: int | None = None
+    ) -> History:
+        """Every point of METRIC on one rank, from step START (inclusive) to STOP (exclusive).
+
+        Raises MetricNotFound, which names similar metrics. A rank without points gives empty
+        arrays.
+        """
+        check_range(start, stop)
+        try:
+            with self._client._errors(missing=MetricNotFound):
+                chunks = self._client._transport.history(self.id, metric, rank, start, stop)
+                found = History.from_chunks(chunks, run_id=self.id, metric=metric, rank=rank)
+        except MetricNotFound:
+            found = History.from_chunks((), run_id=self.id, metric=metric, rank=rank)
+        if not len(found):
+            self._check_metric(metric)
+        return found
+
+    @overload
+    def chart(
+        self,
+        metric: str,
+        points: int = ...,
+        x: str = ...,
+        start: int | None = ...,
+        stop: int | None = ...,
+        *,
+        ranks: Literal["all"],
+    ) -> list[Chart]: ...
+    @overload
+    def chart(
+        self,
+        metric: str,
+        points: int = ...,
+        x: str = ...,
+        start: int | None = ...,
+        stop: int | None = ...,
+        ranks: Literal["band"] | int = ...,
+    ) -> Chart: ...
+    def chart(
+        self,
+        metric: str,
+        points: int = 1000,
+        x: str = "step",
+        start: int | None = None,
+        stop: int | None = None,
+        ranks: Ranks = "band",
+    ) -> Chart | list[Chart]:
+        """METRIC in at most POINTS buckets, from step START (inclusive) to STOP (exclusive).
+
+        RANKS is "band" (one line over all ranks), a rank (its line), or "all" (a list of lines, one
+        for each rank). Raises MetricNotFound, which names similar metrics.
+        """
+        try:
+            lines = self._client.chart(
+                runs=[self.id],
+                metrics=[metric],
+                points=points,
+                x=x,
+                start=start,
+                stop=stop,
+                ranks=ranks,
+            )
+        except MetricNotFound:
+            lines = []
+        if not lines or not any(len(line) for line in lines):
+            self._check_metric(metric)
+        if ranks == "all":
+            return lines
+        rank = None if ranks == "band" else ranks
+        return lines[0] if lines else Chart.empty(run_id=self.id, metric=metric, rank=rank)
+
+    def __repr__(self) -> str:
+        return f"<stepline run {self.id} of project {self.info.project!r} at {self._client.server}>"
+
+    def _check_metric(self, metric: str) -> None:
+        known = [known.name for known in self.metrics()]
+        if metric not in known:
+            raise MetricNotFound(
+                f"Run {self.id} has no metric {metric!r}. {neighbours(metric, known)}"
+            )
+
+
+def check_range(start: int | None, stop: int | None) -> None:
+    """Raises InvalidRequest for a range that ends before it begins."""
+    if start is not None and stop is not None and stop < start:
+        raise InvalidRequest(
+            f"The range from step {start} to {stop} ends before it begins: swap start and stop."
+        )
+
+
+def _texts(what: str, values: Iterable[str]) -> list[str]:
+    if isinstance(values, str):
+        raise InvalidRequest(f"{what}={values!r} is one text: pass a list, such as [{values!r}].")
+    return list(values)

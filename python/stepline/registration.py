@@ -1,0 +1,33 @@
+"""Telling the service that a run starts, before the first point is logged."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from . import _core
+from .errors import from_core
+from .jsonable import dumps
+from .meta import SpoolMeta
+
+TIMEOUT = 5.0
+"""Seconds; a service that takes longer counts as unreachable, and training starts without it."""
+
+_NOT_SENT = frozenset({"server", "api_key", "attempt", "mode"})
+
+
+def register(meta: SpoolMeta) -> int:
+    """The number of the attempt that this start of the run is.
+
+    Raises ServerUnreachable, or what the service has against it: RunExists, RunNotFound,
+    InvalidRequest, AccessDenied.
+    """
+    request = {name: value for name, value in asdict(meta).items() if name not in _NOT_SENT}
+    try:
+        connection = _core.Connection(meta.server, api_key=meta.api_key, timeout=TIMEOUT)
+        try:
+            attempt, _ = connection.create_run(dumps(request))
+        finally:
+            connection.close()
+    except _core.CoreError as error:
+        raise from_core(error, server=meta.server) from None
+    return attempt

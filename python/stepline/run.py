@@ -1,0 +1,343 @@
+"""A run, as the training process sees it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from . import _core, current, exits, notices, spools
+from .buffers import float64_column, int64_column
+from .config import RESERVED, Config
+from .definitions import Goal, definition
+from .delivery import Delivery
+from .errors import RunFinished, from_core
+from .jsonable import dumps
+from .meta import SpoolMeta
+from .pulse import Pulse
+from .report import FinishReport, FlushReport, Health
+from .summary import Summary
+from .writers import PointWriter
+
+if TYPE_CHECKING:
+    from .settings import Mode
+
+_AT_EXIT_TIMEOUT = 10.0
+_AT_EXIT_PATIENCE = 2.0
+
+
+class Run:
+    """Made by `stepline.init()`; one for each process and run.
+
+    Use it as a context manager to have it finished at the end of the block, with exit code 1 after
+    an exception. A run that nobody finishes is finished when the program ends. In a forked child a
+    run stays usable: the child's points go to a spool of its own, under the same run and rank.
+    """
+
+    def __init__(
+        self,
+        meta: SpoolMeta,
+        writer: PointWriter,
+        delivery: Delivery,
+        pulse: Pulse,
+        config: Mapping[str, object],
+    ) -> None:
+        self._meta = meta
+        self._writer = writer
+        self._delivery = delivery
+        self._pulse = pulse
+        self._config = Config(config, self._config_changed)
+        self._summary = Summary({}, self._summary_changed)
+        self._definitions: dict[str, dict[str, Any]] = {}
+        self._owner = os.getpid()
+        self._report: FinishReport | None = None
+        # The extension's own method under our name: no Python frame lies between the training loop
+        # and the spool.
+        self.__dict__["log"] = writer.log
+
+    # --- what it is -------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """The run id: what `stepline.connect().run(id)` takes."""
+        return self._meta.run_id
+
+    @property
+    def project(self) -> str:
+        """The project that the run belongs to."""
+        return self._meta.project
+
+    @property
+    def name(self) -> str:
+        """The name given to `init()`, or the id."""
+        return self._meta.name or self._meta.run_id
+
+    @property
+    def rank(self) -> int:
+        """This process among those of the job, from 0; a dimension of every point it logs."""
+        return self._meta.rank
+
+    @property
+    def world_size(self) -> int:
+        """How many ranks the job has."""
+        return self._meta.world_size
+
+    @property
+    def attempt(self) -> int | None:
+        """Which start of the run this is, from 1; None when the service was out of reach."""
+        return self._meta.attempt
+
+    @property
+    def mode(self) -> Mode:
+        """online, offline or disabled."""
+        return self._meta.mode
+
+    @property
+    def spool(self) -> Path | None:
+        """The directory that holds what is not stored yet; None for a disabled run."""
+        return Path(self._writer.path) if self._writer.path else None
+
+    @property
+    def config(self) -> Config:
+        """What the run was started with: a mapping, whose changes are sent along."""
+        return self._config
+
+    @property
+    def summary(self) -> Summary:
+        """What the run came to: a mapping, whose changes are sent along."""
+        return self._summary
+
+    # --- logging ----------------------------------------------------------------------------------
+
+    def log(self, metrics: Mapping[str, object], step: int | None = None) -> None:
+        """Records one value for each metric at STEP; returns about a microsecond later, whatever
+        the network does.
+
+        METRICS maps names to numbers: int, float, bool, NumPy scalars and anything else with
+        `__float__`; NaN and infinities are kept. Nested dicts become names joined by "/". STEP is
+        any int64, in any order; without it, the run's own counter goes on from the highest step so
+        far. The same step logged twice is two points.
+
+        When this returns, the values survive a SIGKILL of this process. A value that is not a
+        number is left out, counted (see `health().refused`) and warned about once for each metric;
+        with `init(on_error="raise")` it raises TypeError. Raises RunFinished after `finish()`.
+        """
+        self._writer.log(
+            metrics, step
+        )  # replaced in __init__; here for the documentation and for type checkers
+
+    def log_array(self, name: str, steps: Any, values: Any) -> None:
+        """Records many points of one metric at once.
+
+        STEPS and VALUES are flat and of equal length; buffers of int64 and float64 are taken as
+        they are, other arrays and sequences are converted. Raises InvalidRequest when they cannot
+        be, and RunFinished after `finish()`.
+        """
+        self._check_open()
+        try:
+            self._writer.log_array(
+                name, int64_column(steps, "steps"), float64_column(values, "values")
+            )
+        except _core.CoreError as error:
+            raise from_core(error, server=self._meta.server) from None
+
+    def define_metric(
+        self, name: str, *, x: str | None = None, goal: Goal | None = None, unit: str | None = None
+    ) -> None:
+        """Says how the metric NAME (or all that match a pattern such as "val/*") wants to be shown.
+
+        X is the metric to draw it over instead of steps, GOAL whether less or more is better, UNIT
+        what it is measured in.
+        """
+        self._definitions[name] = definition(x=x, goal=goal, unit=unit)
+        self._config_changed({RESERVED: {"metrics": self._definitions}})
+
+    # --- delivery ---------------------------------------------------------------------------------
+
+    def flush(self, durable: bool = False, timeout: float | None = None) -> FlushReport:
+        """Waits until the service has stored everything logged before the call.
+
+        DURABLE first makes it survive power loss on this host (fsync). TIMEOUT is in seconds, None
+        waits for ever; an offline or disabled run does not wait at all. Does not raise when time is
+        up or the service refuses: see `left` and `error` of the report. Raises SpoolFailed when the
+        disk does not take it.
+        """
+        began = time.monotonic()
+        target = self._writer.last_seq()
+        if durable:
+            try:
+                self._writer.sync()
+            except _core.CoreError as error:
+                raise from_core(error, server=self._meta.server) from None
+        points = self._writer.stats()["points"]
+        path = self._writer.path
+        if not path:
+            return FlushReport(stored=0, left=0, durable=durable, seconds=0.0, error="")
+        if not self._delivery.sends or target == 0:
+            progress = spools.look(path)
+        else:
+            self._pulse()
+            progress = spools.wait(path, seq=target, timeout=timeout, tend=self._pulse)
+        left = progress.left(target, points)
+        return FlushReport(
+            stored=points - left,
+            left=left,
+            durable=durable,
+            seconds=time.monotonic() - began,
+            error=progress.error if left else "",
+        )
+
+    def health(self) -> Health:
+        """How the points of this process fare: cheap enough to be asked every step."""
+        stats = self._writer.stats()
+        path = self._writer.path
+        if not path:
+            return _disabled_health()
+        progress = spools.look(path)
+        queued = progress.left(self._writer.last_seq(), stats["points"])
+        acked = progress.status["acked_seq"] if progress.status is not None else 0
+        return Health(
+            logged=stats["points"],
+            acknowledged=stats["points"] - queued,
+            queued=queued,
+            refused=stats["refused"],
+            gaps=stats["gaps"],
+            lag_seconds=self._pulse.lag(acked) if queued else 0.0,
+            bytes=progress.status["bytes"] if progress.status is not None else 0,
+            state=progress.state if self._delivery.sends else "offline",
+            error=progress.error,
+            spool=Path(path),
+        )
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def finish(self, exit_code: int = 0, timeout: float | None = 30.0) -> FinishReport:
+        """Ends the run in this process: nothing can be logged afterwards.
+
+        Waits at most TIMEOUT seconds (None: for ever) until everything is stored, and always
+        returns a report that says what is and what is left. What is left stays on disk and goes on
+        being sent by the uploader; nothing is lost. EXIT_CODE other than 0 marks the run as failed.
+        A second call returns the first report again.
+        """
+        return self._finish(exit_code, timeout, patience=None)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.finish(exit_code=0 if kind is None else 1)
+
+    def __repr__(self) -> str:
+        state = "finished" if self._report is not None else self.mode
+        return f"<stepline run {self.id} of project {self.project!r}, rank {self.rank}, {state}>"
+
+    def _finish_at_exit(self, exit_code: int) -> None:
+        self._finish(exit_code, _AT_EXIT_TIMEOUT, patience=_AT_EXIT_PATIENCE)
+
+    def _finish(
+        self, exit_code: int, timeout: float | None, patience: float | None
+    ) -> FinishReport:
+        if self._report is not None:
+            return self._report
+        began = time.monotonic()
+        trouble = self._seal(exit_code)
+        path = self._writer.path
+        stats = self._writer.stats()
+        interrupted: KeyboardInterrupt | None = None
+        if path and self._delivery.sends:
+            self._pulse()
+            try:
+                spools.wait(path, seq=None, timeout=timeout, patience=patience, tend=self._pulse)
+            except KeyboardInterrupt as pressed:
+                interrupted = pressed
+            self._delivery.stop()
+        self._report = self._make_report(path, stats, trouble, time.monotonic() - began)
+        self._pulse.detach()
+        exits.forget(self)
+        current.leave(self)
+        if path and (self.rank == 0 or self._report.left):
+            notices.line(str(self._report))
+        if interrupted is not None:
+            raise interrupted
+        return self._report
+
+    def _seal(self, exit_code: int) -> str:
+        """Writes the last word and closes the spool; returns what went wrong, because finishing
+        must go on.
+        """
+        self.__dict__["log"] = self._log_after_finish
+        try:
+            if os.getpid() == self._owner:
+                ended = {"exit_code": exit_code, "finished_ms": time.time_ns() // 1_000_000}
+                self._writer.control(dumps({"finish": ended}))
+            self._writer.close()
+        except _core.CoreError as error:
+            return str(error)
+        return ""
+
+    def _make_report(
+        self, path: str, stats: dict[str, int], trouble: str, seconds: float
+    ) -> FinishReport:
+        left, error = 0, trouble
+        if path:
+            progress = spools.look(path)
+            left = progress.left(self._writer.last_seq(), stats["points"])
+            error = error or progress.error
+        return FinishReport(
+            run_id=self.id,
+            stored=stats["points"] - left,
+            left=left,
+            refused=stats["refused"],
+            gaps=stats["gaps"],
+            seconds=seconds,
+            server=self._meta.server,
+            spool=Path(path) if left else None,
+            error=error if left or trouble else "",
+        )
+
+    # --- inner workings ---------------------------------------------------------------------------
+
+    def _config_changed(self, changes: dict[str, Any]) -> None:
+        self._control({"update": {"config_json": dumps(changes)}})
+
+    def _summary_changed(self, changes: dict[str, Any]) -> None:
+        self._control({"update": {"summary_json": dumps(changes)}})
+
+    def _control(self, payload: dict[str, Any]) -> None:
+        self._check_open()
+        try:
+            self._writer.control(dumps(payload))
+        except _core.CoreError as error:
+            raise from_core(error, server=self._meta.server) from None
+
+    def _check_open(self) -> None:
+        if self._report is not None:
+            self._log_after_finish({})
+
+    def _log_after_finish(self, metrics: Mapping[str, object], step: int | None = None) -> None:
+        raise RunFinished(
+            f"Run {self.id} is finished: log before finish(), or call stepline.init() again."
+        )
+
+
+def _disabled_health() -> Health:
+    return Health(
+        logged=0,
+        acknowledged=0,
+        queued=0,
+        refused=0,
+        gaps=0,
+        lag_seconds=0.0,
+        bytes=0,
+        state="disabled",
+        error="",
+        spool=None,
+    )

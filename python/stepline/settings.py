@@ -1,0 +1,150 @@
+"""What `init()` was asked for: arguments come first, then the environment, then the defaults."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar, get_args
+
+from .errors import InvalidRequest
+
+Mode = Literal["online", "offline", "disabled"]
+Resume = Literal["never", "allow", "must", "auto"]
+OnError = Literal["offline", "raise", "disabled"]
+UploaderKind = Literal["process", "thread"]
+
+DEFAULT_SERVER = "127.0.0.1:7424"
+DEFAULT_PROJECT = "default"
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_FORK = re.compile(rf"{_RUN_ID.pattern}@-?\d{{1,19}}")
+_Choice = TypeVar("_Choice", bound=str)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One field for each argument of `init()`, but for ranks: see `launch`."""
+
+    server: str
+    api_key: str | None = field(repr=False)
+    project: str
+    run_id: str | None
+    name: str | None
+    config: Mapping[str, object]
+    tags: tuple[str, ...]
+    group: str | None
+    job_type: str | None
+    resume: Resume
+    fork_from: str | None
+    mode: Mode
+    dir: Path
+    on_error: OnError
+    uploader: UploaderKind
+
+    @classmethod
+    def resolve(
+        cls,
+        *,
+        server: str | None = None,
+        api_key: str | None = None,
+        project: str | None = None,
+        run_id: str | None = None,
+        name: str | None = None,
+        config: Mapping[str, object] | None = None,
+        tags: Iterable[str] | None = None,
+        group: str | None = None,
+        job_type: str | None = None,
+        resume: str = "never",
+        fork_from: str | None = None,
+        mode: str | None = None,
+        dir: str | os.PathLike[str] | None = None,
+        on_error: str = "offline",
+        uploader: str = "process",
+        environ: Mapping[str, str] | None = None,
+    ) -> Settings:
+        """Fills what is None from ENVIRON (the process environment), and checks everything.
+
+        Raises InvalidRequest with the argument's name and what it may be.
+        """
+        env = os.environ if environ is None else environ
+        found_run_id = run_id or env.get("STEPLINE_RUN_ID") or None
+        if found_run_id is not None:
+            check_run_id(found_run_id)
+        if fork_from is not None and _FORK.fullmatch(fork_from) is None:
+            raise InvalidRequest(
+                f'fork_from={fork_from!r} is not "RUN_ID@STEP": write it like "a1b2c3@5000".'
+            )
+        if isinstance(tags, str):
+            raise InvalidRequest(f"tags={tags!r} is one text: pass a list, such as [{tags!r}].")
+        if config is not None and not isinstance(config, Mapping):
+            raise InvalidRequest(
+                f"config is a {type(config).__name__}: pass a dict, such as config=vars(args)."
+            )
+        return cls(
+            server=find_server(server, env),
+            api_key=find_api_key(api_key, env),
+            project=project or env.get("STEPLINE_PROJECT") or DEFAULT_PROJECT,
+            run_id=found_run_id,
+            name=name,
+            config=dict(config or {}),
+            tags=tuple(tags or ()),
+            group=group,
+            job_type=job_type,
+            resume=_choice("resume", resume, get_args(Resume)),
+            fork_from=fork_from,
+            mode=_choice("mode", mode or env.get("STEPLINE_MODE") or "online", get_args(Mode)),
+            dir=find_dir(dir, env),
+            on_error=_choice("on_error", on_error, get_args(OnError)),
+            uploader=_choice("uploader", uploader, get_args(UploaderKind)),
+        )
+
+
+def find_server(server: str | None = None, environ: Mapping[str, str] | None = None) -> str:
+    """The argument, or STEPLINE_SERVER, or 127.0.0.1:7424."""
+    env = os.environ if environ is None else environ
+    return server or env.get("STEPLINE_SERVER") or DEFAULT_SERVER
+
+
+def find_api_key(
+    api_key: str | None = None, environ: Mapping[str, str] | None = None
+) -> str | None:
+    """The argument, or STEPLINE_API_KEY, or None."""
+    env = os.environ if environ is None else environ
+    return api_key or env.get("STEPLINE_API_KEY") or None
+
+
+def find_dir(
+    dir: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None
+) -> Path:
+    """Where spools lie: the argument, or STEPLINE_DIR, or
+    ${XDG_STATE_HOME:-~/.local/state}/stepline.
+    """
+    env = os.environ if environ is None else environ
+    chosen = dir or env.get("STEPLINE_DIR")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    state = env.get("XDG_STATE_HOME")
+    base = Path(state) if state else Path("~/.local/state").expanduser()
+    return (base / "stepline").absolute()
+
+
+def check_run_id(run_id: str) -> None:
+    """Raises InvalidRequest unless RUN_ID is 1 to 64 of [A-Za-z0-9._-], the first a letter or
+    digit.
+    """
+    if _RUN_ID.fullmatch(run_id) is None:
+        raise InvalidRequest(
+            f"run_id={run_id!r} cannot be used: take 1 to 64 letters, digits, dots, dashes or "
+            "underscores, the first a letter or a digit."
+        )
+
+
+def _choice(name: str, value: str, allowed: tuple[_Choice, ...]) -> _Choice:
+    for choice in allowed:
+        if value == choice:
+            return choice
+    words = ", ".join(repr(choice) for choice in allowed)
+    raise InvalidRequest(f"{name}={value!r} is unknown: use one of {words}.")

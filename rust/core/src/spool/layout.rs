@@ -1,0 +1,78 @@
+//! The names of the files of a spool.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::error::SpoolError;
+use crate::id::WriterId;
+
+pub const META_FILE: &str = "spool.json";
+/// Held by the writing process for its life.
+pub const WRITER_LOCK: &str = "writer.lock";
+/// Held by whoever drains the spool.
+pub const DRAIN_LOCK: &str = "drain.lock";
+pub const STATE_FILE: &str = "state";
+/// There when the writer closed the spool.
+pub const SEALED_FILE: &str = "sealed";
+/// In the root: held by the one uploader process of a host and root.
+pub const UPLOADER_LOCK: &str = "uploader.lock";
+
+/// `00000001.seg`
+pub(super) fn segment_name(index: u32) -> String {
+    format!("{index:08}.seg")
+}
+
+fn segment_index(name: &str) -> Option<u32> {
+    let digits = name.strip_suffix(".seg")?;
+    (digits.len() >= 8 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok()).flatten()
+}
+
+/// The indices of the segments in `dir`, in order.
+pub(super) fn segments(dir: &Path) -> Result<Vec<u32>, SpoolError> {
+    let failed = |e| SpoolError::io("list", dir, e);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        if let Some(index) = entry.map_err(failed)?.file_name().to_str().and_then(segment_index) {
+            found.push(index);
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The spools under `root`, oldest writer first. A root that is not there holds none.
+pub fn scan(root: &Path) -> Result<Vec<PathBuf>, SpoolError> {
+    let failed = |e| SpoolError::io("list", root, e);
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed(e)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name().to_str().is_some_and(|name| WriterId::from_hex(name).is_some()) {
+            found.push(entry.path());
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Writes the file `sealed`: what the last sequence and ordinal are, so that a lost tail can be seen. The contents are a hint, the
+/// file itself is the message.
+pub(super) fn seal(dir: &Path, last_seq: u64, last_control: u64) -> Result<(), SpoolError> {
+    let path = dir.join(SEALED_FILE);
+    let mut file = fs::File::create(&path).map_err(|e| SpoolError::io("create", &path, e))?;
+    // On a full disk the file stays empty.
+    let _ = writeln!(file, "{last_seq} {last_control}");
+    Ok(())
+}
+
+/// What `sealed` says; None when the spool is not sealed or the file is empty.
+pub(super) fn sealed_at(dir: &Path) -> Option<(u64, u64)> {
+    let text = fs::read_to_string(dir.join(SEALED_FILE)).ok()?;
+    let (seq, control) = text.strip_suffix('\n')?.split_once(' ')?;
+    Some((seq.parse().ok()?, control.parse().ok()?))
+}

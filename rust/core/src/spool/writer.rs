@@ -1,0 +1,352 @@
+//! Appends records to a spool. Not shared between threads: the caller has a lock around it.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU32;
+use std::sync::Arc;
+
+use super::definitions::Uses;
+use super::dictionary::{Dictionary, MAX_NAMES};
+use super::error::SpoolError;
+use super::frame::{framed, Frame, MAX_BODY_BYTES};
+use super::gap::{Gap, GAP_RESERVE};
+use super::header::{SegmentHeader, HEADER_BYTES};
+use super::layout;
+use super::lock::DirLock;
+use super::meta::{SpoolMeta, META_VERSION};
+use super::options::{WriterOptions, WriterStats, MIN_SEGMENT_BYTES};
+use super::segment::Segment;
+use super::sync::SyncHandle;
+use crate::id::WriterId;
+use crate::record::Record;
+
+/// Rows leave this much of a segment to control records, and those leave `GAP_RESERVE` to a gap record: so a run can be
+/// finished, and say what it lost, on a disk that is full.
+const CONTROL_RESERVE: usize = 1024;
+/// Arrays are cut here, so that no record makes a reader hold more than a mebibyte.
+const ARRAY_POINTS: usize = 64 << 10;
+/// The rest of a segment is filled with a piece of an array only when it is worth a record.
+const LEAST_ARRAY_POINTS: usize = 1024;
+
+#[derive(Debug)]
+pub struct SpoolWriter {
+    root: PathBuf,
+    dir: PathBuf,
+    id: WriterId,
+    options: WriterOptions,
+    pub(super) dictionary: Dictionary,
+    pub(super) segment: Segment,
+    next_seq: u64,
+    next_control: u64,
+    gap: Option<Gap>,
+    sealed: bool,
+    stats: WriterStats,
+    /// The segment that was the last one when `sync` last succeeded.
+    synced: Arc<AtomicU32>,
+    _lock: DirLock,
+}
+
+impl SpoolWriter {
+    /// Creates ROOT/<writer hex>/ with `spool.json` and the first segment. The id is `meta.writer`, or a new one when that is empty.
+    pub fn create(root: &Path, mut meta: SpoolMeta, options: WriterOptions) -> Result<SpoolWriter, SpoolError> {
+        if meta.writer.is_empty() {
+            meta.writer = WriterId::random()
+                .map_err(|e| SpoolError::io("read random bytes from", Path::new("/dev/urandom"), e))?
+                .to_hex();
+        }
+        meta.version = META_VERSION;
+        let id = meta.writer_id()?;
+        let dir = root.join(&meta.writer);
+        if dir.exists() {
+            return Err(SpoolError::invalid(format!("{} is already there; a writer id is used once", dir.display())));
+        }
+        private_dirs(root)?;
+        let temporary = root.join(format!(".new-{}", meta.writer));
+        private_dirs(&temporary)?;
+        let made = fill(&temporary, &meta, id, &options).and_then(|parts| {
+            fs::rename(&temporary, &dir).map_err(|e| SpoolError::io("rename", &dir, e))?;
+            Ok(parts)
+        });
+        let (lock, segment) = made.inspect_err(|_| {
+            // Best effort: nobody looks at a directory of this name, and the error that matters is the first one.
+            let _ = fs::remove_dir_all(&temporary);
+        })?;
+        Ok(SpoolWriter {
+            root: root.to_owned(),
+            dir,
+            id,
+            options,
+            dictionary: Dictionary::default(),
+            segment,
+            next_seq: 1,
+            next_control: 1,
+            gap: None,
+            sealed: false,
+            stats: WriterStats { segments: 1, bytes: HEADER_BYTES as u64, ..WriterStats::default() },
+            synced: Arc::default(),
+            _lock: lock,
+        })
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub fn writer_id(&self) -> WriterId {
+        self.id
+    }
+
+    /// The number of a metric name in this spool.
+    pub fn name_id(&mut self, name: &str) -> Result<u32, SpoolError> {
+        self.dictionary.name_id(name).ok_or_else(|| {
+            SpoolError::invalid(format!(
+                "metric {name:?} is one name too many: a run has at most {MAX_NAMES} metrics; \
+                 keep steps and other counters out of names"
+            ))
+        })
+    }
+
+    pub fn name(&self, id: u32) -> Option<&str> {
+        self.dictionary.name(id).map(|entry| &*entry.content)
+    }
+
+    /// The number of a list of different names. None when there are too many lists already: use `append_sparse`.
+    pub fn keyset_id(&mut self, names: &[u32]) -> Option<u32> {
+        self.dictionary.keyset_id(names)
+    }
+
+    pub fn keyset(&self, id: u32) -> Option<&[u32]> {
+        self.dictionary.keyset(id).map(|entry| &*entry.content)
+    }
+
+    /// One row; one value a name of the key set. Returns its sequence. An error of kind `Full` or `Io` means that the row found no
+    /// room; it is counted for the gap record.
+    pub fn append_row(&mut self, keyset: u32, step: i64, time_ms: i64, values: &[f64]) -> Result<u64, SpoolError> {
+        let names = self.dictionary.keyset(keyset).map_or(0, |entry| entry.content.len());
+        if values.is_empty() || values.len() != names {
+            return Err(SpoolError::invalid(format!("{} values for a key set of {names} names", values.len())));
+        }
+        let seq = self.next_seq;
+        let record = Record::Row { seq, time_ms, step, keyset, values };
+        self.take(Uses::KeySet(keyset), &record, values.len() as u64, time_ms)?;
+        self.next_seq += 1;
+        Ok(seq)
+    }
+
+    /// One row with its names, which must be different ones.
+    pub fn append_sparse(&mut self, names: &[u32], step: i64, time_ms: i64, values: &[f64]) -> Result<u64, SpoolError> {
+        if values.is_empty() || values.len() != names.len() || !self.dictionary.are_known(names) {
+            return Err(SpoolError::invalid(format!("{} values for {} known names", values.len(), names.len())));
+        }
+        let seq = self.next_seq;
+        let record = Record::Sparse { seq, time_ms, step, names, values };
+        self.take(Uses::Names(names), &record, values.len() as u64, time_ms)?;
+        self.next_seq += 1;
+        Ok(seq)
+    }
+
+    /// Points of one metric, cut into several records when they are many. Returns their first sequence. After an error the points
+    /// of the records before it are kept, the rest is counted for the gap record.
+    pub fn append_array(&mut self, name: u32, time_ms: i64, steps: &[i64], values: &[f64]) -> Result<u64, SpoolError> {
+        if values.is_empty() || values.len() != steps.len() || !self.dictionary.are_known(&[name]) {
+            return Err(SpoolError::invalid(format!(
+                "{} steps and {} values of a known name",
+                steps.len(),
+                values.len()
+            )));
+        }
+        let first = self.next_seq;
+        let mut done = 0;
+        while done < values.len() {
+            let count = self.array_piece(values.len() - done);
+            let (seq, range) = (self.next_seq, done..done + count);
+            let record = Record::Array { seq, time_ms, name, steps: &steps[range.clone()], values: &values[range] };
+            if let Err(e) = self.take(Uses::Names(&[name]), &record, count as u64, time_ms) {
+                self.count_lost((values.len() - done - count) as u64, time_ms);
+                return Err(e);
+            }
+            self.next_seq += count as u64;
+            done += count;
+        }
+        Ok(first)
+    }
+
+    /// A JSON object for the run itself. Returns its ordinal.
+    pub fn append_control(&mut self, time_ms: i64, json: &str) -> Result<u64, SpoolError> {
+        let ordinal = self.next_control;
+        self.take(Uses::Nothing, &Record::Control { ordinal, json }, 0, time_ms)?;
+        self.next_control += 1;
+        Ok(ordinal)
+    }
+
+    /// Counts points that were lost before this writer could be made, and says so in a gap record.
+    pub fn add_lost(&mut self, points: u64, time_ms: i64, why: &SpoolError) {
+        self.gap.get_or_insert_with(|| Gap::new(why, time_ms));
+        self.count_lost(points, time_ms);
+        self.write_gap();
+    }
+
+    /// Everything appended so far survives power loss when this returns.
+    pub fn sync(&self) -> Result<(), SpoolError> {
+        self.sync_handle().run()
+    }
+
+    /// `sync`, to be run without the lock that is around this writer.
+    pub fn sync_handle(&self) -> SyncHandle {
+        SyncHandle::new(&self.root, &self.dir, &self.segment, Arc::clone(&self.synced))
+    }
+
+    /// No further record. May be repeated.
+    pub fn seal(&mut self) -> Result<(), SpoolError> {
+        if !self.sealed {
+            // The reserve of the segment holds it, even when the disk is still full.
+            self.write_gap();
+            layout::seal(&self.dir, self.last_seq(), self.last_control())?;
+            self.sealed = true;
+        }
+        Ok(())
+    }
+
+    /// For a forked child: closes the child's copy of the lock, so that the parent's death can be seen, and forgets the mapping
+    /// without touching it. The child then creates a spool of its own.
+    pub fn abandon(self) {
+        self.segment.abandon();
+    }
+
+    /// 0 when nothing was appended.
+    pub fn last_seq(&self) -> u64 {
+        self.next_seq - 1
+    }
+
+    pub fn last_control(&self) -> u64 {
+        self.next_control - 1
+    }
+
+    pub fn stats(&self) -> WriterStats {
+        self.stats
+    }
+
+    fn array_piece(&self, left: usize) -> usize {
+        let whole = self.options.segment_bytes.max(MIN_SEGMENT_BYTES) - HEADER_BYTES - 2 * CONTROL_RESERVE;
+        let room = self.segment.room().saturating_sub(2 * CONTROL_RESERVE) / 16;
+        let most = if room >= LEAST_ARRAY_POINTS { room } else { whole / 16 };
+        left.min(most).clamp(1, ARRAY_POINTS)
+    }
+
+    fn take(&mut self, uses: Uses<'_>, record: &Record<'_>, points: u64, time_ms: i64) -> Result<(), SpoolError> {
+        if self.sealed {
+            return Err(SpoolError::closed());
+        }
+        let frame = Frame::new(record);
+        if frame.body_bytes() > MAX_BODY_BYTES {
+            return Err(SpoolError::invalid(format!(
+                "a record of {} bytes is too large; log fewer values in one call",
+                frame.body_bytes()
+            )));
+        }
+        match self.write(uses, &frame, time_ms) {
+            Ok(()) => {
+                self.stats.points += points;
+                self.stats.records += 1;
+                Ok(())
+            }
+            Err(e) => {
+                self.count_lost(points, time_ms);
+                Err(e)
+            }
+        }
+    }
+
+    fn write(&mut self, uses: Uses<'_>, frame: &Frame<'_>, time_ms: i64) -> Result<(), SpoolError> {
+        let reserve = if matches!(uses, Uses::Nothing) { GAP_RESERVE } else { CONTROL_RESERVE };
+        let record = framed(frame.body_bytes());
+        if self.definition_bytes(uses, self.segment.index()) + record + reserve > self.segment.room() {
+            self.roll(self.definition_bytes(uses, 0), record, time_ms)?;
+        }
+        if self.define(uses) && self.append(frame) {
+            return Ok(());
+        }
+        let error = SpoolError::no_room(&self.dir);
+        self.gap.get_or_insert_with(|| Gap::new(&error, time_ms));
+        Err(error)
+    }
+
+    pub(super) fn append(&mut self, frame: &Frame<'_>) -> bool {
+        let before = self.segment.end();
+        let done = self.segment.append(frame);
+        self.stats.bytes += (self.segment.end() - before) as u64;
+        done
+    }
+
+    /// Goes on in a new segment with room for a record and its definitions.
+    fn roll(&mut self, definitions: usize, record: usize, time_ms: i64) -> Result<(), SpoolError> {
+        if let Some(gap) = self.gap.as_ref().filter(|gap| !gap.may_try_again(self.options.retry_pause)) {
+            return Err(gap.error());
+        }
+        let header = SegmentHeader {
+            writer: self.id,
+            index: self.segment.index() + 1,
+            first_seq: self.next_seq,
+            first_control: self.next_control,
+            created_ms: time_ms,
+        };
+        let needed = HEADER_BYTES + definitions + record + CONTROL_RESERVE + GAP_RESERVE;
+        // Definitions that fill most of a segment would be written anew after every few records.
+        let bytes = segment_size(self.options.segment_bytes.max(needed).max(4 * definitions));
+        match Segment::create(&self.dir, &header, bytes, &*self.options.disk) {
+            Ok(segment) => {
+                self.segment = segment;
+                self.stats.segments += 1;
+                self.stats.bytes += HEADER_BYTES as u64;
+                self.write_gap();
+                Ok(())
+            }
+            Err(e) => {
+                self.gap.get_or_insert_with(|| Gap::new(&e, time_ms)).tried_again(&e);
+                Err(e)
+            }
+        }
+    }
+
+    /// Says what was refused since the disk was full, if it was.
+    fn write_gap(&mut self) {
+        let Some(gap) = self.gap.take() else { return };
+        if let Some(json) = gap.json() {
+            let record = Record::Control { ordinal: self.next_control, json: &json };
+            if self.append(&Frame::new(&record)) {
+                self.next_control += 1;
+                self.stats.records += 1;
+            } else {
+                self.gap = Some(gap);
+            }
+        }
+    }
+
+    /// Counts points that would have followed those of an append that found no room.
+    pub fn count_lost(&mut self, points: u64, time_ms: i64) {
+        if let Some(gap) = &mut self.gap {
+            gap.count(points, time_ms);
+            self.stats.lost_points += points;
+        }
+    }
+}
+
+fn segment_size(bytes: usize) -> usize {
+    bytes.max(MIN_SEGMENT_BYTES).next_multiple_of(MIN_SEGMENT_BYTES)
+}
+
+/// The directory and those above it, open to their owner only.
+fn private_dirs(dir: &Path) -> Result<(), SpoolError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| SpoolError::io("create", dir, e))
+}
+
+/// What a spool has from its first moment.
+fn fill(dir: &Path, meta: &SpoolMeta, id: WriterId, options: &WriterOptions) -> Result<(DirLock, Segment), SpoolError> {
+    meta.store(dir)?;
+    let lock = DirLock::try_acquire(&dir.join(layout::WRITER_LOCK))?
+        .ok_or_else(|| SpoolError::invalid(format!("{} is written by another process", dir.display())))?;
+    let header = SegmentHeader { writer: id, index: 1, first_seq: 1, first_control: 1, created_ms: meta.created_ms };
+    let segment = Segment::create(dir, &header, segment_size(options.segment_bytes), &*options.disk)?;
+    Ok((lock, segment))
+}

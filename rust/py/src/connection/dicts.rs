@@ -1,0 +1,65 @@
+//! Messages as dicts with the field names of the .proto files.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use stepline_wire::v1;
+
+pub fn run<'py>(py: Python<'py>, run: &v1::Run) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("run_id", &run.run_id)?;
+    dict.set_item("project", &run.project)?;
+    dict.set_item("name", &run.name)?;
+    dict.set_item("state", &run.state)?;
+    dict.set_item("config_json", &run.config_json)?;
+    dict.set_item("summary_json", &run.summary_json)?;
+    dict.set_item("tags", &run.tags)?;
+    dict.set_item("group", &run.group)?;
+    dict.set_item("job_type", &run.job_type)?;
+    dict.set_item("notes", &run.notes)?;
+    dict.set_item("attempts", run.attempts)?;
+    dict.set_item("world_size", run.world_size)?;
+    dict.set_item("created_ms", run.created_ms)?;
+    dict.set_item("updated_ms", run.updated_ms)?;
+    dict.set_item("exit_code", run.exit_code)?;
+    Ok(dict)
+}
+
+pub fn metric<'py>(py: Python<'py>, metric: &v1::Metric) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("name", &metric.name)?;
+    dict.set_item("count", metric.count)?;
+    dict.set_item("ranks", metric.ranks)?;
+    dict.set_item("first_step", metric.first_step)?;
+    dict.set_item("last_step", metric.last_step)?;
+    dict.set_item("last_value", metric.last_value)?;
+    dict.set_item("min", metric.min)?;
+    dict.set_item("max", metric.max)?;
+    dict.set_item("nonfinite", metric.nonfinite)?;
+    Ok(dict)
+}
+
+pub fn chart_line<'py>(py: Python<'py>, line: &v1::ChartLine) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("run_id", &line.run_id)?;
+    dict.set_item("metric", &line.metric)?;
+    dict.set_item("rank", line.rank)?;
+    dict.set_item("bucket_width", line.bucket_width)?;
+    dict.set_item("tier_width", line.tier_width)?;
+    dict.set_item("rows", line.rows)?;
+    let columns = [
+        ("x", &line.x),
+        ("min", &line.min),
+        ("max", &line.max),
+        ("mean", &line.mean),
+        ("first", &line.first),
+        ("last", &line.last),
+        ("argmin", &line.argmin),
+        ("argmax", &line.argmax),
+        ("count", &line.count),
+        ("nonfinite", &line.nonfinite),
+    ];
+    for (name, column) in columns {
+        dict.set_item(name, PyBytes::new(py, column))?;
+    }
+    Ok(dict)
+}

@@ -1,0 +1,106 @@
+//! Any Python value as a float, or why not.
+
+use pyo3::exceptions::{PyException, PyOverflowError};
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyComplex, PyFloat, PyInt, PyString};
+
+use super::refusal::{Kind, Problem};
+use super::shown;
+
+/// Err is an exception that is not about the value, such as KeyboardInterrupt.
+pub type Converted = PyResult<Result<f64, Problem>>;
+
+/// May run Python code.
+pub fn number(value: &Bound<'_, PyAny>) -> Converted {
+    let py = value.py();
+    if let Ok(float) = value.cast::<PyFloat>() {
+        return Ok(Ok(float.value()));
+    }
+    if value.is_instance_of::<PyInt>() {
+        return call_float(value);
+    }
+    if let Some(problem) = hopeless(value) {
+        return Ok(Err(problem));
+    }
+    // Arrays and tensors convert to float when they have one element; only those of no dimension are numbers.
+    let dimensions = attribute(value, pyo3::intern!(py, "ndim"))?.and_then(|n| n.extract::<usize>().ok());
+    match dimensions {
+        Some(0) if is_complex(value)? => Ok(Err(complex())),
+        Some(n) if n > 0 => Ok(Err(array(value))),
+        _ if has_float(value)? => call_float(value),
+        _ => Ok(Err(no_number(value))),
+    }
+}
+
+fn call_float(value: &Bound<'_, PyAny>) -> Converted {
+    match value.extract::<f64>() {
+        Ok(number) => Ok(Ok(number)),
+        Err(e) if e.is_instance_of::<PyOverflowError>(value.py()) => {
+            let what = "is an int beyond the range of a float".to_owned();
+            Ok(Err(Problem::new(Kind::Range, what, "log its logarithm or scale it")))
+        }
+        Err(e) if e.is_instance_of::<PyException>(value.py()) => {
+            let what = format!("is a {}, and float() of it failed: {e}", type_name(value));
+            Ok(Err(Problem::new(Kind::Failed, what, "convert it before the call or leave it out")))
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Types that are no numbers although `float()` or `__float__` may exist for them.
+fn hopeless(value: &Bound<'_, PyAny>) -> Option<Problem> {
+    if value.is_none() {
+        return Some(Problem::new(Kind::Type, "is None", "leave it out of the call, or log float('nan')"));
+    }
+    if value.is_instance_of::<PyString>() {
+        let what = format!("is the str {}", shown(value));
+        return Some(Problem::new(Kind::Type, what, "metrics are numbers: put text into run.config or run.summary"));
+    }
+    if value.is_instance_of::<PyBytes>() || value.is_instance_of::<PyByteArray>() {
+        let what = format!("is a {}", type_name(value));
+        return Some(Problem::new(Kind::Type, what, "metrics are numbers: decode it before the call"));
+    }
+    value.is_instance_of::<PyComplex>().then(complex)
+}
+
+fn complex() -> Problem {
+    Problem::new(Kind::Type, "is complex", "log its real and imaginary part as two metrics")
+}
+
+fn array(value: &Bound<'_, PyAny>) -> Problem {
+    let shape = value.getattr("shape").map(|shape| shown(&shape)).unwrap_or_default();
+    let what = format!("is a {} of shape {shape}", type_name(value));
+    let remedy = "log one number such as x.mean() or x.item(); run.log_array() takes many points of one metric";
+    Problem::new(Kind::Array, what, remedy)
+}
+
+fn no_number(value: &Bound<'_, PyAny>) -> Problem {
+    let what = format!("is a {}, not a number", type_name(value));
+    let remedy = "convert it with float(); run.log_array() takes many points of one metric";
+    Problem::new(Kind::Type, what, remedy)
+}
+
+fn is_complex(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = value.py();
+    let Some(dtype) = attribute(value, pyo3::intern!(py, "dtype"))? else { return Ok(false) };
+    let kind = attribute(&dtype, pyo3::intern!(py, "kind"))?;
+    Ok(kind.is_some_and(|kind| kind.extract::<char>().is_ok_and(|kind| kind == 'c')))
+}
+
+fn has_float(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let (py, kind) = (value.py(), value.get_type());
+    Ok(attribute(kind.as_any(), pyo3::intern!(py, "__float__"))?.is_some()
+        || attribute(kind.as_any(), pyo3::intern!(py, "__index__"))?.is_some())
+}
+
+/// None when it is not there or cannot be had.
+fn attribute<'py>(value: &Bound<'py, PyAny>, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match value.getattr_opt(name) {
+        Err(e) if e.is_instance_of::<PyException>(value.py()) => Ok(None),
+        other => other,
+    }
+}
+
+pub fn type_name(value: &Bound<'_, PyAny>) -> String {
+    value.get_type().fully_qualified_name().map(|name| name.to_string()).unwrap_or_else(|_| "object".to_owned())
+}

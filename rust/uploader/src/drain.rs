@@ -1,0 +1,108 @@
+//! Sending what lies there, once: `stepline sync`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use stepline_core::spool::{layout, scan, SpoolError};
+use tokio::task::JoinSet;
+
+use crate::held::{Held, Taken};
+use crate::host::HostError;
+use crate::pool::Pool;
+use crate::runtime;
+use crate::session::{Session, Until};
+use crate::settings::Settings;
+use crate::stop::Stop;
+
+/// Spools that are sent at the same time.
+const AT_ONCE: usize = 32;
+/// Without a time limit a spool is given up after this many failures in a row.
+const PATIENCE: u32 = 6;
+
+/// Sends what lies in `path`, a spool root or one spool, offline spools included. Returns when everything that was there is stored, or
+/// `timeout` is over, or nothing more can be done. `stopped` is asked about ten times a second whether to end early. What is left is
+/// what `scan` still finds.
+pub fn run_drain(
+    path: &Path,
+    settings: Settings,
+    timeout: Option<Duration>,
+    mut stopped: impl FnMut() -> bool,
+) -> Result<(), HostError> {
+    let runtime = runtime::build()?;
+    let result = runtime.block_on(async {
+        let (stopper, stop) = Stop::new();
+        let work = drain(path, settings, timeout, stop);
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(Duration::from_millis(100)) => {
+                    if stopped() {
+                        stopper.stop();
+                    }
+                }
+            }
+        }
+    });
+    runtime.shutdown_background();
+    result
+}
+
+/// The same on the runtime of the caller.
+pub async fn drain(path: &Path, settings: Settings, timeout: Option<Duration>, stop: Stop) -> Result<(), HostError> {
+    let mut waiting = spools(path)?;
+    // The oldest first.
+    waiting.reverse();
+    let (time_over, until_time_over) = Stop::new();
+    let patience = timeout.is_none().then_some(PATIENCE);
+    let pool = Pool::default();
+    let mut sessions = JoinSet::new();
+    let work = async {
+        loop {
+            while sessions.len() < AT_ONCE {
+                let Some(dir) = waiting.pop() else { break };
+                match Held::take(&dir, &settings, true) {
+                    Ok(Taken::Held(held)) => {
+                        let until = Until::CaughtUp { patience };
+                        let session = Session::new(held, pool.clone(), settings.clone(), until);
+                        sessions.spawn(session.run(until_time_over.clone()));
+                    }
+                    Ok(Taken::Locked) => log::warn!("{}: another process sends it", dir.display()),
+                    Ok(Taken::Offline) => {}
+                    Err(err) if err.is_not_found() => {}
+                    Err(err) => log::error!("{}: left alone: {err}", dir.display()),
+                }
+            }
+            if sessions.join_next().await.is_none() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = work => return Ok(()),
+        () = stop.wanted() => {}
+        () = expired(timeout) => {}
+    }
+    time_over.stop();
+    while sessions.join_next().await.is_some() {}
+    Ok(())
+}
+
+async fn expired(timeout: Option<Duration>) {
+    match timeout {
+        Some(timeout) => tokio::time::sleep(timeout).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn spools(path: &Path) -> Result<Vec<PathBuf>, HostError> {
+    if path.join(layout::META_FILE).exists() {
+        return Ok(vec![path.to_owned()]);
+    }
+    if !path.is_dir() {
+        let what = format!("{} is no directory: give a spool or the directory that holds spools", path.display());
+        return Err(HostError::Io(io::Error::new(io::ErrorKind::NotFound, what)));
+    }
+    scan(path).map_err(|err: SpoolError| err.into())
+}

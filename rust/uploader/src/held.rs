@@ -1,0 +1,95 @@
+//! A spool that this process drains.
+
+use std::path::Path;
+
+use stepline_core::spool::{layout, DirLock, SpoolError, SpoolMeta, SpoolReader};
+
+use crate::damage::Damage;
+use crate::journal::Journal;
+use crate::settings::Settings;
+
+pub(crate) struct Held {
+    /// "run RUN rank RANK (DIR)", for the log.
+    pub name: String,
+    pub meta: SpoolMeta,
+    pub server: String,
+    pub api_key: Option<String>,
+    pub reader: SpoolReader,
+    pub journal: Journal,
+    pub damage: Damage,
+    /// Batches that the service will never store.
+    pub rejected: u64,
+    /// The sequences up to here are stored or lost in this spool.
+    pub lost_up_to: u64,
+    /// The service was told, or must be, that it lacks what cannot be sent any more.
+    pub confesses_loss: bool,
+    /// The service did not know the run and it was registered again; nothing was stored since.
+    pub registered_anew: bool,
+    lock: DirLock,
+}
+
+/// What came of the wish to drain a spool.
+pub(crate) enum Taken {
+    Held(Box<Held>),
+    /// Somebody else drains it.
+    Locked,
+    /// It waits for `stepline sync`.
+    Offline,
+}
+
+impl Held {
+    pub fn take(dir: &Path, settings: &Settings, offline_too: bool) -> Result<Taken, SpoolError> {
+        let meta = SpoolMeta::load(dir)?;
+        if meta.mode == "offline" && !offline_too {
+            return Ok(Taken::Offline);
+        }
+        let Some(lock) = DirLock::try_acquire(&dir.join(layout::DRAIN_LOCK))? else {
+            return Ok(Taken::Locked);
+        };
+        let mut journal = Journal::open(dir, settings.clock.clone())?;
+        if let Some(attempt) = meta.attempt {
+            // The side file knows better when the run had to be registered anew.
+            journal.update(|state| state.attempt = if state.attempt == 0 { attempt } else { state.attempt });
+        }
+        Ok(Taken::Held(Box::new(Held {
+            name: format!("run {} rank {} ({})", meta.run_id, meta.rank, dir.display()),
+            server: settings.server.clone().unwrap_or_else(|| meta.server.clone()),
+            api_key: settings.api_key.clone().or_else(|| meta.api_key.clone()),
+            reader: SpoolReader::open(dir)?,
+            meta,
+            journal,
+            damage: Damage::default(),
+            rejected: 0,
+            lost_up_to: 0,
+            confesses_loss: false,
+            registered_anew: false,
+            lock,
+        })))
+    }
+
+    /// Deletes what is settled.
+    pub fn clean_up(&mut self) -> Result<(), SpoolError> {
+        let (seq, control) = (self.journal.state().acked_seq, self.journal.state().acked_control);
+        self.damage.set_aside(seq);
+        self.reader.release(seq, control).map(drop)
+    }
+
+    /// Nobody writes any more and everything is settled.
+    pub fn is_drained(&mut self) -> Result<bool, SpoolError> {
+        let (seq, control) = (self.journal.state().acked_seq, self.journal.state().acked_control);
+        self.reader.is_drained(seq, control)
+    }
+
+    /// Deletes the spool; damaged segments are kept beside it.
+    pub fn remove(mut self) -> Result<(), SpoolError> {
+        self.damage.set_aside(u64::MAX);
+        let removed = self.reader.remove();
+        drop(self.lock);
+        removed
+    }
+
+    /// Nobody writes any more.
+    pub fn writer_is_gone(&self) -> bool {
+        self.reader.is_sealed() || !self.reader.writer_alive()
+    }
+}

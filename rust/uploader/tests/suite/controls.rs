@@ -1,0 +1,78 @@
+//! Updates and ends of runs, in their order among the points.
+
+use tonic::Status;
+
+use crate::service::{Fault, Service};
+use crate::store::Event;
+use crate::support::{settings, Uploader};
+use crate::trainer::{meta, Trainer};
+
+/// Scenario: updates between points, a finish at the end, an unsteady service. Guarantees: updates come in order, the finish after every
+/// point is stored, both at least once.
+#[tokio::test]
+async fn controls_keep_their_place() {
+    let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
+    {
+        let mut behaviour = service.shared.behaviour();
+        // CreateRun; then an update is lost before, another after it had its effect.
+        behaviour.calls.push_back((Status::unavailable("later"), true));
+        behaviour.calls.push_back((Status::unavailable("later"), false));
+        behaviour.streams.extend([Fault::LoseAcks { after: 2 }, Fault::None, Fault::DropAfter { after: 1 }]);
+    }
+    let mut trainer = Trainer::new(root.path(), &service.server(), "r");
+    for n in 1..=5 {
+        trainer.rows(50, 3);
+        trainer.update(n);
+    }
+    trainer.rows(50, 3);
+    trainer.finish(3);
+    Uploader::start(root.path(), settings()).ended().await;
+    let store = service.shared.store();
+    store.expect(trainer.id, &trainer.logged);
+    let mut updates: Vec<_> = store
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Updated { summary_json, .. } => Some(summary_json.clone()),
+            _ => None,
+        })
+        .collect();
+    updates.dedup();
+    assert_eq!(updates, (1..=5).map(|n| format!("{{\"n\":{n}}}")).collect::<Vec<_>>());
+    let finished = Event::Finished { run_id: "r".into(), attempt: 1, exit_code: 3, stored: trainer.logged.len() };
+    assert_eq!(store.events.last(), Some(&finished));
+}
+
+/// Scenario: control records that the service refuses or nobody understands. Guarantees: they are left out, what follows arrives.
+#[tokio::test]
+async fn a_control_that_is_refused_blocks_nothing() {
+    let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
+    service.shared.store().attempts.insert("r".into(), 1);
+    service.shared.behaviour().calls.push_back((Status::invalid_argument("no JSON object"), false));
+    let meta = stepline_core::spool::SpoolMeta { attempt: Some(1), ..meta(&service.server(), "r") };
+    let mut trainer = Trainer::with(root.path(), meta);
+    trainer.update(1);
+    trainer.control("{\"nonsense\": {}}");
+    trainer.control("no json at all");
+    trainer.rows(10, 2);
+    trainer.update(2);
+    trainer.finish(0);
+    Uploader::start(root.path(), settings()).ended().await;
+    let store = service.shared.store();
+    store.expect(trainer.id, &trainer.logged);
+    assert!(matches!(store.events.last(), Some(Event::Finished { .. })));
+    assert!(!trainer.exists());
+}
+
+/// Scenario: the writer had no room for some points. Guarantees: the run's summary says so.
+#[tokio::test]
+async fn a_gap_becomes_part_of_the_summary() {
+    let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
+    let mut trainer = Trainer::new(root.path(), &service.server(), "r");
+    trainer.control(r#"{"gap": {"count": 12, "reason": "disk full"}}"#);
+    trainer.seal();
+    Uploader::start(root.path(), settings()).ended().await;
+    let store = service.shared.store();
+    let Some(Event::Updated { summary_json, .. }) = store.events.last() else { panic!("{:?}", store.events) };
+    assert!(summary_json.contains(&trainer.id.to_hex()) && summary_json.contains("disk full"), "{summary_json}");
+}

@@ -1,0 +1,14 @@
+//! The uploader against a service in this process that misbehaves as it is told. The oracle: what was logged is stored exactly once,
+//! by (writer, sequence, metric), whatever went wrong on the way.
+
+mod clock;
+mod controls;
+mod damage;
+mod delivery;
+mod faults;
+mod hosts;
+mod refusals;
+mod service;
+mod store;
+mod support;
+mod trainer;

@@ -1,0 +1,152 @@
+//! The way to one service: a connection that makes itself when it is used, and the key that goes with every call.
+
+use std::time::Duration;
+
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::interceptor::InterceptedService;
+use tonic::service::Interceptor;
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::{Request, Status};
+
+use crate::address::{AddressError, ServerAddress};
+use crate::v1::ingest_client::IngestClient;
+use crate::v1::query_client::QueryClient;
+use crate::v1::runs_client::RunsClient;
+
+/// A connection attempt that takes longer has failed.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A peer that vanished without a word is noticed after the sum of both. The service must allow pings this often
+/// (docs/protocol.md, "Connections").
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(15);
+/// What the service may have on its way to this side: history and charts come in large chunks.
+const STREAM_WINDOW: u32 = 4 << 20;
+const CONNECTION_WINDOW: u32 = 8 << 20;
+/// The largest message that this side takes: a list of a million metrics still passes.
+const LARGEST_REPLY: usize = 256 << 20;
+
+pub type Authorized = InterceptedService<Channel, Bearer>;
+
+/// Why no way to a service could be made. No retry helps.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    #[error("the API key has characters that no key has: copy it again from `stepline key`")]
+    ApiKey,
+    #[error("cannot set up TLS for {address}: {why}; install the root certificates of this system (Debian: ca-certificates) or set SSL_CERT_FILE")]
+    Tls { address: ServerAddress, why: String },
+}
+
+/// Clones share the connection. Belongs to the tokio runtime in which it was made.
+#[derive(Clone, Debug)]
+pub struct Link {
+    address: ServerAddress,
+    service: Authorized,
+}
+
+impl Link {
+    /// Prepares the way to `server`; the connection is made by the first call, and again whenever it broke. Call it within a runtime.
+    pub fn new(server: &str, api_key: Option<&str>) -> Result<Link, LinkError> {
+        let address: ServerAddress = server.parse()?;
+        let channel = endpoint(&address)?.connect_lazy();
+        Ok(Link { service: InterceptedService::new(channel, Bearer::new(api_key)?), address })
+    }
+
+    /// The same connection with another key.
+    pub fn address(&self) -> &ServerAddress {
+        &self.address
+    }
+
+    pub fn ingest(&self) -> IngestClient<Authorized> {
+        IngestClient::new(self.service.clone())
+    }
+
+    pub fn runs(&self) -> RunsClient<Authorized> {
+        RunsClient::new(self.service.clone()).max_decoding_message_size(LARGEST_REPLY)
+    }
+
+    pub fn query(&self) -> QueryClient<Authorized> {
+        QueryClient::new(self.service.clone()).max_decoding_message_size(LARGEST_REPLY)
+    }
+}
+
+fn endpoint(address: &ServerAddress) -> Result<Endpoint, LinkError> {
+    let failed = |err: tonic::transport::Error| LinkError::Tls { address: address.clone(), why: err.to_string() };
+    let endpoint = Endpoint::from_shared(address.uri())
+        .map_err(failed)?
+        .user_agent(concat!("stepline/", env!("CARGO_PKG_VERSION")))
+        .map_err(failed)?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
+    if address.tls() {
+        return endpoint.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(failed);
+    }
+    Ok(endpoint)
+}
+
+/// Adds `authorization: Bearer KEY` to every call when there is a key.
+#[derive(Clone)]
+pub struct Bearer {
+    header: Option<MetadataValue<Ascii>>,
+}
+
+impl Bearer {
+    fn new(api_key: Option<&str>) -> Result<Bearer, LinkError> {
+        let Some(key) = api_key.map(str::trim).filter(|key| !key.is_empty()) else {
+            return Ok(Bearer { header: None });
+        };
+        let mut header: MetadataValue<Ascii> = format!("Bearer {key}").parse().map_err(|_| LinkError::ApiKey)?;
+        header.set_sensitive(true);
+        Ok(Bearer { header: Some(header) })
+    }
+}
+
+impl std::fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.header.is_some() { "Bearer(***)" } else { "Bearer(none)" })
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(header) = &self.header {
+            request.metadata_mut().insert("authorization", header.clone());
+        }
+        Ok(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_becomes_a_header_that_no_debug_output_shows() {
+        let mut bearer = Bearer::new(Some(" secret\n")).unwrap();
+        let request = bearer.call(Request::new(())).unwrap();
+        assert_eq!(request.metadata().get("authorization").unwrap(), "Bearer secret");
+        assert!(!format!("{bearer:?}{request:?}").contains("secret"));
+    }
+
+    #[test]
+    fn no_key_no_header_and_a_key_with_a_newline_inside_is_refused() {
+        for none in [None, Some(""), Some("  ")] {
+            let request = Bearer::new(none).unwrap().call(Request::new(())).unwrap();
+            assert!(request.metadata().is_empty());
+        }
+        assert!(matches!(Bearer::new(Some("a\nb")), Err(LinkError::ApiKey)));
+    }
+
+    #[tokio::test]
+    async fn both_schemes_make_a_link() {
+        for server in ["127.0.0.1:1", "https://localhost:1"] {
+            let link = Link::new(server, Some("key")).unwrap();
+            assert_eq!(link.address().to_string(), server);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+"""A store in memory that fails on command: before the commit, after it, or by not answering. It judges conservation."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stepline_ingest.items import Reject
+from stepline_ingest.store.errors import StoreError
+from stepline_ingest.writers import Binding
+
+Failure = Callable[[], None]
+"""Raises what the store shall raise."""
+
+
+@dataclass(kw_only=True)
+class Insert:
+    """One call of insert_points."""
+
+    token: str
+    rows: int
+    stored: bool
+
+
+@dataclass
+class MemoryStore:
+    """The points of all writers by (writer, sequence, metric). Deduplicates by token, as the engine does."""
+
+    points: Counter[tuple[bytes, int, int]] = field(default_factory=Counter)
+    values: dict[tuple[bytes, int, int], float] = field(default_factory=dict)
+    stored_names: dict[tuple[int, int], str] = field(default_factory=dict)
+    rejects: list[tuple[bytes, int, int, str]] = field(default_factory=list)
+    inserts: list[Insert] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
+    """The kinds of inserts in the order in which they took effect."""
+    before: list[Failure | None] = field(default_factory=list)
+    """What happens to the next inserts before they take effect, one entry an insert."""
+    after: list[Failure | None] = field(default_factory=list)
+    """The same, after they took effect."""
+    poison: Callable[[bytes, int], bool] = lambda writer, seq: False
+    """Points that the store refuses, with the whole block that they are in."""
+    _tokens: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    # --- what the committer uses ---
+
+    def insert_points(self, pieces: Sequence[bytes], *, rows: int, token: str) -> None:
+        record = Insert(token=token, rows=rows, stored=False)
+        self.inserts.append(record)
+        _next(self.before)
+        found = read_block(b"".join(pieces))
+        assert len(found) == rows
+        if any(self.poison(writer, seq) for writer, seq, _, _ in found):
+            raise StoreError("Code: 117. INCORRECT_DATA", blames_data=True)
+        with self._lock:
+            if token not in self._tokens:
+                self._tokens.add(token)
+                for writer, seq, metric, value in found:
+                    self.points[writer, seq, metric] += 1
+                    self.values[writer, seq, metric] = value
+                record.stored = True
+                self.order.append("points")
+        _next(self.after)
+
+    def insert_names(self, names: Sequence[tuple[int, int, str]]) -> None:
+        for run, metric, name in names:
+            self.stored_names[run, metric] = name
+        self.order.append("names")
+
+    def insert_reject(self, reject: Reject, received: int) -> None:
+        writer = reject.writer.binding.writer
+        self.rejects.append((writer, reject.first_seq, reject.last_seq, reject.reason))
+        self.order.append("reject")
+
+    # --- what a new process reads ---
+
+    async def mark(self, binding: Binding) -> int:
+        stored = [seq for writer, seq, _ in self.points if writer == binding.writer]
+        put_aside = [last for writer, _, last, _ in self.rejects if writer == binding.writer]
+        return max([0, *stored, *put_aside])
+
+    async def names(self, run: int) -> list[int]:
+        return [metric for of, metric in self.stored_names if of == run]
+
+    # --- the oracle ---
+
+    def seqs(self, writer: bytes) -> list[int]:
+        return sorted({seq for of, seq, _ in self.points if of == writer})
+
+    def assert_exactly_once(self, writer: bytes, last_seq: int) -> None:
+        """Sequences 1..LAST_SEQ are stored or rejected, none twice, and every name came before its points."""
+        doubled = {point: times for point, times in self.points.items() if times > 1}
+        assert not doubled, f"stored more than once: {doubled}"
+        settled = set(self.seqs(writer))
+        for of, first, last, _ in self.rejects:
+            if of == writer:
+                settled |= set(range(first, last + 1))
+        missing = sorted(set(range(1, last_seq + 1)) - settled)
+        assert not missing, f"never stored: {missing[:20]}"
+        assert max(settled, default=0) <= last_seq
+        named = {metric for _, metric in self.stored_names}
+        assert {metric for _, _, metric in self.points} <= named
+
+
+def unknown() -> None:
+    raise StoreError("the connection broke while the answer was awaited", outcome_unknown=True)
+
+
+def refused() -> None:
+    raise StoreError("the store cannot be reached")
+
+
+def read_block(data: bytes) -> list[tuple[bytes, int, int, float]]:
+    """(writer, seq, metric, value) of each row of a Native block."""
+    found: list[tuple[bytes, int, int, float]] = []
+    at = 0
+    while at < len(data):
+        count, at = _varint(data, at)
+        rows, at = _varint(data, at)
+        columns: dict[str, np.ndarray] = {}
+        for _ in range(count):
+            name, at = _text(data, at)
+            kind, at = _text(data, at)
+            dtype = np.dtype(_DTYPES[kind])
+            columns[name] = np.frombuffer(data, dtype, rows, at)
+            at += rows * dtype.itemsize
+        found += [
+            # UInt128, little-endian
+            (writer.tobytes()[::-1], int(seq), int(metric), float(value))
+            for writer, seq, metric, value in zip(
+                columns["writer"],
+                columns["seq"],
+                columns["metric"],
+                columns["value"],
+                strict=True,
+            )
+        ]
+    return found
+
+
+_DTYPES = {
+    "UInt64": "<u8",
+    "UInt32": "<u4",
+    "Int64": "<i8",
+    "DateTime64(3)": "<i8",
+    "DateTime": "<u4",
+    "Float64": "<f8",
+    "UInt128": "V16",
+}
+
+
+def _next(script: list[Failure | None]) -> None:
+    if script:
+        step = script.pop(0)
+        if step is not None:
+            step()
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, at
+
+
+def _text(data: bytes, at: int) -> tuple[str, int]:
+    size, at = _varint(data, at)
+    return data[at : at + size].decode(), at + size

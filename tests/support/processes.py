@@ -1,0 +1,90 @@
+"""Starting, reading and killing the processes that the fault tests play with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from stepline import _core
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Trainer:
+    """`tests.support.trainer` as a child process, and what it has said so far."""
+
+    def __init__(
+        self, server: str, directory: Path, run_id: str, rank: int, steps: int, *options: str
+    ) -> None:
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "tests.support.trainer"),
+                *(server, str(directory), run_id, str(rank), str(steps), *options),
+            ],
+            cwd=ROOT,
+            env={**os.environ, "STEPLINE_LAUNCH_ID": run_id},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self.lines: list[bytes] = []
+
+    def wait_for(self, line: bytes) -> None:
+        """Reads until LINE; fails when the process ends before."""
+        assert self.process.stdout is not None
+        for said in self.process.stdout:
+            self.lines.append(said.strip())
+            if said.strip() == line:
+                return
+        raise AssertionError(f"the trainer ended before it said {line!r}: {self.lines[-5:]}")
+
+    def kill(self) -> int:
+        """SIGKILL; returns how many log() calls are known to have returned."""
+        self.process.send_signal(signal.SIGKILL)
+        return self.join()
+
+    def join(self) -> int:
+        """Reads the rest; returns how many log() calls are known to have returned."""
+        assert self.process.stdout is not None
+        self.lines.extend(line.strip() for line in self.process.stdout)
+        self.process.wait()
+        self.process.stdout.close()
+        return sum(line.isdigit() for line in self.lines)
+
+
+def uploaders(directory: Path) -> list[psutil.Process]:
+    """The uploader processes of one spool directory."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        cmdline = process.info["cmdline"] or []
+        if "stepline.uploader" in cmdline and str(directory) in cmdline:
+            found.append(process)
+    return found
+
+
+def stop_uploaders(directory: Path) -> None:
+    for process in uploaders(directory):
+        process.kill()
+        process.wait(10)
+
+
+def wait_until(condition: Callable[[], bool], *, what: str, timeout: float = 60.0) -> None:
+    """Polls CONDITION; the limit only ends a test that hangs."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, f"waited {timeout} s in vain until {what}"
+        time.sleep(0.02)
+
+
+def wait_drained(directory: Path) -> None:
+    """Until nothing is left in the spools."""
+    wait_until(
+        lambda: all(s["acked_seq"] >= s["last_seq"] for s in _core.spool_scan(str(directory))),
+        what=f"the spools in {directory} are sent: {_core.spool_scan(str(directory))}",
+    )

@@ -1,0 +1,236 @@
+"""Group commit over a store that fails in every way: what was acknowledged is stored, and stored once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+
+import grpc
+import pytest
+
+from stepline_ingest.errors import ServiceError
+from tests.support.memory_store import MemoryStore, refused, unknown
+from tests.support.writers import FAST, Process, binding, columnar, plain
+
+
+async def test_batches_of_many_writers_share_an_insert() -> None:
+    store = MemoryStore()
+    async with Process(store) as process:
+        streams = [await process.open(binding(rank)) for rank in range(20)]
+        for stream in streams:
+            await stream.send(columnar(1, 5), plain(6, 9))
+        for stream in streams:
+            await stream.settled()
+    for stream in streams:
+        assert stream.writer is not None
+        assert stream.writer.committed == 9
+        assert stream.stored_calls > 0
+        store.assert_exactly_once(stream.writer.binding.writer, 9)
+    assert len(store.inserts) < 20
+    assert store.order[0] == "names", "names come before the points that use them"
+
+
+async def test_an_unknown_outcome_is_repeated_with_the_same_token() -> None:
+    """Scenario: the insert takes effect, and its answer is lost twice."""
+    store = MemoryStore(after=[unknown, unknown])
+    async with Process(store) as process:
+        stream = await process.open(binding())
+        await stream.send(columnar(1, 10))
+        await stream.settled()
+    assert stream.writer is not None
+    assert stream.writer.committed == 10
+    assert len(store.inserts) == 3
+    assert len({insert.token for insert in store.inserts}) == 1
+    store.assert_exactly_once(stream.writer.binding.writer, 10)
+
+
+async def test_a_failure_before_the_commit_is_repeated() -> None:
+    store = MemoryStore(before=[refused, unknown, refused])
+    async with Process(store) as process:
+        stream = await process.open(binding())
+        await stream.send(columnar(1, 10))
+        await stream.settled()
+    assert stream.error is None
+    store.assert_exactly_once(stream.writer.binding.writer, 10)  # type: ignore[union-attr]
+
+
+async def test_a_store_that_stays_down_sends_clients_away_and_acks_nothing() -> None:
+    store = MemoryStore(before=[refused] * 10_000)
+    async with Process(store) as process:
+        stream = await process.open(binding())
+        await stream.send(columnar(1, 10), plain(11, 20))
+        await stream.settled()
+        assert stream.error is not None
+        assert stream.error.code is grpc.StatusCode.UNAVAILABLE
+        assert stream.error.retry_after is not None
+        assert stream.stored_calls == 0
+        assert stream.writer is not None
+        assert stream.writer.committed == 0
+        # The store comes back, and so does the client.
+        store.before.clear()
+        again = await process.open(stream.writer.binding, epoch=2)
+        await again.send(columnar(1, 20))
+        await again.settled()
+    store.assert_exactly_once(stream.writer.binding.writer, 20)
+
+
+async def test_a_writer_of_unknown_outcome_gets_no_stream_until_it_is_known() -> None:
+    """Scenario: an insert hangs beyond all patience, takes effect, and only then answers.
+    Guarantees: the client is sent away, cannot open a stream meanwhile, and finds its points afterwards."""
+    answer = threading.Event()
+    store = MemoryStore(after=[lambda: _wait(answer)])
+    async with Process(store) as process:
+        stream = await process.open(binding())
+        await stream.send(columnar(1, 10))
+        assert stream.writer is not None
+        while stream.error is None:
+            await asyncio.sleep(0.01)
+        assert stream.error.code is grpc.StatusCode.UNAVAILABLE
+        assert process.committer.trouble
+        with pytest.raises(ServiceError, match="not settled") as refusal:
+            await process.open(stream.writer.binding, epoch=2)
+        assert refusal.value.is_retryable
+        answer.set()
+        await stream.settled()
+        again = await process.open(stream.writer.binding, epoch=3)
+        assert again.writer is not None
+        assert again.writer.committed == 10
+        await again.send(columnar(1, 12))
+        await again.settled()
+        assert process.committer.trouble is None
+    store.assert_exactly_once(stream.writer.binding.writer, 12)
+
+
+async def test_what_lies_behind_a_lost_group_is_dropped_too() -> None:
+    """A later batch must never be stored when an earlier one was not: the mark would pass over it."""
+    store = MemoryStore(before=[refused] * 10_000)
+    async with Process(store) as process:
+        stream = await process.open(binding())
+        other = await process.open(binding(rank=1))
+        await stream.send(columnar(1, 5))
+        await asyncio.sleep(0.05)  # the group is being refused
+        await stream.send(plain(6, 9))
+        await other.send(columnar(1, 3))
+        await stream.settled()
+        await other.settled()
+        assert other.error is not None
+        store.before.clear()
+        await stream.send(plain(10, 12))
+        await stream.settled()
+    assert store.points.total() == 0, "a stream that has failed hands nothing over"
+
+
+async def test_a_poison_batch_blocks_nobody() -> None:
+    store = MemoryStore()
+    async with Process(store) as process:
+        streams = [await process.open(binding(rank)) for rank in range(4)]
+        assert streams[2].writer is not None
+        culprit = streams[2].writer.binding.writer
+        store.poison = lambda writer, seq: writer == culprit and seq == 4
+        for stream in streams:
+            await stream.send(columnar(1, 3), plain(4, 6), plain(7, 9))
+        for stream in streams:
+            await stream.settled()
+            assert stream.error is None
+            assert stream.writer is not None
+            assert stream.writer.committed == 9
+            store.assert_exactly_once(stream.writer.binding.writer, 9)
+    assert [(w, first, last) for w, first, last, _ in store.rejects] == [(culprit, 4, 6)]
+    assert streams[2].rejections[0][:2] == (4, 6)
+    assert store.seqs(culprit) == [1, 2, 3, 7, 8, 9]
+
+
+async def test_a_rejection_is_recorded_between_what_lies_around_it() -> None:
+    store = MemoryStore()
+    big = FAST.max_batch_bytes + 1
+    async with Process(store) as process:
+        stream = await process.open(binding())
+        oversize = plain(4, 4)
+        oversize.plain.metrics.append("x" * big)
+        await stream.send(plain(1, 3), oversize, plain(5, 7))
+        await stream.settled()
+    assert [kind for kind in store.order if kind != "names"] == ["points", "reject", "points"]
+    assert "cut it" in stream.rejections[0][2]
+
+
+async def test_overlaps_are_stored_once() -> None:
+    store = MemoryStore()
+    async with Process(store) as process:
+        stream = await process.open(binding())
+        await stream.send(plain(1, 10), plain(5, 15), columnar(2, 22), plain(16, 18), plain(14, 25))
+        await stream.settled()
+    assert stream.writer is not None
+    store.assert_exactly_once(stream.writer.binding.writer, 25)
+
+
+async def test_a_new_process_reads_the_mark_from_the_store() -> None:
+    store = MemoryStore()
+    place = binding()
+    async with Process(store) as process:
+        stream = await process.open(place)
+        await stream.send(columnar(1, 10))
+        await stream.settled()
+    async with Process(store) as process:
+        stream = await process.open(place)
+        assert stream.writer is not None
+        assert stream.writer.committed == 10
+        await stream.send(columnar(1, 25))
+        await stream.settled()
+    store.assert_exactly_once(place.writer, 25)
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_random_faults_and_crashes(seed: int) -> None:
+    """Scenario: writers send ranges cut at random, with overlaps and replays, over a store that fails at random before and after the
+    commit, through processes that crash at random. Guarantees: in the end everything is stored exactly once, and no ack was ever
+    above what is stored."""
+    chance = random.Random(seed)
+    store = MemoryStore()
+    places = [binding(rank) for rank in range(3)]
+    last = 60
+    marks = dict.fromkeys((place.writer for place in places), 0)
+    epoch = 0
+    while any(mark < last for mark in marks.values()):
+        epoch += 1
+        process = Process(store)
+        await process.__aenter__()
+        store.before = [chance.choice([None, None, refused, unknown]) for _ in range(10)]
+        store.after = [chance.choice([None, None, unknown]) for _ in range(10)]
+        streams = [await process.open(place, epoch) for place in places]
+        for stream in streams:
+            assert stream.writer is not None
+            mark = stream.writer.committed
+            assert mark >= marks[stream.writer.binding.writer], "an ack was taken back"
+            at, sent = mark, False
+            while at < min(last, mark + 25):
+                first = max(1, at + 1 - chance.randrange(5))
+                at = min(last, first + chance.randrange(12))
+                if at >= first:
+                    # A columnar batch of these defines its names, which a stream does once.
+                    encode = chance.choice([columnar, plain]) if not sent else plain
+                    sent = True
+                    await stream.send(encode(first, at))
+        if chance.random() < 0.5:
+            await asyncio.sleep(chance.random() * 0.02)
+            process.crash()
+            await asyncio.gather(process.task, return_exceptions=True)
+        else:
+            for stream in streams:
+                await stream.settled()
+            await process.__aexit__()
+        process.committer._persistence._executor.shutdown()  # an insert that runs may still land
+        for stream in streams:
+            assert stream.writer is not None
+            assert stream.error is None
+            marks[stream.writer.binding.writer] = stream.writer.committed
+            assert await store.mark(stream.writer.binding) >= stream.writer.committed
+        store.before, store.after = [], []
+    for place in places:
+        store.assert_exactly_once(place.writer, last)
+
+
+def _wait(event: threading.Event) -> None:
+    assert event.wait(30)
+    time.sleep(0)

@@ -7,10 +7,12 @@ from collections import deque
 
 
 class Budget:
-    """A counted pool with a queue. Who finds it empty waits in line, so that no stream overtakes another.
+    """A counted pool with a queue. Who finds it empty waits in line, so that no stream overtakes
+    another.
 
-    A stream asks for one batch at a time and reads no further until it has been served; with one place in the queue for each
-    stream, a full pool is shared in turns, whatever the size of the batches. Not thread-safe: it lives on the event loop.
+    A stream asks for one batch at a time and reads no further until it has been served; with one
+    place in the queue for each stream, a full pool is shared in turns, whatever the size of the
+    batches. Not thread-safe: it lives on the event loop.
     """
 
     def __init__(self, total: int) -> None:
@@ -27,7 +29,8 @@ class Budget:
         return len(self._waiting)
 
     async def acquire(self, amount: int) -> None:
-        """Takes AMOUNT, after all who asked before. More than the whole pool is granted when nothing else is held."""
+        """Takes AMOUNT, after all who asked before. More than the whole pool is granted when
+        nothing else is held."""
         if not self._waiting and self._fits(amount):
             self._used += amount
             return
@@ -45,7 +48,8 @@ class Budget:
             raise
 
     def adjust(self, change: int) -> None:
-        """Corrects what is held, now that its true size is known. Never waits: the memory is in use already."""
+        """Corrects what is held, now that its true size is known. Never waits: the memory is in use
+        already."""
         self._used += change
         if change < 0:
             self._serve()

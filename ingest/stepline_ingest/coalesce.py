@@ -10,9 +10,12 @@ Row = TypeVar("Row")
 
 
 class Coalescer(Generic[Row]):
-    """Rows that arrive while an insert runs go with the next one, so a thousand ranks that start together cost a few inserts."""
+    """Rows that arrive while an insert runs go with the next one, so a thousand ranks that start
+    together cost a few inserts."""
 
-    def __init__(self, insert: Callable[[Sequence[Row]], Awaitable[None]], *, max_rows: int = 10_000) -> None:
+    def __init__(
+        self, insert: Callable[[Sequence[Row]], Awaitable[None]], *, max_rows: int = 10_000
+    ) -> None:
         self._insert = insert
         self._max_rows = max_rows
         self._waiting: list[tuple[Row, asyncio.Future[None]]] = []
@@ -30,7 +33,10 @@ class Coalescer(Generic[Row]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                taken, self._waiting = self._waiting[: self._max_rows], self._waiting[self._max_rows :]
+                taken, self._waiting = (
+                    self._waiting[: self._max_rows],
+                    self._waiting[self._max_rows :],
+                )
                 error: Exception | None = None
                 try:
                     await self._insert([row for row, _ in taken])

@@ -1,13 +1,15 @@
-"""Group commit: batches of many writers become one block, one INSERT, one part. Acks follow the commit.
+"""Group commit: batches of many writers become one block, one INSERT, one part. Acks follow the
+commit.
 
 Invariants
 - One group is in flight at a time. Batches that arrive meanwhile form the next one.
-- Groups keep the order of arrival, and a failure that leaves something unstored drops everything behind it too. So the stored
-  sequences of a writer never have a hole, and the highest of them is its mark.
-- A rejection closes its group: it is recorded when all before it is stored, and before anything behind it is. The mark passes
-  over a rejected range only together with what lies below.
-- A group has one token and its bytes are built once. While it is not known whether an INSERT took effect, the same bytes are sent
-  with the same token, and no writer of the group gets a new stream.
+- Groups keep the order of arrival, and a failure that leaves something unstored drops everything
+  behind it too. So the stored sequences of a writer never have a hole, and the highest of them is
+  its mark.
+- A rejection closes its group: it is recorded when all before it is stored, and before anything
+  behind it is. The mark passes over a rejected range only together with what lies below.
+- A group has one token and its bytes are built once. While it is not known whether an INSERT took
+  effect, the same bytes are sent with the same token, and no writer of the group gets a new stream.
 """
 
 from __future__ import annotations
@@ -92,7 +94,8 @@ class Committer:
         return self._persistence.down
 
     def submit(self, item: Points | Reject) -> None:
-        """Takes ITEM over, which its writer and the budget count already; both are relieved when it is settled."""
+        """Takes ITEM over, which its writer and the budget count already; both are relieved when it
+        is settled."""
         if self._stopping:
             self._drop([item], later("the service is stopping; send this to its successor"))
         elif self._persistence.down is not None:
@@ -123,7 +126,8 @@ class Committer:
             self._linger.observe(arrived_meanwhile=bool(self._queue))
 
     async def _gather(self) -> None:
-        """Until a group is worth its INSERT or has waited long enough. Leaves an empty queue only when stopping."""
+        """Until a group is worth its INSERT or has waited long enough. Leaves an empty queue only
+        when stopping."""
         while not self._queue:
             if self._stopping:
                 return
@@ -233,8 +237,9 @@ class Committer:
             item.sink.stored()
 
     def _drop(self, items: Sequence[Points | Reject], error: ServiceError) -> None:
-        """ITEMS are known not to be stored; their clients will send them again. Without a pause for other tasks: a stream that has
-        failed hands nothing over any more, so nothing overtakes what was dropped."""
+        """ITEMS are known not to be stored; their clients will send them again. Without a pause for
+        other tasks: a stream that has failed hands nothing over any more, so nothing overtakes what
+        was dropped."""
         for item in items:
             if not item.settled:
                 self._release(item)
@@ -246,7 +251,8 @@ class Committer:
         self._budget.release(item.held)
 
     def _send_away(self, reason: str) -> None:
-        """The outcome of the group in flight is unknown and stays so. It is not settled, but its clients need not wait."""
+        """The outcome of the group in flight is unknown and stays so. It is not settled, but its
+        clients need not wait."""
         error = _store_fails(reason)
         for item in self._taken:
             item.sink.fail(error)

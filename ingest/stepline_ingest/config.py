@@ -38,16 +38,21 @@ class ServeConfig:
         given = [port for port in self.ports.values() if port]
         if len(set(given)) < len(given):
             raise StartupError(
-                f"--grpc-port {self.grpc_port}, --http-port {self.http_port}, --sql-port {self.sql_port}: "
+                f"--grpc-port {self.grpc_port}, --http-port {self.http_port}, --sql-port "
+                f"{self.sql_port}: "
                 "each needs a port of its own"
             )
-        if self.store is not None and not self.store.startswith(("clickhouse://", "clickhouses://")):
+        if self.store is not None and not self.store.startswith(
+            ("clickhouse://", "clickhouses://")
+        ):
             raise StartupError(
-                "--store names no ClickHouse server: write clickhouse://USER:PASSWORD@HOST:PORT/DATABASE"
+                "--store names no ClickHouse server: write "
+                "clickhouse://USER:PASSWORD@HOST:PORT/DATABASE"
             )
         if not self.insecure and not is_loopback(self.host):
             raise StartupError(
-                f"--host {self.host} can be reached from other machines, and this version has no TLS and no keys: "
+                f"--host {self.host} can be reached from other machines, and this version has no "
+                "TLS and no keys: "
                 "use --host 127.0.0.1 and a tunnel, or pass --insecure in a network that you trust"
             )
 
@@ -57,7 +62,8 @@ class ServeConfig:
 
 
 def is_loopback(host: str) -> bool:
-    """True when only this machine can reach HOST. A name other than localhost is not trusted to stay at home."""
+    """True when only this machine can reach HOST. A name other than localhost is not trusted to
+    stay at home."""
     if host == "localhost":
         return True
     try:

@@ -15,8 +15,8 @@ _STATUS_DETAILS = "grpc-status-details-bin"
 class ServiceError(Exception):
     """A status for the client: code, message and, for "later", after how many seconds.
 
-    The message ends with what to do. An error with `retry_after` means later; UNAVAILABLE always does. Every other code without it
-    means never: the same request will fail again.
+    The message ends with what to do. An error with `retry_after` means later; UNAVAILABLE always
+    does. Every other code without it means never: the same request will fail again.
     """
 
     def __init__(
@@ -50,7 +50,8 @@ def invalid(message: str) -> ServiceError:
 
 
 def later(message: str, *, after: float = 1.0) -> ServiceError:
-    """UNAVAILABLE with RetryInfo. The delay is spread, so that a thousand clients do not come back in one instant."""
+    """UNAVAILABLE with RetryInfo. The delay is spread, so that a thousand clients do not come back
+    in one instant."""
     return ServiceError(
         grpc.StatusCode.UNAVAILABLE, message, retry_after=after * random.uniform(0.5, 1.5)
     )
@@ -75,8 +76,8 @@ async def abort(context: AbortableContext, error: ServiceError) -> NoReturn:
 
 
 def _rpc_status(code: grpc.StatusCode, message: str, delay: float) -> bytes:
-    """google.rpc.Status{code = 1, message = 2, details = 3}, written by hand: the message classes live in a package that nothing
-    else here needs."""
+    """google.rpc.Status{code = 1, message = 2, details = 3}, written by hand: the message classes
+    live in a package that nothing else here needs."""
     duration = duration_pb2.Duration()
     duration.FromNanoseconds(int(delay * 1e9))
     retry_info = _field(1, duration.SerializeToString())

@@ -36,16 +36,20 @@ def bind(server: grpc.aio.Server, host: str, port: int) -> int:
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise StartupError(
-            f"cannot listen on {address(host, port)} ({reason}): end what uses the port, or pass --grpc-port "
+            f"cannot listen on {address(host, port)} ({reason}): end what uses the port, or pass "
+            "--grpc-port "
             "with another one (0 for any free one)"
         ) from error
     if not bound:
-        raise StartupError(f"cannot listen on {address(host, port)}: pass another --host or --grpc-port")
+        raise StartupError(
+            f"cannot listen on {address(host, port)}: pass another --host or --grpc-port"
+        )
     return bound
 
 
 def _probe(host: str, port: int) -> None:
-    """Raises OSError with the reason. gRPC's own error does not name one, and writes lines of its own to standard error."""
+    """Raises OSError with the reason. gRPC's own error does not name one, and writes lines of its
+    own to standard error."""
     family, kind, protocol, _, where = socket.getaddrinfo(
         host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]

@@ -56,9 +56,9 @@ class Pages:
     async def _index(self, request: web.Request) -> web.Response:
         addresses = self._addresses()
         rows = "\n".join(
-            f"<tr><th>{html.escape(name)}</th><td><code>{html.escape(addresses.get(name, ''))}</code></td>"
-            f"<td>{use}</td></tr>"
+            _ROW.format(name=name, address=html.escape(addresses[name]), use=use)
             for name, use in _USES.items()
+            if name in addresses
         )
         page = _PAGE.format(
             version=html.escape(service_version()),
@@ -70,7 +70,9 @@ class Pages:
         return web.Response(text=page, content_type="text/html")
 
 
-async def listen(app: web.Application, host: str, port: int, *, name: str) -> tuple[web.AppRunner, int]:
+async def listen(
+    app: web.Application, host: str, port: int, *, name: str
+) -> tuple[web.AppRunner, int]:
     """Serves APP; returns its runner and the port that it got."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
@@ -91,13 +93,17 @@ _USES = {
     "sql": "ClickHouse's HTTP interface, read-only",
 }
 
+_ROW = "<tr><th>{name}</th><td><code>{address}</code></td><td>{use}</td></tr>"
+
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Stepline</title>
 <style>body{{font:16px/1.5 system-ui;max-width:46rem;margin:3rem auto;padding:0 1rem}}
-th{{text-align:left;padding-right:1rem}}td{{padding-right:1rem}}pre{{background:#f3f3f3;padding:.7rem;overflow:auto}}
+th{{text-align:left;padding-right:1rem}}td{{padding-right:1rem}}
+pre{{background:#f3f3f3;padding:.7rem;overflow:auto}}
 </style></head><body>
 <h1>Stepline {version}</h1>
-<p>This service receives the metrics of training runs and answers questions about them. Store: {store}.</p>
+<p>This service receives the metrics of training runs and answers questions about them.
+Store: {store}.</p>
 <table>{rows}</table>
 <h2>Try it</h2>
 <pre>run = stepline.init(project="hello", server="{server}")

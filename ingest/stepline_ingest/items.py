@@ -1,4 +1,5 @@
-"""What lies in the committer's queue: ranges of sequences of one writer on their way into the store."""
+"""What lies in the committer's queue: ranges of sequences of one writer on their way into the
+store."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ class Sink(Protocol):
         """The range is settled without being stored; the mark has passed it."""
 
     def fail(self, error: ServiceError) -> None:
-        """The item is not stored, or not known to be, and nothing behind it will be. May be called more than once."""
+        """The item is not stored, or not known to be, and nothing behind it will be. May be called
+        more than once."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -12,17 +12,18 @@ MIB = 1 << 20
 class Limits:
     """What a client may send, and what the service holds at a time.
 
-    Declared sizes are checked before anything is decoded, and the decoder itself is capped: gRPC's own limit on messages does not
-    see what a compressed batch unpacks to.
+    Declared sizes are checked before anything is decoded, and the decoder itself is capped: gRPC's
+    own limit on messages does not see what a compressed batch unpacks to.
     """
 
     # --- a message, a batch ---
 
     max_message_bytes: int = 24 * MIB
-    """Of any gRPC request. Large enough for a config at its limit; batches have limits of their own."""
+    """Of any gRPC request. Large enough for a config at its limit; batches have limits of their
+    own."""
     max_batch_bytes: int = 4 * MIB
-    """One batch as it travels, in either encoding. A batch of ordinary rows is far smaller; the first one of a very wide run carries
-    its names."""
+    """One batch as it travels, in either encoding. A batch of ordinary rows is far smaller; the
+    first one of a very wide run carries its names."""
     max_batch_points: int = 200_000
     max_decoded_bytes: int = 16 * MIB
     """One batch in memory."""
@@ -39,12 +40,14 @@ class Limits:
     # --- all streams together ---
 
     max_inflight_bytes: int = 256 * MIB
-    """Batches received and not yet settled. When it is used up, the service reads no further until something is settled."""
+    """Batches received and not yet settled. When it is used up, the service reads no further until
+    something is settled."""
 
     # --- a run ---
 
     max_name_bytes: int = 1 * KIB
-    """A metric name; also the name, project, group and job type of a run, a tag, a host, a launch id."""
+    """A metric name; also the name, project, group and job type of a run, a tag, a host, a launch
+    id."""
     max_metrics_per_run: int = 1_000_000
     max_config_bytes: int = 16 * MIB
     """The config or the summary of a run as JSON."""
@@ -60,8 +63,8 @@ class Limits:
     """Of their configs and summaries as JSON."""
     max_cached_writers: int = 200_000
     """Writers whose place is kept in memory."""
-    max_seq: int = 1 << 63
-    """Of a writer."""
+    max_seq: int = 1 << 44
+    """Of a writer: rollups pack it with the rank, to know which of two equal steps came last."""
 
     # --- a group of batches, committed by one INSERT ---
 
@@ -90,6 +93,13 @@ class Limits:
     """Memory of the engine for one request."""
     query_threads: int = 8
     """Queries that run at a time."""
+
+    # --- upkeep ---
+
+    upkeep_pause: float = 10.0
+    """Seconds without a commit after which rollups are built that merges have not built."""
+    upkeep_rows: int = 20_000
+    """Points without rollups that are not worth it."""
 
     # --- stopping ---
 

@@ -11,9 +11,10 @@ _QUIET_SHARE = 8
 class Linger:
     """Grows while batches arrive during an INSERT, shrinks as soon as none does.
 
-    An INSERT costs the engine about the same for one row and for ten thousand, and every one makes a part that has to be merged
-    later. So many small writers are worth a wait. One client that waits for its ack is not: nothing else can arrive, and the group
-    closes after the shortest wait. Clients whose windows are full fall silent, which `quiet` notices.
+    An INSERT costs the engine about the same for one row and for ten thousand, and every one makes
+    a part that has to be merged later. So many small writers are worth a wait. One client that
+    waits for its ack is not: nothing else can arrive, and the group closes after the shortest wait.
+    Clients whose windows are full fall silent, which `quiet` notices.
     """
 
     def __init__(self, limits: Limits) -> None:

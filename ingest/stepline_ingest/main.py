@@ -53,7 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(
-        "--grpc-port", type=int, default=GRPC_PORT, help="for clients; 0 for any free port (%(default)s)"
+        "--grpc-port",
+        type=int,
+        default=GRPC_PORT,
+        help="for clients; 0 for any free port (%(default)s)",
     )
     parser.add_argument(
         "--http-port", type=int, default=HTTP_PORT, help="for people and probes (%(default)s)"

@@ -25,7 +25,8 @@ class Unstored(Exception):
 
 
 class Persistence:
-    """Repeats a call with backoff: as long as the store's patience lasts, and beyond it while an attempt may have taken effect.
+    """Repeats a call with backoff: as long as the store's patience lasts, and beyond it while an
+    attempt may have taken effect.
 
     A call must be harmless when repeated: it carries a token, or it replaces what is there.
     """
@@ -40,9 +41,11 @@ class Persistence:
         """What the store said last, while a call of unknown outcome is out of patience."""
 
     async def until_known(self, call: Callable[[], None]) -> None:
-        """Returns when CALL took effect. Raises Poisoned or Unstored when it is known that it did not.
+        """Returns when CALL took effect. Raises Poisoned or Unstored when it is known that it did
+        not.
 
-        When the patience ends before the outcome is known, `gave_up` is called once and the attempts go on.
+        When the patience ends before the outcome is known, `gave_up` is called once and the
+        attempts go on.
         """
         try:
             await self._repeat(call)
@@ -90,5 +93,7 @@ class Persistence:
         first = self.down is None
         self.down = reason
         if first:
-            log.error("the store has been failing for %.0f s: %s", self._limits.store_patience, reason)
+            log.error(
+                "the store has been failing for %.0f s: %s", self._limits.store_patience, reason
+            )
             self._gave_up(reason)

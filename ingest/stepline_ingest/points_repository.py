@@ -14,12 +14,14 @@ from stepline_ingest.writers import Binding
 
 Result = TypeVar("Result")
 
-# The ledger projection has one row a writer. Rejected ranges are settled too, so they raise the mark like points.
+# The ledger projection has one row a writer. Rejected ranges are settled too, so they raise the
+# mark like points.
 _MARK = """
 SELECT max(mark) FROM
 (
     SELECT max(seq) AS mark FROM raw_points
-    WHERE run = {run:UInt64} AND attempt = {attempt:UInt32} AND rank = {rank:UInt32} AND writer = {writer:UInt128}
+    WHERE run = {run:UInt64} AND attempt = {attempt:UInt32} AND rank = {rank:UInt32}
+        AND writer = {writer:UInt128}
     GROUP BY run, attempt, rank, writer
     UNION ALL
     SELECT max(last_seq) AS mark FROM raw_rejects
@@ -30,7 +32,8 @@ _NAMES = "SELECT DISTINCT metric FROM raw_metrics WHERE run = {run:UInt64}"
 
 
 class PointsRepository:
-    """The tables of points. `mark` and `names` are for the event loop; the inserts block and are for the thread of the committer."""
+    """The tables of points. `mark` and `names` are for the event loop; the inserts block and are
+    for the thread of the committer."""
 
     def __init__(self, store: Store, executor: Executor) -> None:
         self._store = store

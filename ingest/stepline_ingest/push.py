@@ -1,4 +1,5 @@
-"""The Push stream: Hello, Welcome, batches in, cumulative acks out. docs/protocol.md gives the rules."""
+"""The Push stream: Hello, Welcome, batches in, cumulative acks out. docs/protocol.md gives the
+rules."""
 
 from __future__ import annotations
 
@@ -55,13 +56,16 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
             await abort(context, error)
         except StoreError as error:
             log.warning("a stream of %s ends, the store fails: %s", stream.label, error)
-            await abort(context, later(f"the store fails: {error}; nothing is lost, try again later"))
+            await abort(
+                context, later(f"the store fails: {error}; nothing is lost, try again later")
+            )
         finally:
             self._streams.discard(stream)
             stream.ended.set()
 
     async def drain(self) -> None:
-        """Lets no stream receive any more; returns when what they had received is settled and acknowledged."""
+        """Lets no stream receive any more; returns when what they had received is settled and
+        acknowledged."""
         self._draining = True
         for stream in list(self._streams):
             stream.drain()
@@ -69,7 +73,8 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
 
 
 class PushStream:
-    """One call of Push. It is the sink of its session: it turns what became of the batches into replies."""
+    """One call of Push. It is the sink of its session: it turns what became of the batches into
+    replies."""
 
     def __init__(self, service: IngestService, context: Any) -> None:
         self._service = service
@@ -102,7 +107,10 @@ class PushStream:
         )
         if self._session is not None and self._session.names_lost:
             self.fail(
-                later("a batch was rejected with the names in it; open a new stream and go on", after=0)
+                later(
+                    "a batch was rejected with the names in it; open a new stream and go on",
+                    after=0,
+                )
             )
         self._wake.set()
 
@@ -170,10 +178,13 @@ class PushStream:
         if not hello.lost_before_upload:
             raise ServiceError(
                 grpc.StatusCode.DATA_LOSS,
-                f"the sequences {lost} of {writer.binding.label} are not stored and the client cannot send them "
+                f"the sequences {lost} of {writer.binding.label} are not stored and the client "
+                "cannot send them "
                 "any more; to go on without them say Hello with lost_before_upload",
             )
-        session.skip(hello.first_unacknowledged - 1, f"the sequences {lost} were lost before upload")
+        session.skip(
+            hello.first_unacknowledged - 1, f"the sequences {lost} were lost before upload"
+        )
         await writer.settled()
         self._rejected.clear()  # Welcome tells it
         if self._error is not None:
@@ -193,12 +204,15 @@ class PushStream:
         )
 
     async def _read(self) -> None:
-        """Batches, until the client has said all. An error is left for the other task, which ends the stream."""
+        """Batches, until the client has said all. An error is left for the other task, which ends
+        the stream."""
         assert self._session is not None
         try:
             while (message := await self._context.read()) is not grpc.aio.EOF:
                 if message.WhichOneof("kind") != "batch":
-                    raise invalid("only batches follow Hello: open another stream for another writer")
+                    raise invalid(
+                        "only batches follow Hello: open another stream for another writer"
+                    )
                 if not await self._session.accept(message.batch):
                     self._repeat_ack = True
                     self._wake.set()
@@ -206,10 +220,13 @@ class PushStream:
             self.fail(error)
         except Exception as error:
             log.exception("a stream of %s ends in an unforeseen way", self.label)
-            self.fail(ServiceError(grpc.StatusCode.INTERNAL, f"{error!r}; see the log of the service"))
+            self.fail(
+                ServiceError(grpc.StatusCode.INTERNAL, f"{error!r}; see the log of the service")
+            )
 
     async def _reply(self) -> None:
-        """Rejections and acks, until the stream has failed or everything received is settled and nothing more will come."""
+        """Rejections and acks, until the stream has failed or everything received is settled and
+        nothing more will come."""
         assert self._writer is not None
         assert self._reading is not None
         while True:

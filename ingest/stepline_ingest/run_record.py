@@ -1,4 +1,5 @@
-"""A run as the service knows it: what was started, with which config, and how it goes. No store, no network."""
+"""A run as the service knows it: what was started, with which config, and how it goes. No store, no
+network."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ class RunRecord:
 
     @property
     def state(self) -> str:
-        """failed: a rank of the newest attempt ended with an error. finished: all of its ranks ended well. running: neither yet."""
+        """failed: a rank of the newest attempt ended with an error. finished: all of its ranks
+        ended well. running: neither yet."""
         codes = self.newest.exit_codes
         if any(codes.values()):
             return "failed"

@@ -60,7 +60,8 @@ def start(request: runs_pb2.CreateRunRequest, limits: Limits) -> Start:
     if request.fork_from:
         raise ServiceError(
             grpc.StatusCode.UNIMPLEMENTED,
-            f"fork_from {request.fork_from!r}: this version cannot fork runs yet; start a run without fork_from",
+            f"fork_from {request.fork_from!r}: this version cannot fork runs yet; start a run "
+            "without fork_from",
         )
     resume = _RESUME.get(request.resume)
     if resume is None:
@@ -70,7 +71,8 @@ def start(request: runs_pb2.CreateRunRequest, limits: Limits) -> Start:
     check_rank(request.rank, limits)
     if request.rank >= world_size:
         raise invalid(
-            f"rank {request.rank} of a world of {world_size}: ranks count from 0; pass the world_size of the job"
+            f"rank {request.rank} of a world of {world_size}: ranks count from 0; pass the "
+            "world_size of the job"
         )
     for field in ("project", "name", "group", "job_type", "launch_id", "host"):
         check_text(field, getattr(request, field), limits)
@@ -83,7 +85,8 @@ def start(request: runs_pb2.CreateRunRequest, limits: Limits) -> Start:
         group=request.group,
         job_type=request.job_type,
         resume=resume,
-        # A process that names no launch is a launch of its own, and repeating its call changes nothing.
+        # A process that names no launch is a launch of its own, and repeating its call changes
+        # nothing.
         launch_id=request.launch_id or f"writer:{writer.hex()}",
         rank=request.rank,
         world_size=world_size,
@@ -112,14 +115,17 @@ def binding(
 def check_run_id(run_id: str) -> str:
     if not _RUN_ID.fullmatch(run_id):
         raise invalid(
-            f"run id {run_id[:80]!r}: use 1 to 64 letters, digits, '.', '_' and '-', a letter or a digit first"
+            f"run id {run_id[:80]!r}: use 1 to 64 letters, digits, '.', '_' and '-', a letter or a "
+            "digit first"
         )
     return run_id
 
 
 def check_writer(writer: bytes) -> bytes:
     if len(writer) != 16:
-        raise invalid(f"a writer id has 16 bytes, this one has {len(writer)}: send a UUIDv7 as bytes")
+        raise invalid(
+            f"a writer id has 16 bytes, this one has {len(writer)}: send a UUIDv7 as bytes"
+        )
     return writer
 
 
@@ -132,14 +138,17 @@ def check_text(field: str, text: str, limits: Limits) -> None:
     size = len(text.encode())
     if size > limits.max_name_bytes:
         raise invalid(
-            f"{field} has {size} bytes, {limits.max_name_bytes} are allowed: shorten it, or put it into the config"
+            f"{field} has {size} bytes, {limits.max_name_bytes} are allowed: shorten it, or put it "
+            "into the config"
         )
 
 
 def check_notes(notes: str, limits: Limits) -> str:
     size = len(notes.encode())
     if size > limits.max_notes_bytes:
-        raise invalid(f"notes have {size} bytes, {limits.max_notes_bytes} are allowed: shorten them")
+        raise invalid(
+            f"notes have {size} bytes, {limits.max_notes_bytes} are allowed: shorten them"
+        )
     return notes
 
 
@@ -163,7 +172,8 @@ def check_size(field: str, text: str, limits: Limits) -> None:
 
 
 def json_object(field: str, text: str, limits: Limits) -> JsonObject:
-    """The object that TEXT holds; empty text is an empty object. NaN and infinities are allowed, as Python writes them."""
+    """The object that TEXT holds; empty text is an empty object. NaN and infinities are allowed, as
+    Python writes them."""
     if not text:
         return {}
     check_size(field, text, limits)
@@ -172,12 +182,13 @@ def json_object(field: str, text: str, limits: Limits) -> JsonObject:
     except (ValueError, RecursionError) as error:
         raise invalid(f"{field} is no JSON ({error}): send a JSON object") from None
     if not isinstance(value, dict):
-        raise invalid(f"{field} is JSON but no object: send an object, such as {{\"lr\": 0.001}}")
+        raise invalid(f'{field} is JSON but no object: send an object, such as {{"lr": 0.001}}')
     return value
 
 
 def json_text(value: JsonObject) -> str:
-    """Readable in any script; escaped only where UTF-8 cannot hold it (half of a surrogate pair)."""
+    """Readable in any script; escaped only where UTF-8 cannot hold it (half of a surrogate
+    pair)."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     try:
         text.encode()

@@ -1,4 +1,5 @@
-"""The SQL of runs, attempts, writers and finishes. Rows are never changed: the one with the greatest version counts."""
+"""The SQL of runs, attempts, writers and finishes. Rows are never changed: the one with the
+greatest version counts."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from stepline_ingest.store.contract import Store
 from stepline_ingest.writers import Binding
 
 _RUNS = """
-SELECT run, run_id, project, name, config, summary, tags, `group`, job_type, notes, state, exit_code, created, updated, version
+SELECT run, run_id, project, name, config, summary, tags, `group`, job_type, notes, state,
+    exit_code, created, updated, version
 FROM raw_runs FINAL WHERE run IN {runs:Array(UInt64)}
 """
 _ATTEMPTS = """
@@ -30,9 +32,12 @@ _PAGE = """
 SELECT run_id FROM raw_runs FINAL WHERE {project:String} = '' OR project = {project:String}
 ORDER BY created DESC, run_id LIMIT {limit:UInt64} OFFSET {offset:UInt64}
 """
-_TOTAL = "SELECT count() FROM raw_runs FINAL WHERE {project:String} = '' OR project = {project:String}"
+_TOTAL = """
+SELECT count() FROM raw_runs FINAL WHERE {project:String} = '' OR project = {project:String}
+"""
 _WRITERS = """
-SELECT writer, run_id, run, attempt, rank FROM raw_writers FINAL WHERE writer IN {writers:Array(UInt128)}
+SELECT writer, run_id, run, attempt, rank
+FROM raw_writers FINAL WHERE writer IN {writers:Array(UInt128)}
 """
 _RUN_COLUMNS = (
     "run",
@@ -79,9 +84,12 @@ class SqlRunTables:
             for attempt in attempts.get(run, ()):
                 if attempt.number == number:
                     attempt.exit_codes[rank] = exit_code
-        # A run whose creation was interrupted between the two inserts has attempts only, and is no run yet.
+        # A run whose creation was interrupted between the two inserts has attempts only, and is no
+        # run yet.
         return [
-            _record(row, attempts[row[0]]) for row in self._rows(_RUNS, params) if row[0] in attempts
+            _record(row, attempts[row[0]])
+            for row in self._rows(_RUNS, params)
+            if row[0] in attempts
         ]
 
     def page(self, project: str, limit: int, offset: int) -> tuple[list[str], int]:
@@ -168,7 +176,11 @@ class SqlRunTables:
         params = {"writers": [int.from_bytes(writer, "big") for writer in writers]}
         return [
             Binding(
-                writer=writer.to_bytes(16, "big"), run_id=run_id, run=run, attempt=attempt, rank=rank
+                writer=writer.to_bytes(16, "big"),
+                run_id=run_id,
+                run=run,
+                attempt=attempt,
+                rank=rank,
             )
             for writer, run_id, run, attempt, rank in self._rows(_WRITERS, params)
         ]

@@ -1,4 +1,5 @@
-"""stepline.v1.Runs: what was started, with which config, and how it ended. Every call may be repeated."""
+"""stepline.v1.Runs: what was started, with which config, and how it ended. Every call may be
+repeated."""
 
 from __future__ import annotations
 
@@ -111,12 +112,14 @@ class RunsService(runs_pb2_grpc.RunsServicer):
         return place
 
     async def _join(self, start: Start) -> tuple[RunRecord, Attempt]:
-        """The attempt that START belongs to; begun, when it is the first of its launch. Holds the lock of the run."""
+        """The attempt that START belongs to; begun, when it is the first of its launch. Holds the
+        lock of the run."""
         run = await self._runs.get(start.run_id)
         if run is None:
             if start.resume == "must":
                 raise await self._runs.not_found(
-                    start.run_id, remedy="pass resume='allow' to start it, or the id of a run that is there"
+                    start.run_id,
+                    remedy="pass resume='allow' to start it, or the id of a run that is there",
                 )
             attempt = _attempt(start, 1)
             run = RunRecord(
@@ -138,7 +141,8 @@ class RunsService(runs_pb2_grpc.RunsServicer):
         if start.project != run.project:
             raise ServiceError(
                 grpc.StatusCode.ALREADY_EXISTS,
-                f"run {run.run_id} exists already in project {run.project}, not in {start.project}; "
+                f"run {run.run_id} exists already in project {run.project}, not in "
+                f"{start.project}; "
                 "pass that project, or another run_id",
             )
         joined = run.launched(start.launch_id)
@@ -146,7 +150,8 @@ class RunsService(runs_pb2_grpc.RunsServicer):
             if start.resume == "never":
                 raise ServiceError(
                     grpc.StatusCode.ALREADY_EXISTS,
-                    f"run {run.run_id} exists already; pass resume='allow' to continue it, or another run_id",
+                    f"run {run.run_id} exists already; pass resume='allow' to continue it, or "
+                    "another run_id",
                 )
             joined = _attempt(start, run.newest.number + 1)
             run = await self._runs.begin(run, joined)
@@ -166,7 +171,8 @@ class RunsService(runs_pb2_grpc.RunsServicer):
             )
         if place.rank >= attempt.world_size:
             raise invalid(
-                f"attempt {place.attempt} of run {run.run_id} has a world of {attempt.world_size}, so no rank "
+                f"attempt {place.attempt} of run {run.run_id} has a world of {attempt.world_size}, "
+                "so no rank "
                 f"{place.rank}: pass the world_size of the job to CreateRun"
             )
         return attempt

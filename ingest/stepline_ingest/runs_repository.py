@@ -1,8 +1,8 @@
 """What the service remembers about runs: a cache over the tables, and the lock of each run.
 
 Invariants
-- The tables are the truth; the cache is filled, changed and read only by who holds the lock of the run. One service owns the store,
-  so nobody else changes them.
+- The tables are the truth; the cache is filled, changed and read only by who holds the lock of the
+  run. One service owns the store, so nobody else changes them.
 - A change is in the tables before it is in the cache.
 """
 
@@ -50,7 +50,8 @@ class FinishRow:
 
 
 class RunTables(Protocol):
-    """The tables of runs. Every method blocks, raises StoreError, and may be repeated without harm."""
+    """The tables of runs. Every method blocks, raises StoreError, and may be repeated without
+    harm."""
 
     def load(self, run_ids: Sequence[str]) -> list[RunRecord]:
         """The runs of RUN_IDS that are there, in any order."""
@@ -120,7 +121,8 @@ class RunsRepository:
 
     async def create(self, run: RunRecord) -> None:
         """A new run with its first attempt."""
-        # The attempt first: a run without an attempt would be half a run, an attempt without a run is nothing.
+        # The attempt first: a run without an attempt would be half a run, an attempt without a run
+        # is nothing.
         await self._blocking(lambda: self._tables.put_attempt(run.run_id, run.newest))
         await self.save(run)
 

@@ -1,7 +1,8 @@
 """Puts the service together, starts it, and stops it without losing what it received.
 
-Start: the store with the lock of its directory, then the ports, then the ready line. Stop, in the other direction: no new
-batches, what was received is committed and acknowledged, the ports close, the engine closes.
+Start: the store with the lock of its directory, then the ports, then the ready line. Stop, in the
+other direction: no new batches, what was received is committed and acknowledged, the ports close,
+the engine closes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from aiohttp import web
 from grpc_health.v1 import health, health_pb2_grpc
@@ -34,6 +36,7 @@ from stepline_ingest.runs_repository import RunsRepository
 from stepline_ingest.session import Pipeline
 from stepline_ingest.sql_http import SqlPort
 from stepline_ingest.store import Store, StoreError, open_store
+from stepline_ingest.upkeep import Upkeep
 from stepline_ingest.writers import Writers
 
 log = logging.getLogger(__name__)
@@ -43,7 +46,8 @@ FORCED_EXIT = 1.5
 
 
 async def run(config: ServeConfig) -> int:
-    """Serves until SIGTERM or SIGINT. Returns the exit code; raises StartupError when it cannot begin."""
+    """Serves until SIGTERM or SIGINT. Returns the exit code; raises StartupError when it cannot
+    begin."""
     server = Server(config)
     stop = asyncio.Event()
     try:
@@ -71,6 +75,8 @@ class Server:
         self._committer: Committer | None = None
         self._committing: asyncio.Task[None] | None = None
         self._ingest: IngestService | None = None
+        self._upkeep: Upkeep | None = None
+        self._drained = False
         self._health = health.aio.HealthServicer()
         self._grpc = grpc_port.new_server(config.limits)
         self._runners: list[web.AppRunner] = []
@@ -83,14 +89,15 @@ class Server:
     async def start(self) -> None:
         config, limits = self._config, self._config.limits
         loop = asyncio.get_running_loop()
-        self._store = store = await loop.run_in_executor(
-            self._lookups, _open_store, config
-        )
+        self._store = store = await loop.run_in_executor(self._lookups, _open_store, config)
         points = PointsRepository(store, self._lookups)
         runs = RunsRepository(SqlRunTables(store), self._lookups, limits)
         budget = Budget(limits.max_inflight_bytes)
         self._committer = Committer(points, limits=limits, budget=budget, executor=self._commits)
         self._committing = self._committer.start()
+        committer = self._committer
+        self._upkeep = Upkeep(store, self._lookups, limits, commits=lambda: committer.groups)
+        self._upkeep.start()
         runs_service = RunsService(runs, limits)
         self._ingest = IngestService(
             writers=Writers(points.mark, settle_timeout=limits.hello_timeout),
@@ -100,21 +107,26 @@ class Server:
             ),
             bind=runs_service.bind,
         )
-        ingest_pb2_grpc.add_IngestServicer_to_server(self._ingest, self._grpc)
-        runs_pb2_grpc.add_RunsServicer_to_server(runs_service, self._grpc)
-        query_pb2_grpc.add_QueryServicer_to_server(
-            QueryService(store, runs, limits, self._queries), self._grpc
+        queries = QueryService(store, runs, limits, self._queries)
+        services: tuple[tuple[Any, Any], ...] = (
+            (ingest_pb2_grpc.add_IngestServicer_to_server, self._ingest),
+            (runs_pb2_grpc.add_RunsServicer_to_server, runs_service),
+            (query_pb2_grpc.add_QueryServicer_to_server, queries),
+            (health_pb2_grpc.add_HealthServicer_to_server, self._health),
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        for register, service in services:
+            register(service, self._grpc)
 
         grpc = grpc_port.bind(self._grpc, config.host, config.grpc_port)
         pages = Pages(
             store_kind=store.kind,
             addresses=lambda: self.addresses,
-            trouble=lambda: self._committer.trouble if self._committer else None,
+            trouble=lambda: committer.trouble,
         )
         http = await self._listen(pages.app(), config.http_port, "http")
-        sql = await self._listen(SqlPort(store, self._queries, limits).app(), config.sql_port, "sql")
+        sql = await self._listen(
+            SqlPort(store, self._queries, limits).app(), config.sql_port, "sql"
+        )
         await self._grpc.start()
         self.addresses = {
             name: address(config.host, port)
@@ -136,14 +148,19 @@ class Server:
     async def stop(self) -> None:
         """Ends everything that was started, within the drain timeout and a little more."""
         limits = self._config.limits
-        watchdog = threading.Timer(limits.drain_timeout + FORCED_EXIT, _force_exit)
+        watchdog = threading.Timer(limits.drain_timeout + FORCED_EXIT, self._force_exit)
         watchdog.daemon = True
         watchdog.start()
         await self._health.enter_graceful_shutdown()
+        if self._upkeep is not None:
+            self._upkeep.stop()
         try:
             await asyncio.wait_for(self._drain(), limits.drain_timeout)
+            self._drained = True
         except asyncio.TimeoutError:
-            log.warning("batches in flight could not be committed in time; their clients send them again")
+            log.warning(
+                "batches in flight could not be committed in time; their clients send them again"
+            )
         await self._grpc.stop(grace=0.5)
         for runner in self._runners:
             await runner.cleanup()
@@ -157,8 +174,19 @@ class Server:
     async def _drain(self) -> None:
         if self._ingest is not None:
             await self._ingest.drain()
-        if self._committer is not None and self._committing is not None and not self._committing.done():
+        if (
+            self._committer is not None
+            and self._committing is not None
+            and not self._committing.done()
+        ):
             await self._committer.stop()
+
+    def _force_exit(self) -> None:
+        """A query, the upkeep or the engine itself does not end. Everything acknowledged is on
+        disk, and what the engine has begun it ends when it is opened again."""
+        log.warning("the engine does not close by itself, the process ends without it")
+        logging.shutdown()
+        os._exit(0 if self._drained else 1)
 
     async def _listen(self, app: web.Application, port: int, name: str) -> int:
         runner, bound = await listen(app, self._config.host, port, name=name)
@@ -171,10 +199,3 @@ def _open_store(config: ServeConfig) -> Store:
         return open_store(config.store, config.data)
     except StoreError as error:
         raise StartupError(str(error)) from error
-
-
-def _force_exit() -> None:
-    """The engine or a query hangs. What is acknowledged is on disk; nothing else was promised."""
-    log.error("the service does not end by itself and is ended")
-    logging.shutdown()
-    os._exit(1)

@@ -1,4 +1,5 @@
-"""One stream after its Hello: which sequences were received, what they decode to, and when they are handed to the committer."""
+"""One stream after its Hello: which sequences were received, what they decode to, and when they are
+handed to the committer."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ class Session:
 
     @property
     def names_lost(self) -> bool:
-        """A batch was rejected undecoded, and with it the names that it would have defined. Only a new stream brings them again."""
+        """A batch was rejected undecoded, and with it the names that it would have defined. Only a
+        new stream brings them again."""
         return self._names_lost
 
     def end(self) -> None:
@@ -80,9 +82,11 @@ class Session:
         self._reject(last_seq, reason, b"", nbytes=0, held=0)
 
     async def accept(self, message: ingest_pb2.Batch) -> bool:
-        """Takes a batch; returns when there is room for the next one. False: all of it was known already.
+        """Takes a batch; returns when there is room for the next one. False: all of it was known
+        already.
 
-        Raises ServiceError when the stream has to end. What can never be stored is rejected by way of the sink.
+        Raises ServiceError when the stream has to end. What can never be stored is rejected by way
+        of the sink.
         """
         if self._names_lost:
             return True  # the stream ends as soon as the rejection is recorded
@@ -102,7 +106,8 @@ class Session:
             held = nbytes
             if nbytes > self._limits.max_batch_bytes:
                 reason = (
-                    f"the batch has {nbytes} bytes, {self._limits.max_batch_bytes} are allowed: cut it"
+                    f"the batch has {nbytes} bytes, {self._limits.max_batch_bytes} are allowed: "
+                    "cut it"
                 )
                 self._names_lost = columnar
                 handed_over = self._reject(last, reason, data, nbytes=nbytes, held=held)
@@ -149,13 +154,19 @@ class Session:
 
     def _check_range(self, first: int, last: int) -> None:
         if first < 1 or last < first:
-            raise invalid(f"a batch of the sequences {first}..{last}: count from 1, the last not below the first")
+            raise invalid(
+                f"a batch of the sequences {first}..{last}: count from 1, the last above the first"
+            )
         if last >= self._limits.max_seq:
-            raise invalid(f"sequence {last}: sequences lie below {self._limits.max_seq}; begin a new writer")
+            raise invalid(
+                f"sequence {last}: sequences lie below {self._limits.max_seq}; begin a new writer"
+            )
         if first > self._received + 1:
             raise invalid(
-                f"a gap: the batch begins at sequence {first}, but {self._received} was the last one received; "
-                f"send from {self._received + 1} on, or open a stream with lost_before_upload when they are lost"
+                f"a gap: the batch begins at sequence {first}, but {self._received} was the last "
+                "one received; "
+                f"send from {self._received + 1} on, or open a stream with lost_before_upload when "
+                "they are lost"
             )
 
     def _check_window(self, nbytes: int) -> None:
@@ -166,7 +177,8 @@ class Session:
         ):
             raise ServiceError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"more is unacknowledged than the window of Welcome allows ({limits.window_batches} batches, "
+                f"more is unacknowledged than the window of Welcome allows "
+                f"({limits.window_batches} batches, "
                 f"{limits.window_bytes} bytes): wait for acks before sending more",
             )
 
@@ -195,7 +207,9 @@ class Session:
         if last <= self._received:
             return False
         first = self._received + 1
-        log.error("batch %d..%d of %s is rejected: %s", first, last, self._writer.binding.label, reason)
+        log.error(
+            "batch %d..%d of %s is rejected: %s", first, last, self._writer.binding.label, reason
+        )
         return self._submit(
             Reject(
                 writer=self._writer,

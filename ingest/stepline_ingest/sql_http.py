@@ -1,7 +1,8 @@
 """The SQL port: the part of ClickHouse's HTTP interface that reads.
 
-Query in the body or in `query`, format by a FORMAT clause, `default_format` or X-ClickHouse-Format, parameters as `param_NAME`.
-`database` and whatever else tunes a server are ignored: the store sets its own limits.
+Query in the body or in `query`, format by a FORMAT clause, `default_format` or X-ClickHouse-Format,
+parameters as `param_NAME`. `database` and whatever else tunes a server are ignored: the store sets
+its own limits.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ PARAM = "param_"
 _FORMAT_NAME = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
-_CODE = re.compile(r"Code: (\d+)")
 _CONTENT_TYPES = {
     "JSON": "application/json; charset=UTF-8",
     "JSONCompact": "application/json; charset=UTF-8",
@@ -44,6 +44,7 @@ _CONTENT_TYPES = {
 }
 _SYNTAX_ERROR = 62
 _ACCESS_DENIED = 497
+_READONLY = 164
 _UNKNOWN = 1002
 
 
@@ -72,7 +73,8 @@ class SqlPort:
             return _failure(
                 400,
                 _SYNTAX_ERROR,
-                f"the query is no UTF-8 text of at most {self._limits.max_query_bytes} bytes: shorten it",
+                f"the query is no UTF-8 text of at most {self._limits.max_query_bytes} bytes: "
+                "shorten it",
             )
         if not sql.strip():
             # What a ClickHouse server says to a GET without a query; probes look for it.
@@ -83,7 +85,9 @@ class SqlPort:
             or DEFAULT_FORMAT
         )
         if not _FORMAT_NAME.fullmatch(fmt):
-            return _failure(400, 73, f"{fmt[:80]!r} is no name of a format: use one such as JSONEachRow")
+            return _failure(
+                400, 73, f"{fmt[:80]!r} is no name of a format: use one such as JSONEachRow"
+            )
         params = {
             name[len(PARAM) :]: unescaped(value)
             for name, value in request.query.items()
@@ -115,18 +119,19 @@ class SqlPort:
 
 
 def unescaped(text: str) -> str:
-    r"""The value of a parameter, which travels in the notation of a TabSeparated field (`\t`, `\n`, `\\`)."""
+    r"""The value of a parameter, which travels in the notation of a TabSeparated field (`\t`, `\n`,
+    `\\`)."""
     return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), text)
 
 
 def _refusal(error: StoreError) -> web.Response:
-    """The status that a ClickHouse server would give."""
-    found = _CODE.search(str(error))
+    """The status that a ClickHouse server would give. What the store refuses by itself, without a
+    number of the engine, is a matter of rights."""
     if error.blames_query:
-        code = int(found.group(1)) if found else _ACCESS_DENIED
-        return _failure(403 if code == _ACCESS_DENIED else 400, code, str(error))
+        code = error.code or _ACCESS_DENIED
+        return _failure(403 if code in (_ACCESS_DENIED, _READONLY) else 400, code, str(error))
     log.warning("a query failed: %s", error)
-    return _failure(500, int(found.group(1)) if found else _UNKNOWN, str(error))
+    return _failure(500, error.code or _UNKNOWN, str(error))
 
 
 def _failure(status: int, code: int, message: str) -> web.Response:

@@ -1,11 +1,14 @@
-"""What this process knows of each writer: how far it is stored, who speaks for it, what is in flight.
+"""What this process knows of each writer: how far it is stored, who speaks for it, what is in
+flight.
 
 Invariants
-- At most one stream owns a writer. A newer Hello takes it over; the older stream is fenced in the same turn of the event loop.
-- The new owner learns the mark only when nothing of the writer is in flight any more: whatever an older stream had handed over
-  is then stored or known not to be.
-- `committed` is what the store holds. It is read from the store when the writer is not known here, and raised only after an INSERT
-  has returned. Keeping it in memory is sound because one service owns the store.
+- At most one stream owns a writer. A newer Hello takes it over; the older stream is fenced in the
+  same turn of the event loop.
+- The new owner learns the mark only when nothing of the writer is in flight any more: whatever an
+  older stream had handed over is then stored or known not to be.
+- `committed` is what the store holds. It is read from the store when the writer is not known here,
+  and raised only after an INSERT has returned. Keeping it in memory is sound because one service
+  owns the store.
 """
 
 from __future__ import annotations
@@ -55,8 +58,8 @@ class Writer:
     committed: int = 0
     """Everything up to here is stored, or settled as rejected."""
     built: int = 0
-    """Everything up to here is stored or part of the group being stored. Trimming at this mark keeps a point from being stored
-    twice, however its batches overlap."""
+    """Everything up to here is stored or part of the group being stored. Trimming at this mark
+    keeps a point from being stored twice, however its batches overlap."""
     loaded: bool = False
     epoch: int = 0
     owner: Owner | None = None
@@ -126,8 +129,8 @@ class Writers:
         return [writer.owner for writer in self._writers.values() if writer.owner is not None]
 
     async def claim(self, binding: Binding, epoch: int, owner: Owner) -> Writer:
-        """Makes OWNER the one that speaks for the writer, ends the stream that did so before, waits until that one's batches are
-        settled, and knows the mark when it returns."""
+        """Makes OWNER the one that speaks for the writer, ends the stream that did so before, waits
+        until that one's batches are settled, and knows the mark when it returns."""
         writer = self._find(binding)
         if epoch < writer.epoch:
             raise _fenced(binding, epoch, writer.epoch)
@@ -146,7 +149,8 @@ class Writers:
         except asyncio.TimeoutError:
             self.release(writer, owner)
             raise later(
-                f"earlier batches of {binding.label} are not settled yet: the store does not answer; "
+                f"earlier batches of {binding.label} are not settled yet: the store does not "
+                "answer; "
                 "nothing is lost, try again later"
             ) from None
         except BaseException:

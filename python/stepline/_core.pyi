@@ -22,11 +22,13 @@ class RpcError(CoreError):
     code: str
     message: str
 
-# --- the trainer's side: rust/py/src/writer.rs over stepline_core::spool -------------------------------------------------
+# --- the trainer's side: rust/py/src/writer.rs over stepline_core::spool --------------------------
 
 @final
 class Writer:
-    """Appends records to the spool of one writer. No thread, no socket; at most one `mmap` a segment."""
+    """Appends records to the spool of one writer. No thread, no socket; at most one `mmap` a
+    segment.
+    """
 
     def __new__(
         cls,
@@ -37,32 +39,42 @@ class Writer:
         on_error: Literal["warn", "raise"] = "warn",
         on_tick: Callable[[], None] | None = None,
     ) -> Writer:
-        """Creates ROOT/<writer id>/ with spool.json and the first segment. The writer id is META_JSON's "writer" (32 hexadecimal
-        digits), or a new one. What is absent or null in META_JSON has its default.
+        """Creates ROOT/<writer id>/ with spool.json and the first segment. The writer id is
+        META_JSON's "writer" (32 hexadecimal digits), or a new one. What is absent or null in
+        META_JSON has its default.
 
-        A forked child that logs gets a spool of its own, made from the same meta with another writer id, at its first call.
+        A forked child that logs gets a spool of its own, made from the same meta with another
+        writer id, at its first call.
 
-        on_error: what a value that is no number means. "warn": it is left out and counted, with one RuntimeWarning for each metric
-        and kind of problem; the others of the call are recorded. "raise": TypeError or ValueError before anything is recorded; a
-        full disk raises CoreError("full").
-        on_tick: called from log() at most every 5 seconds and at each new segment, without any lock. Its exceptions are swallowed
-        after one warning.
+        on_error: what a value that is no number means. "warn": it is left out and counted, with one
+        RuntimeWarning for each metric and kind of problem; the others of the call are recorded.
+        "raise": TypeError or ValueError before anything is recorded; a full disk raises
+        CoreError("full").
+        on_tick: called from log() at most every 5 seconds and at each new segment, without any
+        lock. Its exceptions are swallowed after one warning.
         """
     def log(self, metrics: Mapping[str, object], step: int | None = None) -> None:
-        """One record. Nested mappings are flattened with "/". Values: float, int (above 2**53 the nearest float), bool, and whatever
-        has __float__ or __index__ and no dimensions. step None: the last step + 1, from 0."""
+        """One record. Nested mappings are flattened with "/". Values: float, int (above 2**53 the
+        nearest float), bool, and whatever has __float__ or __index__ and no dimensions. step
+        None: the last step + 1, from 0.
+        """
     def log_array(self, name: str, steps: Buffer, values: Buffer) -> None:
-        """STEPS holds int64, VALUES float64, both flat and equally long. Leaves the counter of log() alone."""
+        """STEPS holds int64, VALUES float64, both flat and equally long. Leaves the counter of
+        log() alone.
+        """
     def control(self, payload_json: str) -> None:
-        """Appends a control record: {"update": {...}} or {"finish": {...}}, sent to Runs.UpdateRun / FinishRun in order. Raises
-        CoreError(invalid | full | io | closed)."""
+        """Appends a control record: {"update": {...}} or {"finish": {...}}, sent to Runs.UpdateRun
+        / FinishRun in order. Raises CoreError(invalid | full | io | closed).
+        """
     def sync(self) -> None:
         """Everything logged so far survives power loss when this returns (msync + fsync)."""
     def close(self) -> None:
         """Seals the spool: no further record. The uploader removes it once all of it is stored."""
     def last_seq(self) -> int: ...
     def stats(self) -> dict[str, int]:
-        """points, records, bytes, refused (values left out because they were not numbers), gaps (points that found no room)."""
+        """points, records, bytes, refused (values left out because they were not numbers), gaps
+        (points that found no room).
+        """
     @property
     def path(self) -> str:
         """The spool directory; empty in a forked child that has logged nothing."""
@@ -74,9 +86,11 @@ def new_writer_id() -> str:
     """For the "writer" of a Writer's META_JSON."""
 
 def after_fork_in_child() -> None:
-    """Called by os.register_at_fork: every Writer forgets its mapping and opens a new spool at its next record."""
+    """Called by os.register_at_fork: every Writer forgets its mapping and opens a new spool at its
+    next record.
+    """
 
-# --- the uploader: rust/py/src/uploader.rs over stepline_uploader ---------------------------------------------------------
+# --- the uploader: rust/py/src/uploader.rs over stepline_uploader ---------------------------------
 
 class SpoolStatus(TypedDict):
     path: str
@@ -101,15 +115,18 @@ def spool_status(path: str) -> SpoolStatus | None:
     """Of one spool directory; None when it is gone, which means that everything was stored."""
 
 def spool_left(path: str) -> int:
-    """How many points of a spool are not acknowledged yet, counted by reading them; 0 when it is gone."""
+    """How many points of a spool are not acknowledged yet, counted by reading them; 0 when it is
+    gone.
+    """
 
 def spool_scan(root: str) -> list[SpoolStatus]: ...
 def uploader_alive(root: str) -> bool:
     """True when a process holds ROOT/uploader.lock."""
 
 def uploader_main(root: str, *, idle_exit: float = 2.0) -> int:
-    """Drains every spool under ROOT until nothing is left and no writer lives. Returns an exit code; 0 at once when another
-    process holds the lock. Releases the GIL; ends early on SIGTERM."""
+    """Drains every spool under ROOT until nothing is left and no writer lives. Returns an exit
+    code; 0 at once when another process holds the lock. Releases the GIL; ends early on SIGTERM.
+    """
 
 def drain(
     root: str,
@@ -118,7 +135,9 @@ def drain(
     api_key: str | None = None,
     timeout: float | None = None,
 ) -> list[SpoolStatus]:
-    """Sends what lies in ROOT (a spool root, or one spool directory) and returns what is left. Used by `stepline sync`."""
+    """Sends what lies in ROOT (a spool root, or one spool directory) and returns what is left. Used
+    by `stepline sync`.
+    """
 
 @final
 class UploaderThread:
@@ -129,13 +148,17 @@ class UploaderThread:
 
 @final
 class Connection:
-    """Unary calls and reading over gRPC. Every call blocks with the GIL released and raises RpcError or CoreError(unreachable)."""
+    """Unary calls and reading over gRPC. Every call blocks with the GIL released and raises
+    RpcError or CoreError(unreachable).
+    """
 
     def __new__(
         cls, server: str, *, api_key: str | None = None, timeout: float = 10.0
     ) -> Connection: ...
     def create_run(self, request_json: str) -> tuple[int, dict[str, Any]]:
-        """The fields of CreateRunRequest as JSON (writer as hex, resume as a lower-case word). Returns (attempt, run)."""
+        """The fields of CreateRunRequest as JSON (writer as hex, resume as a lower-case word).
+        Returns (attempt, run).
+        """
     def update_run(self, request_json: str) -> None: ...
     def finish_run(self, request_json: str) -> None: ...
     def get_run(self, run_id: str) -> dict[str, Any]: ...
@@ -166,7 +189,7 @@ class HistoryStream:
     def __next__(self) -> tuple[int, bytes, bytes, bytes]:
         """(rows, step int64, time_ms int64, value float64)"""
 
-# --- the service's side: rust/py/src/ingest.rs over stepline_core::{batch, block} ------------------------------------------
+# --- the service's side: rust/py/src/ingest.rs over stepline_core::{batch, block} -----------------
 
 @final
 class WriterSession:
@@ -186,7 +209,13 @@ class WriterSession:
         max_metrics: int,
     ) -> WriterSession: ...
     def decode_columnar(self, first_seq: int, last_seq: int, data: Buffer) -> Batch:
-        """Raises CoreError(kind="corrupt" | "invalid"). Declared sizes are checked before anything is allocated."""
+        """Declared sizes are checked before anything is allocated. DATA that is `bytes` is not
+        copied.
+
+        Raises CoreError: kind "corrupt" (damaged on the way, or definitions are missing: send
+        again), "unsupported" (a format version that this build does not know), "invalid" (never
+        acceptable).
+        """
     def decode_plain(self, first_seq: int, last_seq: int, data: Buffer) -> Batch:
         """DATA is a serialized stepline.v1.PlainBatch."""
 
@@ -205,12 +234,21 @@ class Batch:
 def build_block(batches: Sequence[tuple[Batch, int]], received: int) -> tuple[list[bytes], int]:
     """One ClickHouse Native block of all points whose sequence is above the int beside each batch.
 
-    Returns the pieces of the block, to be written one after the other, and the number of rows. RECEIVED is the `received` column (seconds since the epoch). Chunks are emitted in
-    the order of the table's key, so that the engine finds them nearly sorted. The GIL is released.
+    Returns the pieces of the block, to be written one after the other, and the number of rows.
+    RECEIVED is the `received` column (seconds since the epoch). Chunks are emitted in the order of
+    the table's key, so that the engine finds them nearly sorted. The GIL is released.
+    """
+
+def write_block(batches: Sequence[tuple[Batch, int]], received: int, fd: int) -> int:
+    """The same block, written to the open file FD from its offset on; returns the number of rows.
+    Nothing of the size of the block is allocated. The same batches give the same bytes. The GIL
+    is released.
     """
 
 def siphash64(text: str) -> int:
     """SipHash-2-4 with a zero key, the same as ClickHouse's sipHash64(text)."""
 
 def encode_batch(records: Sequence[tuple[int, int, int, Mapping[str, float]]]) -> bytes:
-    """For load tests: records of (seq, step, time_ms, {name: value}) as one self-contained columnar batch."""
+    """For load tests: records of (seq, step, time_ms, {name: value}) as one self-contained columnar
+    batch.
+    """

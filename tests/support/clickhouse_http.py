@@ -1,9 +1,10 @@
-"""A stand-in for a ClickHouse server: its HTTP interface over a chDB engine in a process of its own.
+"""A stand-in for a ClickHouse server: its HTTP interface over a chDB engine in a process of its
+own.
 
-Enough for clickhouse-connect: the query in the body or in `query`, parameters as `param_NAME`, settings as query parameters,
-formats by FORMAT, `default_format` or X-ClickHouse-Format, inserts with their data in the body, errors with
-X-ClickHouse-Exception-Code. Every request has a session of its own. POST /_fault?mode=... makes the next INSERT
-or SELECT fail as networks do.
+Enough for clickhouse-connect: the query in the body or in `query`, parameters as `param_NAME`,
+settings as query parameters, formats by FORMAT, `default_format` or X-ClickHouse-Format, inserts
+with their data in the body, errors with X-ClickHouse-Exception-Code. Every request has a session of
+its own. POST /_fault?mode=... makes the next INSERT or SELECT fail as networks do.
 """
 
 from __future__ import annotations
@@ -23,17 +24,36 @@ from typing import Any
 from aiohttp import web
 
 FAULTS = ("drop_before", "drop_after_commit", "fail_after_commit", "break_answer")
-"""drop: the connection ends without an answer. fail: an answer that leaves the outcome open. break: an error in the middle of
-the answer of the next SELECT."""
-_MEMORY = b"\r\n__exception__\r\nCode: 241. DB::Exception: Memory limit exceeded. (MEMORY_LIMIT_EXCEEDED)\n"
+"""drop: the connection ends without an answer. fail: an answer that leaves the outcome open. break:
+an error in the middle of the answer of the next SELECT."""
+_MEMORY = b"\r\n__exception__\r\nCode: 241. DB::Exception: Too much. (MEMORY_LIMIT_EXCEEDED)\n"
 
 _TRANSPORT = frozenset(
-    "query database default_format session_id session_timeout session_check query_id quota_key role user password "
-    "compress decompress wait_end_of_query buffer_size enable_http_compression client_protocol_version "
-    "send_progress_in_http_headers http_headers_progress_interval_ms".split()
+    [
+        "query",
+        "database",
+        "default_format",
+        "session_id",
+        "session_timeout",
+        "session_check",
+        "query_id",
+        "quota_key",
+        "role",
+        "user",
+        "password",
+        "compress",
+        "decompress",
+        "wait_end_of_query",
+        "buffer_size",
+        "enable_http_compression",
+        "client_protocol_version",
+        "send_progress_in_http_headers",
+        "http_headers_progress_interval_ms",
+    ]
 )
 _INSERT = re.compile(
-    rb"\s*(INSERT\s+INTO\s+.*?)(\s+SETTINGS\s+.*?)?\s+FORMAT\s+(\w+)[ \n]?", re.IGNORECASE | re.DOTALL
+    rb"\s*(INSERT\s+INTO\s+.*?)(\s+SETTINGS\s+.*?)?\s+FORMAT\s+(\w+)[ \n]?",
+    re.IGNORECASE | re.DOTALL,
 )
 _CODE = re.compile(r"Code: (\d+)")
 _STATUS = {60: 404, 81: 404, 497: 403, 516: 403, 202: 503}
@@ -85,7 +105,11 @@ class Double:
         if fault == "drop_after_commit":
             return _drop(request)
         if fault == "fail_after_commit":
-            return _failure(500, 209, "Code: 209. DB::Exception: Timeout exceeded while writing. (SOCKET_TIMEOUT)")
+            return _failure(
+                500,
+                209,
+                "Code: 209. DB::Exception: Timeout exceeded while writing. (SOCKET_TIMEOUT)",
+            )
         if fault == "break_answer":
             answer = answer[: len(answer) // 2] + _MEMORY
         headers = {"X-ClickHouse-Timezone": "UTC", "X-ClickHouse-Summary": "{}"}

@@ -1,4 +1,5 @@
-"""A store in memory that fails on command: before the commit, after it, or by not answering. It judges conservation."""
+"""A store in memory that fails on command: before the commit, after it, or by not answering. It
+judges conservation."""
 
 from __future__ import annotations
 
@@ -8,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-
 from stepline_ingest.items import Reject
 from stepline_ingest.store.errors import StoreError
 from stepline_ingest.writers import Binding
@@ -28,7 +28,8 @@ class Insert:
 
 @dataclass
 class MemoryStore:
-    """The points of all writers by (writer, sequence, metric). Deduplicates by token, as the engine does."""
+    """The points of all writers by (writer, sequence, metric). Deduplicates by token, as the engine
+    does."""
 
     points: Counter[tuple[bytes, int, int]] = field(default_factory=Counter)
     values: dict[tuple[bytes, int, int], float] = field(default_factory=dict)
@@ -92,7 +93,8 @@ class MemoryStore:
         return sorted({seq for of, seq, _ in self.points if of == writer})
 
     def assert_exactly_once(self, writer: bytes, last_seq: int) -> None:
-        """Sequences 1..LAST_SEQ are stored or rejected, none twice, and every name came before its points."""
+        """Sequences 1..LAST_SEQ are stored or rejected, none twice, and every name came before its
+        points."""
         doubled = {point: times for point, times in self.points.items() if times > 1}
         assert not doubled, f"stored more than once: {doubled}"
         settled = set(self.seqs(writer))

@@ -31,7 +31,6 @@ class Trainer:
             cwd=ROOT,
             env={**os.environ, "STEPLINE_LAUNCH_ID": run_id},
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
         )
         self.lines: list[bytes] = []
 
@@ -69,9 +68,17 @@ def uploaders(directory: Path) -> list[psutil.Process]:
 
 
 def stop_uploaders(directory: Path) -> None:
+    """SIGKILL; returns when they are dead, whether or not the trainer that started them has reaped them."""
     for process in uploaders(directory):
         process.kill()
-        process.wait(10)
+        wait_until(lambda process=process: _is_dead(process), what="the uploader is dead")
+
+
+def _is_dead(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def wait_until(condition: Callable[[], bool], *, what: str, timeout: float = 60.0) -> None:

@@ -1,4 +1,5 @@
-"""A real `stepline serve` process in a directory of its own, for the integration and fault tests and for benches."""
+"""A real `stepline serve` process in a directory of its own, for the integration and fault tests
+and for benches."""
 
 from __future__ import annotations
 
@@ -20,8 +21,9 @@ STOP_TIMEOUT = 30.0
 class Service:
     """Starts the service and waits until it says that it is ready.
 
-    `grpc`, `http` and `sql` are "HOST:PORT". Port 0 takes a free one the first time; every restart comes back on the same ports
-    and the same data. Standard error goes to `log`, a file beside the data.
+    `grpc`, `http` and `sql` are "HOST:PORT". Port 0 takes a free one the first time; every restart
+    comes back on the same ports and the same data. Standard error goes to `log`, a file beside the
+    data.
     """
 
     def __init__(
@@ -86,7 +88,8 @@ class Service:
         return self._reap(process)
 
     def restart(self) -> None:
-        """Ends the process when it still runs (SIGTERM), and starts it on the same ports and data."""
+        """Ends the process when it still runs (SIGTERM), and starts it on the same ports and
+        data."""
         if self.alive:
             code = self.terminate()
             assert code == 0, f"the service ended with {code}:\n{self.log_tail()}"
@@ -115,7 +118,7 @@ class Service:
         trace: TracebackType | None,
     ) -> None:
         if error is not None and self.log.exists():
-            print(f"--- {self.log}\n{self.log_tail()}", file=sys.stderr)
+            sys.stderr.write(f"--- {self.log}\n{self.log_tail()}\n")
         self.stop()
 
     def _running(self) -> subprocess.Popen[bytes]:

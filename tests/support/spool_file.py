@@ -1,6 +1,6 @@
-"""A second reader of spools, written from docs/spool.md alone: the check that the page says it right.
+"""A second reader of spools, written from docs/spool.md alone: it checks that the page is right.
 
-It trusts its input (no checksums, no damage); `stepline_core::spool::SpoolReader` is the one for that.
+It trusts its input (no checksums, no damage); `stepline_core::spool::SpoolReader` does not.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def _read_segment(data: bytes, out: Contents) -> None:
         elif kind == 3:
             ids = key_sets[number]
             seq, step, time_ms, *values = struct.unpack(f"<Qqq{len(ids)}d", body[8:])
-            out.points += [Point(seq, names[i], step, time_ms, v) for i, v in zip(ids, values, strict=True)]
+            out.points += [
+                Point(seq, names[i], step, time_ms, v) for i, v in zip(ids, values, strict=True)
+            ]
         elif kind == 4:
             seq, step, time_ms, *rest = struct.unpack(f"<Qqq{number}d{number}I", body[8:])
             pairs = zip(rest[number:], rest[:number], strict=True)
@@ -71,7 +73,8 @@ def _read_segment(data: bytes, out: Contents) -> None:
             seq, time_ms, *rest = struct.unpack(f"<Qq{count}q{count}d", body[8:])
             columns = zip(rest[:count], rest[count:], strict=True)
             out.points += [
-                Point(seq + i, names[number], step, time_ms, v) for i, (step, v) in enumerate(columns)
+                Point(seq + i, names[number], step, time_ms, v)
+                for i, (step, v) in enumerate(columns)
             ]
         else:
             assert kind == 6

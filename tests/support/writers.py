@@ -1,4 +1,5 @@
-"""A writer that sends plain sequences through the service's session, as a client would, without a network."""
+"""A writer that sends plain sequences through the service's session, as a client would, without a
+network."""
 
 from __future__ import annotations
 
@@ -8,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from stepline import _core
-
 from stepline_ingest.budget import Budget
 from stepline_ingest.commit import Committer
 from stepline_ingest.errors import ServiceError
@@ -17,20 +17,24 @@ from stepline_ingest.limits import Limits
 from stepline_ingest.names import NamesRegistry
 from stepline_ingest.session import Pipeline, Session
 from stepline_ingest.writers import Binding, Writer, Writers
+
 from tests.support.memory_store import MemoryStore
 
 METRICS = ("loss", "lr")
 
-FAST = replace(
-    Limits(), store_patience=0.3, retry_min=0.001, retry_max=0.01, hello_timeout=0.5
-)
+FAST = replace(Limits(), store_patience=0.3, retry_min=0.001, retry_max=0.01, hello_timeout=0.5)
 """Limits of a service that loses its patience soon."""
 
 
 def columnar(first: int, last: int) -> ingest_pb2.Batch:
     """Sequences FIRST..LAST, each with every metric, as one self-contained columnar batch."""
     records = [
-        (seq, seq * 10, 1_700_000_000_000 + seq, {name: seq + i / 4 for i, name in enumerate(METRICS)})
+        (
+            seq,
+            seq * 10,
+            1_700_000_000_000 + seq,
+            {name: seq + i / 4 for i, name in enumerate(METRICS)},
+        )
         for seq in range(first, last + 1)
     ]
     return ingest_pb2.Batch(

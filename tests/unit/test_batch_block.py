@@ -196,6 +196,24 @@ def test_chunks_come_in_the_order_of_the_key(table: Table) -> None:
     assert len(table.rows()) == 600
 
 
+def test_a_block_in_a_file_is_the_block_in_memory(tmp_path: Path) -> None:
+    parts = []
+    for rank in range(3):
+        data = _core.encode_batch(random_records(rank, 1, 200))
+        parts.append((session(bytes(16), rank=rank).decode_columnar(1, 200, data), 10 * rank))
+    pieces, rows = _core.build_block(parts, 9)
+    path = tmp_path / "block"
+    with path.open("wb") as file:
+        assert _core.write_block(parts, 9, file.fileno()) == rows
+        file.seek(0)
+        assert _core.write_block(parts, 9, file.fileno()) == rows
+    assert path.read_bytes() == b"".join(pieces)
+    with path.open("rb") as file, pytest.raises(OSError):  # noqa: PT011
+        _core.write_block(parts, 9, file.fileno())
+    with pytest.raises(OSError):  # noqa: PT011
+        _core.write_block(parts, 9, -1)
+
+
 def test_nothing_new_is_an_empty_block() -> None:
     data = _core.encode_batch([(1, 0, 0, {"a": 1.0})])
     batch = session(bytes(16)).decode_columnar(1, 1, data)

@@ -1,4 +1,5 @@
-"""Reading: from a request to one plan, from the plan to as few statements as will do, from their columns to the answer.
+"""Reading: from a request to one plan, from the plan to as few statements as will do, from their
+columns to the answer.
 
 request    what is asked, checked
 series     what is stored: statistics and lineage, read fresh

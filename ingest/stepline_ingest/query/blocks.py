@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,7 +36,9 @@ def columns(blocks: Iterable[NativeBlock]) -> dict[str, Array]:
         for column in block.columns:
             dtype = _WIDE.get(column.type) or np.dtype(column.dtype)
             parts.setdefault(column.name, []).append(np.frombuffer(column.buffer, dtype))
-    return {name: part[0] if len(part) == 1 else np.concatenate(part) for name, part in parts.items()}
+    return {
+        name: part[0] if len(part) == 1 else np.concatenate(part) for name, part in parts.items()
+    }
 
 
 def rows(blocks: Iterable[NativeBlock]) -> Iterator[tuple[Any, ...]]:
@@ -53,4 +56,4 @@ def runs_of_equal(*keys: Array) -> list[tuple[int, int]]:
     for key in keys:
         change |= key[1:] != key[:-1]
     bounds = [0, *(np.flatnonzero(change) + 1).tolist(), size]
-    return list(zip(bounds, bounds[1:], strict=False))
+    return list(itertools.pairwise(bounds))

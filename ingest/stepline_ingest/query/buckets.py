@@ -1,7 +1,7 @@
 """From the packed results of the engine to the columns of a chart.
 
-An extreme comes as 128 bits: above, the value as an integer that orders like it; below, its step, such that the
-earliest step wins a tie.
+An extreme comes as 128 bits: above, the value as an integer that orders like it; below, its step,
+such that the earliest step wins a tie.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _REST = np.int64((1 << 63) - 1)
 
 
 def chart_columns(grid: Grid, result: Mapping[str, Array]) -> dict[str, Array]:
-    """COLUMNS from a result of chart_sql. Where a bucket has no finite value there is no extreme: NaN, at x."""
+    """COLUMNS from a result of chart_sql. Where a bucket has no finite value there is no extreme:
+    NaN, at x.
+    """
     points, nonfinite = result["points"], result["nonfinite"]
     finite = points - nonfinite
     none = finite == 0
@@ -45,15 +47,19 @@ def chart_columns(grid: Grid, result: Mapping[str, Array]) -> dict[str, Array]:
 def _x(grid: Grid, bucket: Array) -> Array:
     """The first step of each bucket, modulo 2^64, which is right wherever it is an int64."""
     origin, width = np.uint64(grid.origin % 2**64), np.uint64(grid.width % 2**64)
-    x = (origin + bucket.astype(np.uint64) * width).view(np.int64)
+    x: Array = (origin + bucket.astype(np.uint64) * width).view(np.int64)
     return x if grid.origin == grid.first_x else np.where(bucket == 0, np.int64(grid.first_x), x)
 
 
 def unpacked_value(packed: Array) -> Array:
-    """The value of an extreme. Undoes what makes the bits of a double order like it: negative numbers have theirs inverted."""
-    ordered = packed["high"]
-    return (ordered ^ ((ordered >> 63) & _REST)).view(np.float64)
+    """The value of an extreme. Undoes what makes the bits of a double order like it: negative
+    numbers have theirs inverted.
+    """
+    ordered: Array = packed["high"]
+    bits: Array = ordered ^ ((ordered >> 63) & _REST)
+    return bits.view(np.float64)
 
 
 def _step(unsigned: Array) -> Array:
-    return (unsigned ^ _SIGN).view(np.int64)
+    step: Array = unsigned ^ _SIGN
+    return step.view(np.int64)

@@ -35,7 +35,8 @@ class Panel:
     metrics: list[int] = field(default_factory=list)
     extents: list[Extent] = field(default_factory=list)
     first: int = 2**63
-    """The least step that is stored of its visible series, and one past the greatest one, before the request cuts."""
+    """The least step that is stored of its visible series, and one past the greatest one, before
+    the request cuts."""
     end: int = -(2**63)
 
 
@@ -54,7 +55,8 @@ def read_chart(
     attempts: Mapping[str, Sequence[int]],
     limits: Mapping[str, Setting],
 ) -> Iterator[query_pb2.ChartLine]:
-    """The lines in the order of the requested runs, metrics, and ranks. ATTEMPTS are the numbers of each run's.
+    """The lines in the order of the requested runs, metrics, and ranks. ATTEMPTS are the numbers
+    of each run's.
 
     Raises UnknownMetricsError, StoreError.
     """
@@ -62,9 +64,7 @@ def read_chart(
     metrics = {name: siphash64(name) for name in query.metrics}
     rank = query.rank if query.ranks is Ranks.ONE else None
     by_rank = query.ranks is Ranks.ALL
-    series = read_series(
-        store, runs.values(), metrics.values(), by_rank=by_rank, rank=rank, limits=limits
-    )
+    series = read_series(store, runs.values(), metrics.values(), rank=rank, limits=limits)
     if not series and not (
         rank is not None and read_series(store, runs.values(), metrics.values(), limits=limits)
     ):
@@ -150,8 +150,11 @@ def _read_panel(
 
 
 def _ranks(series: Sequence[Series], run: int, metric: int) -> list[int | None]:
-    found = {one.rank for one in series if one.run == run and one.metric == metric}
-    return sorted(rank for rank in found if rank is not None) or [None]
+    found: set[int] = set()
+    for one in series:
+        if one.run == run and one.metric == metric:
+            found.update(one.ranks)
+    return [*sorted(found)] or [None]
 
 
 def _message(run_id: str, metric: str, rank: int | None, line: Line | None) -> query_pb2.ChartLine:

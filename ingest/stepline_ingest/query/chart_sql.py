@@ -1,12 +1,13 @@
 """The statement of a chart: one for all series that share a grid.
 
-A branch reads raw points or tier cells and groups them by line and bucket with the expressions of the tiers,
-so that the engine can answer it from the projection. A chart of several pieces has a branch for the raw ones and
-one for the cells, and groups by the number of the piece as well: pieces hold disjoint steps in ascending order, so
-the first value of a bucket is that of its lowest piece.
+A branch reads raw points or tier cells and groups them by line and bucket with the expressions of
+the tiers, so that the engine can answer it from the projection. A chart of several pieces has a
+branch for the raw ones and one for the cells, and groups by the number of the piece as well:
+pieces hold disjoint steps in ascending order, so the first value of a bucket is that of its lowest
+piece.
 
-Planning costs the engine more than reading, and every function in the text adds to it; so the results come packed
-as the tiers keep them, and buckets.py unpacks whole columns.
+Planning costs the engine more than reading, and every function in the text adds to it; so the
+results come packed as the tiers keep them, and buckets.py unpacks whole columns.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from stepline_ingest.schema import tiers
 
 from .grid import Grid
 from .plan import Piece, Reads
+from .select import plain, select
 
 _AGGREGATES = {
     "points": tiers.COUNT,
@@ -38,7 +40,8 @@ _MERGES = {
     "last": "argMaxIf(last_, piece, points_ > nonfinite_)",
     "total": "sum(total_)",
 }
-"""The results of the pieces put together. A piece without a finite value has nothing to say but its counts."""
+"""The results of the pieces put together. A piece without a finite value has nothing to say but
+its counts."""
 
 Numbered = tuple[int, Piece, list[int]]
 """The number of a piece within its run, the piece, the runs that it is read for."""
@@ -77,7 +80,7 @@ class _Builder:
         self, grid: Grid, metrics: Sequence[int], *, by_rank: bool, rank: int | None
     ) -> None:
         self._grid = grid
-        self._keys = "run, metric, rank" if by_rank else "run, metric"
+        self._keys = ("run", "metric", "rank") if by_rank else ("run", "metric")
         self._one_rank = rank is not None
         self._sent: dict[tuple[str, str], str] = {}
         self.params: dict[str, Any] = {"metrics": list(metrics)}
@@ -86,34 +89,39 @@ class _Builder:
 
     def whole(self, entry: Numbered) -> str:
         """The chart of one piece: nothing has to be put together."""
-        keys = f"{self._keys}, bucket"
-        return (
-            f"SELECT {self._keys}, {self._bucket(entry[1].tier)} AS bucket, {_listed(_AGGREGATES, '')} "
-            f"FROM {tiers.TABLE} WHERE {self._where([entry])[0]} GROUP BY {keys} ORDER BY {keys}"
-        )
+        where, _ = self._where([entry])
+        keys = (*self._keys, "bucket")
+        columns = {**plain(*self._keys), "bucket": self._bucket(entry[1].tier), **_AGGREGATES}
+        return select(columns, tiers.TABLE, where=where, group_by=keys, order_by=keys)
 
     def merged(self, entries: Sequence[Numbered]) -> str:
         raw = [entry for entry in entries if not entry[1].tier]
         cells = [entry for entry in entries if entry[1].tier]
         branches = " UNION ALL ".join(self._branch(part) for part in (raw, cells) if part)
-        keys = f"{self._keys}, bucket"
-        return f"SELECT {keys}, {_listed(_MERGES, '')} FROM ({branches}) GROUP BY {keys} ORDER BY {keys}"
+        keys = (*self._keys, "bucket")
+        columns = {**plain(*keys), **_MERGES}
+        return select(columns, f"({branches})", group_by=keys, order_by=keys)
 
     def _branch(self, entries: Sequence[Numbered]) -> str:
         where, number = self._where(entries)
-        return (
-            f"SELECT {self._keys}, {self._bucket(entries[0][1].tier)} AS bucket, {number} AS piece, "
-            f"{_listed(_AGGREGATES, '_')} FROM {tiers.TABLE} WHERE {where} "
-            f"GROUP BY {self._keys}, bucket, piece"
-        )
+        columns = {
+            **plain(*self._keys),
+            "bucket": self._bucket(entries[0][1].tier),
+            "piece": number,
+            **{f"{name}_": expression for name, expression in _AGGREGATES.items()},
+        }
+        keys = (*self._keys, "bucket", "piece")
+        return select(columns, tiers.TABLE, where=where, group_by=keys)
 
-    def _where(self, entries: Sequence[Numbered]) -> tuple[str, str]:
-        """The condition for all of ENTRIES, and the expression that gives the number of the piece."""
+    def _where(self, entries: Sequence[Numbered]) -> tuple[list[str], str]:
+        """The conditions for all of ENTRIES, and the expression that gives the number of the
+        piece.
+        """
         conditions = [self._piece(piece, runs) for _, piece, runs in entries]
-        where = " OR ".join(f"({c})" for c in conditions) if len(conditions) > 1 else conditions[0]
-        where = f"metric IN {{metrics:Array(UInt64)}} AND ({where})"
+        where = ["metric IN {metrics:Array(UInt64)}"]
+        where.append(f"({' OR '.join(conditions)})" if len(conditions) > 1 else conditions[0])
         if self._one_rank:
-            where += " AND rank = {rank:UInt32}"
+            where.append("rank = {rank:UInt32}")
         default = f"toUInt32({entries[0][0]})"
         others = [f"{c}, {n}" for (n, _, _), c in zip(entries[1:], conditions[1:], strict=True)]
         return where, f"multiIf({', '.join(others)}, {default})" if others else default
@@ -125,10 +133,18 @@ class _Builder:
         attempt = self._param("attempt", "UInt32", piece.attempt)
         first = self._param("first", "Int64", piece.from_step // scale)
         last = self._param("last", "Int64", (piece.to_step - 1) // scale)
-        return f"run IN {among} AND attempt = {attempt} AND {step} >= {first} AND {step} <= {last}"
+        terms = (
+            f"run IN {among}",
+            f"attempt = {attempt}",
+            f"{step} >= {first}",
+            f"{step} <= {last}",
+        )
+        return " AND ".join(terms)
 
     def _bucket(self, tier: int) -> str:
-        """The number of the bucket from 0. No step lies below the origin, so the quotient is its own floor."""
+        """The number of the bucket from 0. No step lies below the origin, so the quotient is its
+        own floor.
+        """
         step, scale = (tiers.cell(tier), tier) if tier else ("step", 1)
         kind = "Int128" if self._grid.wide and not tier else "Int64"
         origin = self._param("origin", kind, self._grid.origin // scale)
@@ -143,7 +159,3 @@ class _Builder:
             self._sent[key] = f"{name}{len(self._sent)}"
             self.params[self._sent[key]] = value
         return f"{{{self._sent[key]}:{kind}}}"
-
-
-def _listed(expressions: Mapping[str, str], suffix: str) -> str:
-    return ", ".join(f"{expression} AS {name}{suffix}" for name, expression in expressions.items())

@@ -1,8 +1,9 @@
 """The buckets of a chart.
 
-The grid depends on the range of steps, the pixel budget and the widths of the tiers, never on what the
-data is read from: raw points and tiers fill the same buckets. Its width is a multiple of the coarsest tier
-for which that costs at most a fourth of the budget, so that every cell of the tier lies in exactly one bucket.
+The grid depends on the range of steps, the pixel budget and the widths of the tiers, never on what
+the data is read from: raw points and tiers fill the same buckets. Its width is a multiple of the
+coarsest tier for which that costs at most a fourth of the budget, so that every cell of the tier
+lies in exactly one bucket.
 
 All arithmetic is on Python integers: ranges reach from -2^63 to 2^63.
 """
@@ -20,7 +21,9 @@ _STRETCH = (4, 3)
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """COUNT buckets of WIDTH steps; the first begins at ORIGIN (which may lie below the least int64)."""
+    """COUNT buckets of WIDTH steps; the first begins at ORIGIN (which may lie below the least
+    int64).
+    """
 
     origin: int
     width: int
@@ -52,7 +55,8 @@ def grid(lo: int, hi: int, points: int, tiers: Sequence[int]) -> Grid:
     tier = max((t for t in tiers if _fits(t, ideal)), default=0)
     unit = tier or 1
     if points == 1:
-        # Alignment cannot put both sides of step 0 into one bucket, so a single one begins at its range.
+        # Alignment cannot put both sides of step 0 into one bucket, so a single one begins at its
+        # range.
         origin = lo // unit * unit
         return Grid(origin, _round_up(hi - origin, unit), 1, tier)
     width = _round_up(ideal, unit)

@@ -1,4 +1,6 @@
-"""Every point of one series, never sampled, in the order of steps, equal steps in the order of logging."""
+"""Every point of one series, never sampled, in the order of steps, equal steps in the order of
+logging.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +17,27 @@ from .blocks import closing_blocks
 from .lineage import STEP_END, STEP_MIN, clip
 from .names import UnknownMetricsError
 from .request import Range
+from .select import plain, select
 from .series import read_lineages, read_series
 
 CHUNK_ROWS = 65_536
 
-_POINTS = (
-    f"SELECT step, time, value FROM {tiers.TABLE} WHERE run = {{run:UInt64}} AND metric = {{metric:UInt64}} "
-    "AND rank = {rank:UInt32} AND attempt = {attempt:UInt32} AND step >= {first:Int64} AND step <= {last:Int64} "
-    "ORDER BY run, metric, rank, attempt, step, writer, seq"
+_POINTS = select(
+    plain("step", "time", "value"),
+    tiers.TABLE,
+    where=(
+        "run = {run:UInt64}",
+        "metric = {metric:UInt64}",
+        "rank = {rank:UInt32}",
+        "attempt = {attempt:UInt32}",
+        "step >= {first:Int64}",
+        "step <= {last:Int64}",
+    ),
+    order_by=("run", "metric", "rank", "attempt", "step", "writer", "seq"),
 )
 _IN_ORDER: dict[str, Setting] = {
-    # The table lies in this order, so the engine merges the parts as it reads and holds a block of each.
+    # The table lies in this order, so the engine merges the parts as it reads and holds a block of
+    # each.
     "optimize_read_in_order": 1,
     "optimize_use_projections": 0,
     "max_block_size": CHUNK_ROWS,
@@ -63,7 +75,9 @@ def read_history(
             "first": segment.from_step,
             "last": segment.to_step - 1,
         }
-        with closing_blocks(store.stream_native(_POINTS, params, {**limits, **_IN_ORDER})) as blocks:
+        with closing_blocks(
+            store.stream_native(_POINTS, params, {**limits, **_IN_ORDER})
+        ) as blocks:
             yield from map(_chunk, _gathered(blocks))
 
 

@@ -1,8 +1,9 @@
 """Which attempt of a run is visible at which steps.
 
-The newest attempt wins from its first step on; what it supersedes stays stored below that step. The
-first step of an attempt is the least step over all its metrics and ranks, so that every chart of a run
-switches attempts at the same place, also a chart of a metric that the newer attempt has not logged yet.
+The newest attempt wins from its first step on; what it supersedes stays stored below that step.
+The first step of an attempt is the least step over all its metrics and ranks, so that every chart
+of a run switches attempts at the same place, also a chart of a metric that the newer attempt has
+not logged yet.
 """
 
 from __future__ import annotations

@@ -11,15 +11,17 @@ from stepline._core import siphash64
 
 from stepline_ingest.gen.stepline.v1 import query_pb2
 from stepline_ingest.schema import tiers
-from stepline_ingest.store.contract import Setting, Store
+from stepline_ingest.store.contract import Param, Setting, Store
 
 from .blocks import columns
 from .buckets import unpacked_value
 from .lineage import STEP_END, STEP_MIN, Segment
 from .names import metric_names
+from .select import plain, select
 from .series import read_lineages
 
 _COLUMNS = {
+    **plain("metric", "rank"),
     "points": tiers.COUNT,
     "nonfinite": tiers.NONFINITE,
     "low": tiers.LOW,
@@ -28,12 +30,9 @@ _COLUMNS = {
     "first_step": tiers.FIRST_STEP,
     "last_step": tiers.LAST_STEP,
 }
-_SERIES = (
-    f"SELECT metric, rank, {', '.join(f'{expr} AS {name}' for name, expr in _COLUMNS.items())} "
-    f"FROM {tiers.TABLE} WHERE run = {{run:UInt64}} AND attempt = {{attempt:UInt32}}"
-)
-_GROUP = " GROUP BY metric, rank ORDER BY metric, rank"
-_BELOW = " AND step <= {last:Int64}"
+_ATTEMPT = ("run = {run:UInt64}", "attempt = {attempt:UInt32}")
+_BELOW = "step <= {last:Int64}"
+_KEYS = ("metric", "rank")
 
 
 @dataclass(slots=True)
@@ -97,18 +96,30 @@ def _statistics(
     store: Store, run: int, segment: Segment, limits: Mapping[str, Setting]
 ) -> Iterator[tuple[Any, ...]]:
     """(metric, and what _Summary.add takes) of all that SEGMENT shows."""
-    sql, params = _SERIES, {"run": run, "attempt": segment.attempt}
+    params: dict[str, Param] = {"run": run, "attempt": segment.attempt}
+    where = [*_ATTEMPT]
     settings: dict[str, Setting] = {"preferred_optimize_projection_name": tiers.SERIES}
     if segment.to_step < STEP_END:
         # An attempt that was cut short has to be read point by point.
-        sql += _BELOW
+        where.append(_BELOW)
         params["last"] = segment.to_step - 1
         settings = {"optimize_use_projections": 0}
-    found = columns(store.stream_native(sql + _GROUP, params, {**limits, **settings}))
+    sql = select(_COLUMNS, tiers.TABLE, where=where, group_by=_KEYS, order_by=_KEYS)
+    found = columns(store.stream_native(sql, params, {**limits, **settings}))
     if not found:
         return iter(())
     found["low"], found["high"] = unpacked_value(found["low"]), unpacked_value(found["high"])
-    order = ("metric", "rank", "points", "nonfinite", "first_step", "last_step", "last_value", "low", "high")
+    order = (
+        "metric",
+        "rank",
+        "points",
+        "nonfinite",
+        "first_step",
+        "last_step",
+        "last_value",
+        "low",
+        "high",
+    )
     return zip(*(found[name].tolist() for name in order), strict=True)
 
 

@@ -11,10 +11,13 @@ from stepline_ingest.store.contract import Setting, Store
 
 _LISTED = 100_000
 """Names among which the nearest ones are looked for."""
-_NAMES = "SELECT DISTINCT name FROM raw_metrics WHERE run = {run:UInt64} ORDER BY name LIMIT {limit:UInt64}"
+_NAMES = (
+    "SELECT DISTINCT name FROM raw_metrics WHERE run = {run:UInt64} "
+    "ORDER BY name LIMIT {limit:UInt64}"
+)
 _BY_PREFIX = (
-    "SELECT DISTINCT metric, name FROM raw_metrics WHERE run = {run:UInt64} AND startsWith(name, {prefix:String}) "
-    "ORDER BY name"
+    "SELECT DISTINCT metric, name FROM raw_metrics "
+    "WHERE run = {run:UInt64} AND startsWith(name, {prefix:String}) ORDER BY name"
 )
 
 
@@ -47,11 +50,18 @@ def unknown_metrics_text(
     run_id, wanted = error.run_ids[0], error.metrics[0]
     found = store.query(_NAMES, {"run": siphash64(run_id), "limit": _LISTED}, limits)
     names = [name for (name,) in found if isinstance(name, str)]
-    what = f"metric {wanted!r}" if len(error.metrics) == 1 else f"none of the {len(error.metrics)} metrics"
+    what = (
+        f"metric {wanted!r}"
+        if len(error.metrics) == 1
+        else f"none of the {len(error.metrics)} metrics"
+    )
     where = f"run {run_id}" if len(error.run_ids) == 1 else f"any of the {len(error.run_ids)} runs"
     verb = "has no points in" if len(error.metrics) == 1 else "has points in"
     if not names:
-        return f"{what} {verb} {where}; nothing is stored there yet: wait for the uploader, or check the run"
+        return (
+            f"{what} {verb} {where}; nothing is stored there yet: "
+            "wait for the uploader, or check the run"
+        )
     near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     return f"{what} {verb} {where}; {hint}`stepline metrics {run_id}` lists its {len(names)} names"

@@ -1,7 +1,8 @@
 """What a chart reads: for every attempt segment of a run raw points, tier cells, or both.
 
-A tier cell may be used only when all of its points are wanted. Below the first step of an attempt it has
-no points, so only two places need raw rows: where the request cuts, and where a newer attempt takes over.
+A tier cell may be used only when all of its points are wanted. Below the first step of an attempt
+it has no points, so only two places need raw rows: where the request cuts, and where a newer
+attempt takes over.
 """
 
 from __future__ import annotations
@@ -63,11 +64,13 @@ def wants_tier(grid: Grid, extents: Iterable[Extent]) -> bool:
     return points > RAW_POINTS and points >= POINTS_PER_CELL * cells
 
 
-def pieces(lineage: Lineage, grid: Grid, lo: int | None, hi: int | None, *, tier: bool) -> list[Piece]:
+def pieces(
+    lineage: Lineage, grid: Grid, lo: int | None, hi: int | None, *, tier: bool
+) -> list[Piece]:
     """The reads for one run, disjoint, in the order of steps.
 
-    LO and HI are what the request cuts, None where it takes everything; the read then goes to the bounds of
-    the grid, so that it ends on a cell.
+    LO and HI are what the request cuts, None where it takes everything; the read then goes to the
+    bounds of the grid, so that it ends on a cell.
     """
     start = grid.origin if lo is None else lo
     stop = grid.end if hi is None else hi
@@ -80,7 +83,8 @@ def pieces(lineage: Lineage, grid: Grid, lo: int | None, hi: int | None, *, tier
         if not width:
             reads.append(Piece(part.attempt, part.from_step, part.to_step, 0))
             continue
-        # An attempt has nothing below its first step, so its first cell is whole wherever the step lies in it.
+        # An attempt has nothing below its first step, so its first cell is whole wherever the step
+        # lies in it.
         open_below = part.from_step == segment.from_step
         reads.extend(_split(part, width, open_below=open_below))
     return reads

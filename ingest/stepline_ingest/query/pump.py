@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import Executor
 from itertools import islice
 from typing import TypeVar
@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 async def pumped(
     executor: Executor, make: Callable[[], Iterator[Item]], *, batch: int = 1
-) -> AsyncIterator[Item]:
+) -> AsyncGenerator[Item, None]:
     """The items of make(), BATCH at a time taken in a thread of EXECUTOR.
 
     Ending early closes the iterator, as soon as the thread that stands in it comes back.

@@ -48,13 +48,15 @@ class ChartQuery:
 def chart_query(request: query_pb2.ChartRequest) -> ChartQuery:
     """Raises ServiceError(INVALID_ARGUMENT)."""
     if not request.run_ids or not request.metrics:
-        raise invalid("a chart needs at least one run and one metric; name them in run_ids and metrics")
+        raise invalid(
+            "a chart needs at least one run and one metric; name them in run_ids and metrics"
+        )
     if request.x not in ("", "step"):
         raise invalid(f"the x axis can only be 'step' so far, not {request.x!r}; leave x empty")
     if request.points > MAX_POINTS:
         raise invalid(
-            f"{request.points} points are more than the {MAX_POINTS} a chart may have; ask for fewer, or read "
-            "every point with history()"
+            f"{request.points} points are more than the {MAX_POINTS} a chart may have; "
+            "ask for fewer, or read every point with history()"
         )
     # Repeated names would be repeated lines; the order of the first mention is kept.
     run_ids = tuple(dict.fromkeys(request.run_ids))
@@ -81,5 +83,8 @@ def step_range(request: query_pb2.ChartRequest | query_pb2.HistoryRequest) -> Ra
     start = request.start if request.HasField("start") else None
     stop = request.stop if request.HasField("stop") else None
     if start is not None and stop is not None and start > stop:
-        raise invalid(f"the range of steps begins at {start} and stops before it, at {stop}; swap start and stop")
+        raise invalid(
+            f"the range of steps begins at {start} and stops before it, at {stop}; "
+            "swap start and stop"
+        )
     return Range(start, stop)

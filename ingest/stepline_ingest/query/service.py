@@ -1,9 +1,12 @@
-"""stepline.v1.Query: checks a request, reads in threads, streams what it reads, and words what went wrong."""
+"""stepline.v1.Query: checks a request, reads in threads, streams what it reads, and words what
+went wrong.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -47,37 +50,24 @@ class QueryService(query_pb2_grpc.QueryServicer):
     async def ListMetrics(
         self, request: query_pb2.ListMetricsRequest, context: Any
     ) -> query_pb2.ListMetricsReply:
-        async def found() -> AsyncIterator[query_pb2.ListMetricsReply]:
-            attempts = await self._attempts(request.run_id)
-            async for reply in self._read(
-                lambda: iter(
-                    [
-                        query_pb2.ListMetricsReply(
-                            metrics=read_metrics(
-                                self._store,
-                                request.run_id,
-                                request.prefix,
-                                attempts,
-                                self._engine_limits,
-                            )
-                        )
-                    ]
-                )
-            ):
-                yield reply
+        async def found() -> AsyncGenerator[query_pb2.ListMetricsReply, None]:
+            run_id, prefix = request.run_id, request.prefix
+            attempts = await self._attempts(run_id)
+            metrics = await self._blocking(
+                lambda: read_metrics(self._store, run_id, prefix, attempts, self._engine_limits)
+            )
+            yield query_pb2.ListMetricsReply(metrics=metrics)
 
-        replies = [reply async for reply in self._answered(found(), context)]
-        return replies[0]
+        (reply,) = [reply async for reply in self._answered(found(), context)]
+        return reply
 
     async def History(
         self, request: query_pb2.HistoryRequest, context: Any
     ) -> AsyncIterator[query_pb2.HistoryChunk]:
-        async def chunks() -> AsyncIterator[query_pb2.HistoryChunk]:
+        async def chunks() -> AsyncGenerator[query_pb2.HistoryChunk, None]:
             if not request.metric:
                 raise invalid("a history needs the name of a metric")
-            query = HistoryQuery(
-                request.run_id, request.metric, request.rank, step_range(request)
-            )
+            query = HistoryQuery(request.run_id, request.metric, request.rank, step_range(request))
             attempts = await self._attempts(request.run_id)
             async for chunk in self._read(
                 lambda: read_history(self._store, query, attempts, self._engine_limits)
@@ -90,7 +80,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
     async def Chart(
         self, request: query_pb2.ChartRequest, context: Any
     ) -> AsyncIterator[query_pb2.ChartLine]:
-        async def lines() -> AsyncIterator[query_pb2.ChartLine]:
+        async def lines() -> AsyncGenerator[query_pb2.ChartLine, None]:
             query = chart_query(request)
             attempts = {run_id: await self._attempts(run_id) for run_id in query.run_ids}
             async for line in self._read(
@@ -105,35 +95,38 @@ class QueryService(query_pb2_grpc.QueryServicer):
         self, request: query_pb2.SqlRequest, context: Any
     ) -> AsyncIterator[query_pb2.SqlChunk]:
         def read() -> Iterator[query_pb2.SqlChunk]:
-            return read_sql(
-                self._store, request, self._engine_limits, self._limits.max_query_bytes
-            )
+            return read_sql(self._store, request, self._engine_limits, self._limits.max_query_bytes)
 
         async for chunk in self._answered(self._read(read), context):
             yield chunk
 
     async def _attempts(self, run_id: str) -> list[int]:
-        """The numbers of the attempts of a run; NOT_FOUND, with the nearest ids, when it is not there."""
+        """The numbers of the attempts of a run; NOT_FOUND, with the nearest ids, when it is not
+        there.
+        """
         async with self._runs.lock(run_id):
             run = await self._runs.require(run_id)
             return [attempt.number for attempt in run.attempts]
 
     async def _read(
         self, make: Callable[[], Iterator[Reply]], *, batch: int = 1
-    ) -> AsyncIterator[Reply]:
+    ) -> AsyncGenerator[Reply, None]:
         try:
             async with aclosing(pumped(self._executor, make, batch=batch)) as items:
                 async for item in items:
                     yield item
         except UnknownMetricsError as error:
-            text = unknown_metrics_text
-            async for message in pumped(
-                self._executor, lambda: iter([text(self._store, error, self._engine_limits)])
-            ):
-                raise ServiceError(grpc.StatusCode.NOT_FOUND, message) from error
+            unknown = error
+            message = await self._blocking(
+                lambda: unknown_metrics_text(self._store, unknown, self._engine_limits)
+            )
+            raise ServiceError(grpc.StatusCode.NOT_FOUND, message) from error
+
+    async def _blocking(self, call: Callable[[], Reply]) -> Reply:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     async def _answered(
-        self, replies: AsyncIterator[Reply], context: Any
+        self, replies: AsyncGenerator[Reply, None], context: Any
     ) -> AsyncIterator[Reply]:
         """REPLIES, with what they raise turned into a status."""
         try:
@@ -148,11 +141,12 @@ class QueryService(query_pb2_grpc.QueryServicer):
     def _failure(self, error: StoreError) -> ServiceError:
         if error.code == _TOO_LONG:
             return _over(
-                f"the answer takes longer than the {self._limits.query_seconds} s a request may take"
+                f"the answer takes longer than the {self._limits.query_seconds} s of a request"
             )
         if error.code == _TOO_MUCH_MEMORY:
             return _over(
-                f"the answer takes more than the {self._limits.query_memory_bytes >> 20} MiB a request may take"
+                f"the answer takes more than the {self._limits.query_memory_bytes >> 20} MiB "
+                "of memory of a request"
             )
         log.warning("a query failed at the store: %s", error)
         return later(f"the store fails: {error}; try again later")

@@ -25,7 +25,9 @@ _MESSAGE_LENGTH = 600
 def read_sql(
     store: Store, request: query_pb2.SqlRequest, limits: Mapping[str, Setting], max_bytes: int
 ) -> Iterator[query_pb2.SqlChunk]:
-    """The answer in pieces. Raises ServiceError for what the text is to blame for, else StoreError."""
+    """The answer in pieces. Raises ServiceError for what the text is to blame for, else
+    StoreError.
+    """
     text = request.query.strip()
     if not text:
         raise invalid("the query is empty; write a SELECT, such as SELECT * FROM points LIMIT 10")
@@ -33,7 +35,9 @@ def read_sql(
         raise invalid(f"the query is longer than {max_bytes} bytes; shorten it")
     fmt = request.format or DEFAULT_FORMAT
     if not (fmt.isascii() and fmt.isalnum() and len(fmt) <= 64):
-        raise invalid(f"{fmt[:80]!r} is no name of a format; use one such as JSONEachRow, or leave it empty")
+        raise invalid(
+            f"{fmt[:80]!r} is no name of a format; use one such as JSONEachRow, or leave it empty"
+        )
     try:
         answer = store.query_raw(text, fmt, settings={**limits, **_READABLE}, readonly=True)
     except StoreError as error:

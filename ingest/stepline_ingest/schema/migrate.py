@@ -1,9 +1,8 @@
 """Brings the tables of a store to the version of this code.
 
-Invariants
-- A migration that was released is never changed: its checksum is remembered and compared.
-- Every statement may be repeated (IF NOT EXISTS, OR REPLACE). A process that dies in a migration runs all of it again.
-- A store that is newer than the code is refused.
+Invariants - A migration that was released is never changed: its checksum is remembered and
+compared. - Every statement may be repeated (IF NOT EXISTS, OR REPLACE). A process that dies in a
+migration runs all of it again. - A store that is newer than the code is refused.
 """
 
 from __future__ import annotations
@@ -67,7 +66,8 @@ def migrations() -> list[Migration]:
 
 
 def migrate(store: Store, *, engine_prefix: str = "") -> list[int]:
-    """Applies what is missing and returns the versions of it. ENGINE_PREFIX "Replicated" makes the tables of a cluster.
+    """Applies what is missing and returns the versions of it. ENGINE_PREFIX "Replicated" makes the
+    tables of a cluster.
 
     Raises SchemaError, StoreError.
     """
@@ -90,15 +90,15 @@ def _check(known: list[Migration], applied: dict[int, str]) -> None:
     beyond = [version for version in applied if version > newest]
     if beyond:
         raise SchemaError(
-            f"the store has schema version {max(beyond)}, this program knows versions up to {newest}: "
-            "upgrade stepline-ingest to the version that wrote the store"
+            f"the store has schema version {max(beyond)}, this program knows versions up to "
+            f"{newest}: upgrade stepline-ingest to the version that wrote the store"
         )
     for migration in known:
         checksum = applied.get(migration.version)
         if checksum is not None and checksum != migration.checksum:
             raise SchemaError(
-                f"migration {migration.version:04d}_{migration.name} is not the one that made this store: "
-                "use a released version of stepline-ingest"
+                f"migration {migration.version:04d}_{migration.name} is not the one that made this "
+                "store: use a released version of stepline-ingest"
             )
 
 

@@ -1,17 +1,22 @@
-"""The rollups of `raw_points`: their widths, and the expressions by which the engine recognizes them.
+"""The rollups of `raw_points`: their widths, and the expressions by which the engine recognizes
+them.
 
-The engine answers a query from a projection only when its expressions are those of the projection. So everything that reads a
-rollup takes them from here, and a test holds the migration against `projection_ddl`.
+The engine answers a query from a projection only when its expressions are those of the projection.
+So everything that reads a rollup takes them from here, and a test holds the migration against
+`projection_ddl`.
 
-A value is *finite* or counted as nonfinite; all other aggregates leave nonfinite values out. Two ALIAS columns pack a value and its
-step into one integer, so that one state keeps an extreme and where it was:
+A value is *finite* or counted as nonfinite; all other aggregates leave nonfinite values out. Three
+ALIAS columns pack what is compared into one integer, so that one state keeps an extreme and where
+it was, and no tie is left to the order in which parts are merged:
 
-    low_key   value above, step below: the least of them is the lowest value, at its earliest step
-    high_key  value above, step inverted below: the greatest of them is the highest value, at its earliest step
-    order_key step above, sequence below: the order of logging
+    low_key    value above, step below: the least is the lowest value, at its earliest step
+    high_key   value above, step inverted below: the greatest is the highest value, at its earliest step
+    order_key  step above, then rank (20 bits), then sequence (44 bits): the order of logging, equal
+               steps by rank, so that a band over ranks has one first and one last
 
-"Value above" is the integer that orders like the value: the bits of a double, all but the sign inverted when it is negative.
-"Step below" is the step with its sign bit flipped, as it is compared without a sign there.
+"Value above" is the integer that orders like the value: the bits of a double, all but the sign
+inverted when it is negative. "Step below" is the step with its sign bit flipped, as it is compared
+without a sign there.
 """
 
 from __future__ import annotations
@@ -19,8 +24,9 @@ from __future__ import annotations
 TABLE = "raw_points"
 
 WIDTHS = (128, 2048, 32768)
-"""Steps of a cell, for each tier. A cell is read at the cost of some 6 points; 16 between neighbours keeps every chart of
-1,000 buckets below 16,000 cells or 128,000 points (bench/store/choices.py)."""
+"""Steps of a cell, for each tier. A cell is read at the cost of some 6 points; 16 between
+neighbours keeps every chart of 1,000 buckets below 16,000 cells or 128,000 points
+(bench/store/choices.py)."""
 
 LEDGER = "ledger"
 """Projection: what is stored of each writer."""
@@ -53,7 +59,8 @@ def name(width: int) -> str:
 
 
 def cell(width: int) -> str:
-    """The number of the cell that a point lies in: step divided by WIDTH, rounded down, also below zero and at the ends of Int64."""
+    """The number of the cell that a point lies in: step divided by WIDTH, rounded down, also below
+    zero and at the ends of Int64."""
     return f"bitShiftRight(step, {width.bit_length() - 1})"
 
 
@@ -82,7 +89,10 @@ def projections() -> tuple[str, ...]:
 def projection_ddl() -> str:
     """All projections, as they stand in CREATE TABLE."""
     series = (*CELL_AGGREGATES, FIRST_STEP, LAST_STEP)
-    parts = [_projection(LEDGER, _LEDGER_KEYS, _LEDGER_AGGREGATES), _projection(SERIES, _SERIES_KEYS, series)]
+    parts = [
+        _projection(LEDGER, _LEDGER_KEYS, _LEDGER_AGGREGATES),
+        _projection(SERIES, _SERIES_KEYS, series),
+    ]
     parts += [_projection(name(w), (*_SERIES_KEYS, cell(w)), CELL_AGGREGATES) for w in WIDTHS]
     return ",\n".join(parts)
 

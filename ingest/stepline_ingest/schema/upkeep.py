@@ -1,7 +1,8 @@
 """Rollups for parts that no merge will come to.
 
-Merges build the rollups, but a part that stays alone, such as the last ones of a bulk load, is read point by point. This builds
-what is missing, in place; parts that have everything are not rewritten. To be called when little is being written.
+Merges build the rollups, but a part that stays alone, such as the last ones of a bulk load, is read
+point by point. This builds what is missing, in place; parts that have everything are not rewritten.
+To be called when little is being written.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def bare_parts(store: Store) -> list[Bare]:
 
 
 def build_rollups(store: Store, *, min_rows: int = 1) -> int:
-    """Builds the rollups of partitions in which at least MIN_ROWS points lack them. Returns the points that got them."""
+    """Builds the rollups of partitions in which at least MIN_ROWS points lack them. Returns the
+    points that got them."""
     done = 0
     for bare in bare_parts(store):
         if bare.rows < min_rows or not bare.partition.isalnum():

@@ -20,8 +20,8 @@ __all__ = [
 
 
 def open_store(spec: str | None, data_dir: Path) -> Store:
-    """The store that SPEC names, clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, or the embedded one in DATA_DIR. Its tables are
-    brought up to date. Raises StoreError."""
+    """The store that SPEC names, clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, or the embedded one
+    in DATA_DIR. Its tables are brought up to date. Raises StoreError."""
     from stepline_ingest.schema import migrate
 
     store = _open(spec, data_dir)

@@ -1,8 +1,9 @@
 """SQL from people: what is let through, and under which limits.
 
-The text is judged in the form in which the engine's own parser writes it back, and exactly that form is run. Rights and
-`readonly` are the engine's; the judgement here covers what those leave open (measured on 26.9): INTO OUTFILE, SYSTEM, KILL and
-SET pass `readonly`, and the function file() reads any file without a right.
+The text is judged in the form in which the engine's own parser writes it back, and exactly that
+form is run. Rights and `readonly` are the engine's; the judgement here covers what those leave open
+(measured on 26.9): INTO OUTFILE, SYSTEM, KILL and SET pass `readonly`, and the function file()
+reads any file without a right.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from .params import Setting
 LIMITS: dict[str, Setting] = {
     "max_execution_time": 60,
     "max_memory_usage": 4 << 30,
+    "max_result_bytes": 256 << 20,
     "max_threads": 2,
 }
 """What a query may take when its caller says nothing else."""
 
 VIEW_SETTINGS: dict[str, Setting] = {"enable_join_runtime_filters_index_analysis": 1}
-"""Lets a condition on names in the view `points` prune the raw table by its key: the ids that the join finds on its small
-side are applied to the primary index of the large one. Without it the view reads all points."""
+"""Lets a condition on names in the view `points` prune the raw table by its key: the ids that the
+join finds on its small side are applied to the primary index of the large one. Without it the view
+reads all points."""
 
 FORMAT_QUERY = "SELECT formatQuery({text:String})"
 
@@ -52,7 +55,8 @@ def analyst_settings(
 
 
 def judged(text: str, canonical: Callable[[str], str]) -> str:
-    """The statement to run. CANONICAL is the engine's formatQuery; raises StoreError for what may not be run."""
+    """The statement to run. CANONICAL is the engine's formatQuery; raises StoreError for what may
+    not be run."""
     statement = canonical(text)
     tokens = list(_tokens(statement))
     first = next((token for token in tokens if token != "("), "")
@@ -60,7 +64,9 @@ def judged(text: str, canonical: Callable[[str], str]) -> str:
         raise _refused(f"{first.upper()} changes something: this port only reads, use SELECT")
     for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
         if token.upper() == "INTO" and following.upper() == "OUTFILE":
-            raise _refused("INTO OUTFILE writes on the server: leave it out, the answer comes back here")
+            raise _refused(
+                "INTO OUTFILE writes on the server: leave it out, the answer comes back here"
+            )
         if token.lower() in _REFUSED_FUNCTIONS and following == "(":
             raise _refused(f"{token}() reaches beyond the database of this service: leave it out")
     return statement

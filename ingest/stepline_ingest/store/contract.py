@@ -1,7 +1,7 @@
 """What the service asks of a store, whether it is embedded or a server.
 
-Every call blocks, may come from any thread, and raises StoreError and nothing else. Tables are named without their
-database: a store works in one.
+Every call blocks, may come from any thread, and raises StoreError and nothing else. Tables are
+named without their database: a store works in one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from .inserts import MAX_BLOCK_ROWS, POINTS_COLUMNS
 from .native import NativeBlock
 from .params import Param, Setting
 
-__all__ = ["MAX_BLOCK_ROWS", "POINTS_COLUMNS", "NativeBlock", "Param", "Setting", "Store", "StoreError"]
+__all__ = [
+    "MAX_BLOCK_ROWS",
+    "POINTS_COLUMNS",
+    "NativeBlock",
+    "Param",
+    "Setting",
+    "Store",
+    "StoreError",
+]
 
 
 class Store(Protocol):
@@ -22,20 +30,21 @@ class Store(Protocol):
 
     @property
     def kind(self) -> str:
-        """"chdb" or "clickhouse", for people."""
+        """ "chdb" or "clickhouse", for people."""
 
     def insert_points(self, block: Sequence[bytes], *, rows: int, token: str) -> None:
         """Stores one Native block of `raw_points` as one part: all rows or none.
 
-        BLOCK is its bytes, cut anywhere, with the columns POINTS_COLUMNS. All rows have the same `received` month. Repeating the call with the same token
-        and the same bytes changes nothing; the same token with other rows would drop them.
+        BLOCK is its bytes, cut anywhere, with the columns POINTS_COLUMNS. All rows have the same
+        `received` month. Repeating the call with the same token and the same bytes changes nothing;
+        the same token with other rows would drop them.
         """
 
     def insert_rows(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> None:
-        """Adds rows to a small table. Integers, floats, strings, bytes and lists of these; times as integers in the unit of
-        the column (milliseconds since the epoch for DateTime64(3))."""
+        """Adds rows to a small table. Integers, floats, strings, bytes and lists of these; times as
+        integers in the unit of the column (milliseconds since the epoch for DateTime64(3))."""
 
     def query(
         self,
@@ -51,7 +60,8 @@ class Store(Protocol):
         params: Mapping[str, Param] | None = None,
         settings: Mapping[str, Setting] | None = None,
     ) -> Iterator[NativeBlock]:
-        """A large result, block after block, each column one little-endian buffer. Closing the iterator ends the query."""
+        """A large result, block after block, each column one little-endian buffer. Closing the
+        iterator ends the query."""
 
     def query_raw(
         self,
@@ -64,8 +74,9 @@ class Store(Protocol):
     ) -> bytes:
         """A whole result in a ClickHouse format; a FORMAT clause in SQL wins over FMT.
 
-        With READONLY the text may come from anyone: one statement that only reads this store's database, under limits
-        (`analyst.LIMITS`, changed by SETTINGS). What is refused raises a StoreError that `blames_query`.
+        With READONLY the text may come from anyone: one statement that only reads this store's
+        database, under limits (`analyst.LIMITS`, changed by SETTINGS). What is refused raises a
+        StoreError that `blames_query`.
         """
 
     def command(self, sql: str, settings: Mapping[str, Setting] | None = None) -> None:

@@ -30,14 +30,17 @@ class ServerAddress:
 
 
 def parse_dsn(text: str) -> ServerAddress:
-    """The scheme clickhouses, or ?secure=1, means TLS. The port is that of the HTTP interface: 8123, or 8443 with TLS."""
+    """The scheme clickhouses, or ?secure=1, means TLS. The port is that of the HTTP interface:
+    8123, or 8443 with TLS."""
     parts = urlsplit(text)
     if parts.scheme not in _SCHEMES or not parts.hostname:
         raise StoreError(f"the store names no ClickHouse server: write {_FORM}")
     options = parse_qs(parts.query)
     secure = _SCHEMES[parts.scheme] or options.pop("secure", ["0"])[-1] in ("1", "true")
     if options:
-        raise StoreError(f"the store has unknown options {', '.join(options)}: write {_FORM}?secure=1")
+        raise StoreError(
+            f"the store has unknown options {', '.join(options)}: write {_FORM}?secure=1"
+        )
     database = parts.path.strip("/") or DEFAULT_DATABASE
     if not _DATABASE.fullmatch(database):
         raise StoreError(f"{database!r} is no name of a database: use letters, digits and '_'")

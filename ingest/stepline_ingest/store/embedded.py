@@ -41,7 +41,9 @@ class EmbeddedStore:
     def __init__(self, directory: Path, *, database: str = DATABASE) -> None:
         directory = directory.resolve()
         if "?" in str(directory):
-            raise StoreError(f"{directory}: chDB takes no path with '?', choose another data directory")
+            raise StoreError(
+                f"{directory}: chDB takes no path with '?', choose another data directory"
+            )
         self._lock = DirectoryLock(directory)
         self._staging = Staging(directory)
         self._database = database
@@ -50,7 +52,8 @@ class EmbeddedStore:
         self._pool = Pool(self._connect)
         self._tables = Tables(self.query)
         try:
-            # The engine lives from its first connection to its last; this one spans the life of the store.
+            # The engine lives from its first connection to its last; this one spans the life of the
+            # store.
             self._root = _connect(self._target)
         except StoreError:
             self._lock.release()
@@ -169,11 +172,13 @@ class EmbeddedStore:
 
 
 def _connect(target: str) -> Any:
-    # Imported late: the engine is a library of half a gigabyte that a service on a server does without.
+    # Imported late: the engine is a library of half a gigabyte that a service on a server does
+    # without.
     import chdb
 
+    engine: Any = chdb
     try:
-        return chdb.connect(target)
+        return engine.connect(target)
     except RuntimeError as error:
         raise StoreError(f"the embedded engine does not start: {error}") from error
 

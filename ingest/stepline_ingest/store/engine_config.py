@@ -1,7 +1,8 @@
 """The configuration that the embedded engine starts with: who may do what.
 
-The engine runs as the user `default`. It has no rights but those of two roles, so that a session that keeps only the
-role `analyst` can read our database and nothing else: no other database, no file, no network.
+The engine runs as the user `default`. It has no rights but those of two roles, so that a session
+that keeps only the role `analyst` can read our database and nothing else: no other database, no
+file, no network.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ _USERS = f"""<clickhouse>
 
 
 def write_config(directory: Path, database: str) -> Path:
-    """Writes the files anew, as the directory may have been moved; returns the one to start with."""
+    """Writes the files anew, as the directory may have been moved; returns the one to start
+    with."""
     users = directory / "engine-users.xml"
     users.write_text(_USERS.format(database=database), encoding="utf-8")
     main = directory / "engine.xml"

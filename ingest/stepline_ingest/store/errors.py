@@ -22,8 +22,8 @@ _REFUSED = _Kind(stored_nothing=True)
 _BUSY = _Kind(stored_nothing=True, may_pass=True)
 _BROKEN = _Kind(may_pass=True)
 
-# Only codes that are raised before a part can be committed say that nothing is stored. All others leave it open: the
-# caller repeats the same bytes with the same token until it knows.
+# Only codes that are raised before a part can be committed say that nothing is stored. All others
+# leave it open: the caller repeats the same bytes with the same token until it knows.
 _KINDS = {
     6: _BAD_DATA,  # CANNOT_PARSE_TEXT
     27: _BAD_DATA,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
@@ -73,7 +73,8 @@ class StoreError(Exception):
         self.outcome_unknown = outcome_unknown
         """It was an INSERT, and it may have taken effect."""
         self.blames_data = blames_data
-        """The rows are malformed: sending them again would change nothing, and nothing of them is stored."""
+        """The rows are malformed: sending them again would change nothing, and nothing of them is
+        stored."""
         self.blames_query = blames_query
         """The text of a query is wrong or asks for what it may not have."""
         self.is_retryable = is_retryable

@@ -77,9 +77,7 @@ class Tables:
         self._query = query
         self._types: dict[str, dict[str, str]] = {}
 
-    def block(
-        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
-    ) -> bytes:
+    def block(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
         """ROWS as one Native block. Raises StoreError for values that do not fit their column."""
         types = self._columns(table)
         missing = [name for name in columns if name not in types]

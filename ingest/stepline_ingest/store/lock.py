@@ -22,7 +22,8 @@ class DirectoryLock:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreError(
-                f"cannot use {directory} ({error.strerror}): name a directory where this user may write"
+                f"cannot use {directory} ({error.strerror}): "
+                "name a directory where this user may write"
             ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -30,7 +31,8 @@ class DirectoryLock:
             holder = os.pread(self._file, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(self._file)
             raise StoreError(
-                f"{directory} is in use by process {holder}: end that process, or choose another data directory"
+                f"{directory} is in use by process {holder}: "
+                "end that process, or choose another data directory"
             ) from None
         except OSError as error:
             os.close(self._file)

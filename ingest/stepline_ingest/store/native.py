@@ -1,7 +1,7 @@
 """ClickHouse's Native format: blocks of columns, without touching single points in Python.
 
-Layout of a block: varint number of columns, varint number of rows; then for each column its name and its type, both as varint
-length and bytes, and its data (see native_types.py).
+Layout of a block: varint number of columns, varint number of rows; then for each column its name
+and its type, both as varint length and bytes, and its data (see native_types.py).
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class NativeBlock:
 
 
 def read_blocks(chunks: Iterable[bytes]) -> Iterator[NativeBlock]:
-    """The blocks of a stream that is cut anywhere. Raises StoreError when the stream ends inside a block."""
+    """The blocks of a stream that is cut anywhere. Raises StoreError when the stream ends inside a
+    block."""
     source = _Chunks(chunks)
     while not source.at_end():
         columns, rows = source.varint(), source.varint()
@@ -92,7 +93,9 @@ def _read_column(source: _Chunks, rows: int) -> Column:
     name = bytes(source.take(source.varint())).decode()
     type_name = bytes(source.take(source.varint())).decode()
     codec = native_type(type_name)
-    return Column(name, type_name, rows, codec.read(source, rows) if rows else memoryview(b""), codec)
+    return Column(
+        name, type_name, rows, codec.read(source, rows) if rows else memoryview(b""), codec
+    )
 
 
 def _text(value: str) -> bytes:

@@ -1,8 +1,8 @@
 """The column types of ClickHouse's Native format that we read and write.
 
-Layout of a column of n rows: numbers, times and enums are n little-endian integers or floats; String is n times a varint
-length and the bytes; Array(T) is n uint64 end offsets and then all elements as a column of T; Nullable(T) is n bytes, 1 where
-null, and then a column of T.
+Layout of a column of n rows: numbers, times and enums are n little-endian integers or floats;
+String is n times a varint length and the bytes; Array(T) is n uint64 end offsets and then all
+elements as a column of T; Nullable(T) is n bytes, 1 where null, and then a column of T.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ class Wide:
 
 
 class Text:
-    """String. Bytes that are no UTF-8 come as surrogates, so that encoding them again restores them."""
+    """String. Bytes that are no UTF-8 come as surrogates, so that encoding them again restores
+    them."""
 
     def read(self, source: Source, rows: int) -> list[bytes]:
         return [bytes(source.take(source.varint())) for _ in range(rows)]
@@ -175,7 +176,12 @@ _FIXED = {
     "Enum16": "h",
     "IPv4": "I",
 }
-_WIDE = {"UInt128": (16, "unsigned"), "Int128": (16, "signed"), "UInt256": (32, "unsigned"), "Int256": (32, "signed")}
+_WIDE = {
+    "UInt128": (16, "unsigned"),
+    "Int128": (16, "signed"),
+    "UInt256": (32, "unsigned"),
+    "Int256": (32, "signed"),
+}
 _NAME = re.compile(r"(\w+)(?:\((.*)\))?", re.DOTALL)
 
 
@@ -196,4 +202,6 @@ def native_type(name: str) -> NativeType:
         return Array(native_type(argument))
     if head == "Nullable":
         return Nullable(native_type(argument))
-    raise StoreError(f"columns of type {name} cannot be read here: CAST them in the query", blames_query=True)
+    raise StoreError(
+        f"columns of type {name} cannot be read here: CAST them in the query", blames_query=True
+    )

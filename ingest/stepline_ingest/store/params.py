@@ -1,7 +1,7 @@
 """Values on their way into a statement: parameters `{name:Type}` and settings.
 
-ClickHouse takes a parameter as text in the notation of a TabSeparated field, and parses it as the type that the statement
-names. So no value becomes a part of the statement.
+ClickHouse takes a parameter as text in the notation of a TabSeparated field, and parses it as the
+type that the statement names. So no value becomes a part of the statement.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 def encode_params(params: Mapping[str, Param] | None) -> dict[str, str]:
     """Each value as the text that ClickHouse expects for a parameter."""
-    return {checked_name("parameter", name): _field(value) for name, value in (params or {}).items()}
+    return {
+        checked_name("parameter", name): _field(value) for name, value in (params or {}).items()
+    }
 
 
 def settings_clause(settings: Mapping[str, Setting] | None) -> str:

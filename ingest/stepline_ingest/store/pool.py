@@ -1,8 +1,8 @@
 """Connections to the embedded engine.
 
-Invariants
-- A connection serves one call at a time: two threads on one connection lose each other's parameters.
-- A connection whose call failed is closed. The engine may keep output of a failed query, and would hand it to the next one.
+Invariants - A connection serves one call at a time: two threads on one connection lose each other's
+parameters. - A connection whose call failed is closed. The engine may keep output of a failed
+query, and would hand it to the next one.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Pool:
             self._give_back(connection, keep=keep and sound)
 
     def close(self, patience: float) -> bool:
-        """Refuses new calls and waits for those that run. False when some still do after PATIENCE seconds."""
+        """Refuses new calls and waits for those that run. False when some still do after PATIENCE
+        seconds."""
         with self._changed:
             self._closed = True
             quiet = self._changed.wait_for(lambda: self._busy == 0, patience)
@@ -51,7 +52,8 @@ class Pool:
     def _take(self, *, fresh: bool) -> Any:
         if os.getpid() != self._pid:
             raise StoreError(
-                "the embedded store was opened by another process: open it after the fork, in one process only"
+                "the embedded store was opened by another process: "
+                "open it after the fork, in one process only"
             )
         with self._changed:
             if self._closed:

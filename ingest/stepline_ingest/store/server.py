@@ -109,7 +109,7 @@ class ServerStore:
         settings: Mapping[str, Setting] | None = None,
     ) -> Iterator[NativeBlock]:
         with _raised_as(query_error):
-            answer = self._client.raw_stream(
+            answer: Any = self._client.raw_stream(
                 sql,
                 dict(params or {}),
                 settings=dict(settings or {}),

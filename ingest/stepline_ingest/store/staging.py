@@ -1,8 +1,8 @@
 """Files in memory through which blocks reach the embedded engine.
 
-chDB's own streaming insert reports success for rows that it could not write (too many parts, no memory, ...). An
-`INSERT ... FROM INFILE` reports every error. The file is never on a disk where the system has memfd, and is used again: its
-pages being there already saves two thirds of the copy.
+chDB's own streaming insert reports success for rows that it could not write (too many parts, no
+memory, ...). An `INSERT ... FROM INFILE` reports every error. The file is never on a disk where the
+system has memfd, and is used again: its pages being there already saves two thirds of the copy.
 """
 
 from __future__ import annotations

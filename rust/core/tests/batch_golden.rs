@@ -1,5 +1,7 @@
 //! Batches of every released version are read for ever. The fixtures were written by the `make_batch_fixtures` example of their time.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on stops
+
 use std::fs;
 use std::path::PathBuf;
 

@@ -1,5 +1,7 @@
 //! What comes out of the decoder is, bit for bit, what went into the encoder, however the batches are cut.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on stops
+
 mod batch_support;
 
 use batch_support::{any_log, entries, Call, Log};
@@ -58,7 +60,7 @@ fn rows(n: u64) -> Log {
     }
 }
 
-fn define<'a>(encoder: &mut StreamEncoder, log: &'a Log) {
+fn define(encoder: &mut StreamEncoder, log: &Log) {
     for (id, name) in log.names.iter().enumerate() {
         encoder.push(&Record::Name { id: id as u32, name }, 0).unwrap();
     }
@@ -106,8 +108,7 @@ fn a_failed_decode_leaves_the_stream_as_it_was() {
     let first = &batches[0];
     // The envelope lies: found out only after the definitions were read.
     assert!(decoder.decode(first.first_seq, first.last_seq + 1, &first.bytes).is_err());
-    let mut cut = DecodeLimits::default();
-    cut.max_points = 1;
+    let cut = DecodeLimits { max_points: 1, ..DecodeLimits::default() };
     assert!(StreamDecoder::new(cut).decode(first.first_seq, first.last_seq, &first.bytes).is_err());
     for batch in &batches {
         decoder.decode(batch.first_seq, batch.last_seq, &batch.bytes).unwrap();

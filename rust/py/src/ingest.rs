@@ -30,6 +30,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<session::WriterSession>()?;
     m.add_class::<session::Batch>()?;
     m.add_function(wrap_pyfunction!(block::build_block, m)?)?;
+    m.add_function(wrap_pyfunction!(block::write_block, m)?)?;
     m.add_function(wrap_pyfunction!(siphash64, m)?)?;
     m.add_function(wrap_pyfunction!(encode::encode_batch, m)?)
 }

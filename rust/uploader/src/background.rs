@@ -12,6 +12,7 @@ use crate::runtime;
 use crate::session::{Session, Until};
 use crate::settings::Settings;
 use crate::stop::{Stop, Stopper};
+use crate::trouble::End;
 
 /// The thread ends when the spool is drained, when it is given up, or when this is stopped or dropped. Dropping does not wait.
 #[derive(Debug)]
@@ -43,11 +44,13 @@ impl Background {
         let says_end = SaysEnd(ended.clone());
         let runtime = runtime::build()?;
         let spool = spool.to_owned();
-        thread::Builder::new().name("stepline-uploader".into()).spawn(move || {
-            runtime.block_on(drain(spool, settings, stop));
-            runtime.shutdown_background();
-            drop(says_end);
-        })?;
+        thread::Builder::new()
+            .name("stepline-uploader".into())
+            .spawn(move || {
+                runtime.block_on(drain(spool, settings, stop));
+                runtime.shutdown_background();
+                drop(says_end);
+            })?;
         Ok(Background { stopper, ended })
     }
 
@@ -58,8 +61,15 @@ impl Background {
 
     /// Waits for the end of the thread; false when `timeout` was over first.
     pub fn join(&self, timeout: Duration) -> bool {
-        let ended = self.ended.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.ended.changed.wait_timeout_while(ended, timeout, |ended| !*ended);
+        let ended = self
+            .ended
+            .ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .ended
+            .changed
+            .wait_timeout_while(ended, timeout, |ended| !*ended);
         let (ended, _) = waited.unwrap_or_else(PoisonError::into_inner);
         *ended
     }
@@ -69,10 +79,12 @@ async fn drain(spool: PathBuf, settings: Settings, stop: Stop) {
     loop {
         match Held::take(&spool, &settings, false) {
             Ok(Taken::Held(held)) => {
-                Session::new(held, Pool::default(), settings, Until::Drained).run(stop).await;
-                return;
+                let session = Session::new(held, Pool::default(), settings.clone(), Until::Drained);
+                if session.run(stop.clone()).await != End::HandedOver {
+                    return;
+                }
             }
-            // An uploader process drains it. Should that end, this thread takes over.
+            // Somebody else drains it. Should that end, this thread takes over.
             Ok(Taken::Locked) => {}
             Ok(Taken::Offline) => return,
             Err(err) if err.is_not_found() => return,
@@ -83,7 +95,7 @@ async fn drain(spool: PathBuf, settings: Settings, stop: Stop) {
         }
         tokio::select! {
             () = stop.wanted() => return,
-            () = tokio::time::sleep(settings.tuning.scan) => {}
+            () = tokio::time::sleep(settings.tuning.relock) => {}
         }
     }
 }

@@ -4,9 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stepline_core::spool::{layout, scan, SpoolError};
+use stepline_core::spool::{layout, scan, status, Phase, SpoolError};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
+use crate::handover;
 use crate::held::{Held, Taken};
 use crate::host::HostError;
 use crate::pool::Pool;
@@ -19,6 +21,8 @@ use crate::stop::Stop;
 const AT_ONCE: usize = 32;
 /// Without a time limit a spool is given up after this many failures in a row.
 const PATIENCE: u32 = 6;
+/// Without a time limit, who drains a spool has this long to give it up.
+const HANDOVER: Duration = Duration::from_secs(5);
 
 /// Sends what lies in `path`, a spool root or one spool, offline spools included. Returns when everything that was there is stored, or
 /// `timeout` is over, or nothing more can be done. `stopped` is asked about ten times a second whether to end early. What is left is
@@ -50,31 +54,34 @@ pub fn run_drain(
 }
 
 /// The same on the runtime of the caller.
-pub async fn drain(path: &Path, settings: Settings, timeout: Option<Duration>, stop: Stop) -> Result<(), HostError> {
+pub async fn drain(
+    path: &Path,
+    settings: Settings,
+    timeout: Option<Duration>,
+    stop: Stop,
+) -> Result<(), HostError> {
     let mut waiting = spools(path)?;
     // The oldest first.
     waiting.reverse();
-    let (time_over, until_time_over) = Stop::new();
-    let patience = timeout.is_none().then_some(PATIENCE);
+    let (stopper, until_stopped) = Stop::new();
     let pool = Pool::default();
-    let mut sessions = JoinSet::new();
+    let until = Until::CaughtUp {
+        patience: timeout.is_none().then_some(PATIENCE),
+    };
+    let mut sending = JoinSet::new();
     let work = async {
         loop {
-            while sessions.len() < AT_ONCE {
+            while sending.len() < AT_ONCE {
                 let Some(dir) = waiting.pop() else { break };
-                match Held::take(&dir, &settings, true) {
-                    Ok(Taken::Held(held)) => {
-                        let until = Until::CaughtUp { patience };
-                        let session = Session::new(held, pool.clone(), settings.clone(), until);
-                        sessions.spawn(session.run(until_time_over.clone()));
-                    }
-                    Ok(Taken::Locked) => log::warn!("{}: another process sends it", dir.display()),
-                    Ok(Taken::Offline) => {}
-                    Err(err) if err.is_not_found() => {}
-                    Err(err) => log::error!("{}: left alone: {err}", dir.display()),
-                }
+                sending.spawn(send(
+                    dir,
+                    pool.clone(),
+                    settings.clone(),
+                    until,
+                    until_stopped.clone(),
+                ));
             }
-            if sessions.join_next().await.is_none() {
+            if sending.join_next().await.is_none() {
                 return;
             }
         }
@@ -84,9 +91,56 @@ pub async fn drain(path: &Path, settings: Settings, timeout: Option<Duration>, s
         () = stop.wanted() => {}
         () = expired(timeout) => {}
     }
-    time_over.stop();
-    while sessions.join_next().await.is_some() {}
+    stopper.stop();
+    while sending.join_next().await.is_some() {}
     Ok(())
+}
+
+/// Sends one spool, or waits while somebody else does.
+async fn send(dir: PathBuf, pool: Pool, settings: Settings, until: Until, stop: Stop) {
+    let mut asked_since = Instant::now();
+    loop {
+        match Held::take(&dir, &settings, true) {
+            Ok(Taken::Held(held)) => {
+                Session::new(held, pool, settings, until).run(stop).await;
+                return;
+            }
+            Ok(Taken::Locked) => {}
+            Ok(Taken::Offline) => return,
+            Err(err) if err.is_not_found() => return,
+            Err(err) => {
+                log::error!("{}: left alone: {err}", dir.display());
+                return;
+            }
+        }
+        match status(&dir) {
+            None => return,
+            Some(status)
+                if status.acked_seq >= status.last_seq
+                    && status.acked_control >= status.last_control =>
+            {
+                return
+            }
+            Some(status) if status.state == Phase::Streaming.as_str() => {
+                asked_since = Instant::now()
+            }
+            Some(_)
+                if until != (Until::CaughtUp { patience: None })
+                    && asked_since.elapsed() > HANDOVER =>
+            {
+                log::warn!(
+                    "{}: another process has it and does not get through either",
+                    dir.display()
+                );
+                return;
+            }
+            Some(_) => handover::ask(&dir),
+        }
+        tokio::select! {
+            () = stop.wanted() => return,
+            () = tokio::time::sleep(settings.tuning.poll) => {}
+        }
+    }
 }
 
 async fn expired(timeout: Option<Duration>) {
@@ -101,7 +155,10 @@ fn spools(path: &Path) -> Result<Vec<PathBuf>, HostError> {
         return Ok(vec![path.to_owned()]);
     }
     if !path.is_dir() {
-        let what = format!("{} is no directory: give a spool or the directory that holds spools", path.display());
+        let what = format!(
+            "{} is no directory: give a spool or the directory that holds spools",
+            path.display()
+        );
         return Err(HostError::Io(io::Error::new(io::ErrorKind::NotFound, what)));
     }
     scan(path).map_err(|err: SpoolError| err.into())

@@ -58,7 +58,12 @@ pub fn run_host(root: &Path, settings: Settings, idle_exit: Duration) -> Result<
 }
 
 /// The same on the runtime of the caller.
-pub async fn host(root: &Path, settings: Settings, idle_exit: Duration, stop: Stop) -> Result<(), HostError> {
+pub async fn host(
+    root: &Path,
+    settings: Settings,
+    idle_exit: Duration,
+    stop: Stop,
+) -> Result<(), HostError> {
     let mut host = Host {
         root: root.to_owned(),
         settings,
@@ -122,7 +127,9 @@ impl Host {
                 idle_since = None;
             }
             let next_scan = Instant::now() + self.settings.tuning.scan;
-            while let Ok(Some(ended)) = tokio::time::timeout_at(next_scan, self.sessions.join_next()).await {
+            while let Ok(Some(ended)) =
+                tokio::time::timeout_at(next_scan, self.sessions.join_next()).await
+            {
                 self.reap(ended);
             }
             tokio::time::sleep_until(next_scan).await;
@@ -131,20 +138,30 @@ impl Host {
 
     /// Starts a session for a spool that needs one.
     fn consider(&mut self, dir: PathBuf) {
-        let waits = self.not_before.get(&dir).is_some_and(|at| Instant::now() < *at);
+        let waits = self
+            .not_before
+            .get(&dir)
+            .is_some_and(|at| Instant::now() < *at);
         if waits || self.running.contains(&dir) || self.left_alone.contains(&dir) {
             return;
         }
         self.not_before.remove(&dir);
         match Held::take(&dir, &self.settings, false) {
             Ok(Taken::Held(held)) => {
-                let session = Session::new(held, self.pool.clone(), self.settings.clone(), Until::Drained);
+                let session = Session::new(
+                    held,
+                    self.pool.clone(),
+                    self.settings.clone(),
+                    Until::Drained,
+                );
                 let stop = self.stop.clone();
                 self.running.insert(dir.clone());
-                self.sessions.spawn(async move { (dir, session.run(stop).await) });
+                self.sessions
+                    .spawn(async move { (dir, session.run(stop).await) });
             }
             Ok(Taken::Locked) => {
-                self.not_before.insert(dir, Instant::now() + self.settings.tuning.relock);
+                self.not_before
+                    .insert(dir, Instant::now() + self.settings.tuning.relock);
             }
             Ok(Taken::Offline) => {
                 self.left_alone.insert(dir);
@@ -161,8 +178,15 @@ impl Host {
         match ended {
             Ok((dir, end)) => {
                 self.running.remove(&dir);
-                if end != End::Drained {
-                    self.left_alone.insert(dir);
+                match end {
+                    End::Drained => {}
+                    End::HandedOver => {
+                        self.not_before
+                            .insert(dir, Instant::now() + self.settings.tuning.relock);
+                    }
+                    End::CaughtUp | End::Stopped | End::GivenUp => {
+                        self.left_alone.insert(dir);
+                    }
                 }
             }
             // Its spool stays in `running`: what made it panic would do so again.
@@ -172,7 +196,9 @@ impl Host {
 
     async fn farewell(&mut self) {
         let deadline = Instant::now() + FAREWELL;
-        while let Ok(Some(ended)) = tokio::time::timeout_at(deadline, self.sessions.join_next()).await {
+        while let Ok(Some(ended)) =
+            tokio::time::timeout_at(deadline, self.sessions.join_next()).await
+        {
             self.reap(ended);
         }
         self.sessions.abort_all();

@@ -13,11 +13,12 @@
 //! - Who drains a spool holds its `drain.lock`.
 //! - The trouble of one spool is its own: it delays no other and ends no process.
 
-mod backoff;
 mod background;
+mod backoff;
 mod control;
 mod damage;
 mod drain;
+mod handover;
 mod held;
 mod host;
 mod journal;
@@ -34,8 +35,8 @@ mod syncer;
 mod trouble;
 mod window;
 
-pub use backoff::Backoff;
 pub use background::Background;
+pub use backoff::Backoff;
 pub use drain::{drain, run_drain};
 pub use host::{host, run_host, HostError};
 pub use logger::log_to_stderr;

@@ -8,6 +8,7 @@ use stepline_wire::{v1, Link};
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
+use crate::handover;
 use crate::held::Held;
 use crate::pool::Pool;
 use crate::pump::Pump;
@@ -40,9 +41,23 @@ pub(crate) struct Session {
 impl Session {
     pub fn new(held: Box<Held>, pool: Pool, settings: Settings, until: Until) -> Self {
         // Sessions of one process must not draw the same pauses.
-        let seed = held.reader.writer_id().0.iter().fold(settings.seed, |seed, byte| seed.rotate_left(8) ^ u64::from(*byte));
+        let seed = held
+            .reader
+            .writer_id()
+            .0
+            .iter()
+            .fold(settings.seed, |seed, byte| {
+                seed.rotate_left(8) ^ u64::from(*byte)
+            });
         let backoff = Backoff::new(&settings.tuning, seed);
-        Session { held, pool, settings, backoff, until, logged: String::new() }
+        Session {
+            held,
+            pool,
+            settings,
+            backoff,
+            until,
+            logged: String::new(),
+        }
     }
 
     pub async fn run(mut self, stop: Stop) -> End {
@@ -76,7 +91,12 @@ impl Session {
                 self.backoff.reset();
             }
             match self.judge(trouble) {
-                Next::Pause(pause) => tokio::time::sleep(pause).await,
+                Next::Pause(pause)
+                    if handover::asked_within(self.held.reader.dir(), pause).await =>
+                {
+                    return End::HandedOver
+                }
+                Next::Pause(_) => {}
                 Next::End(end) => return end,
                 Next::GiveUp(phase, text) => {
                     self.held.journal.phase(phase, &text);
@@ -96,7 +116,9 @@ impl Session {
             self.held.journal.phase(Phase::Connecting, "");
         }
         if self.held.server.is_empty() {
-            return Err(Trouble::Refused("the spool names no server: run `stepline sync DIR --server HOST:PORT`".into()));
+            return Err(Trouble::Refused(
+                "the spool names no server: run `stepline sync DIR --server HOST:PORT`".into(),
+            ));
         }
         let link = self
             .pool
@@ -111,19 +133,37 @@ impl Session {
             .map_err(|failure| Trouble::of(&failure, &link))?;
         self.logged.clear();
         self.held.confesses_loss = false;
-        Pump::new(&mut self.held, &mut self.backoff, &link, &self.settings.tuning, self.until, push)?.run().await
+        Pump::new(
+            &mut self.held,
+            &mut self.backoff,
+            &link,
+            &self.settings.tuning,
+            self.until,
+            push,
+        )?
+        .run()
+        .await
     }
 
     async fn register(&mut self, link: &Link) -> Result<(), Trouble> {
-        let request = registration::request(&self.held.meta).map_err(|err| Trouble::Refused(err.to_string()))?;
-        let attempt = registration::create(link, request, self.settings.tuning.call).await.map_err(|failure| {
-            match Trouble::of(&failure, link) {
-                // "No such run" is an answer to resume="must", and these two speak of streams.
-                Trouble::Unregistered(text) | Trouble::Superseded(text) | Trouble::DataLost(text) => Trouble::Refused(text),
-                other => other,
-            }
-        })?;
-        log::info!("{}: registered as attempt {attempt} at {}", self.held.name, link.address());
+        let request = registration::request(&self.held.meta)
+            .map_err(|err| Trouble::Refused(err.to_string()))?;
+        let attempt = registration::create(link, request, self.settings.tuning.call)
+            .await
+            .map_err(|failure| {
+                match Trouble::of(&failure, link) {
+                    // "No such run" is an answer to resume="must", and these two speak of streams.
+                    Trouble::Unregistered(text)
+                    | Trouble::Superseded(text)
+                    | Trouble::DataLost(text) => Trouble::Refused(text),
+                    other => other,
+                }
+            })?;
+        log::info!(
+            "{}: registered as attempt {attempt} at {}",
+            self.held.name,
+            link.address()
+        );
         self.held.journal.update(|state| state.attempt = attempt);
         Ok(())
     }
@@ -145,7 +185,10 @@ impl Session {
     fn judge(&mut self, trouble: Trouble) -> Next {
         match trouble {
             Trouble::Later { text, after } => {
-                if let Until::CaughtUp { patience: Some(patience) } = self.until {
+                if let Until::CaughtUp {
+                    patience: Some(patience),
+                } = self.until
+                {
                     if self.backoff.failures() + 1 >= patience {
                         return Next::GiveUp(Phase::Unreachable, text);
                     }
@@ -155,20 +198,29 @@ impl Session {
                 Next::Pause(self.backoff.pause(after))
             }
             Trouble::Hole => Next::Pause(Duration::ZERO),
-            Trouble::Unregistered(text) if self.held.registered_anew => Next::GiveUp(Phase::Refused, text),
+            Trouble::Unregistered(text) if self.held.registered_anew => {
+                Next::GiveUp(Phase::Refused, text)
+            }
             Trouble::Unregistered(text) => {
                 log::warn!("{}: {text}; registering the run again", self.held.name);
                 self.held.registered_anew = true;
                 self.held.journal.update(|state| state.attempt = 0);
                 Next::Pause(Duration::ZERO)
             }
-            Trouble::DataLost(text) if self.held.confesses_loss => Next::GiveUp(Phase::Refused, text),
+            Trouble::DataLost(text) if self.held.confesses_loss => {
+                Next::GiveUp(Phase::Refused, text)
+            }
             Trouble::DataLost(text) => {
-                log::error!("{}: the service lost what it had acknowledged, sending what is left: {text}", self.held.name);
+                log::error!(
+                    "{}: the service lost what it had acknowledged, sending what is left: {text}",
+                    self.held.name
+                );
                 self.held.confesses_loss = true;
                 Next::Pause(Duration::ZERO)
             }
-            Trouble::Refused(text) | Trouble::Superseded(text) => Next::GiveUp(Phase::Refused, text),
+            Trouble::Refused(text) | Trouble::Superseded(text) => {
+                Next::GiveUp(Phase::Refused, text)
+            }
             Trouble::Spool(err) if err.is_not_found() => {
                 log::warn!("{}: somebody deleted the spool: {err}", self.held.name);
                 Next::End(End::Drained)
@@ -199,7 +251,7 @@ impl Session {
                     self.held.journal.phase(Phase::Waiting, &error);
                 }
             }
-            End::GivenUp => {}
+            End::HandedOver | End::GivenUp => {}
         }
         end
     }

@@ -31,13 +31,17 @@ impl Drop for Syncer {
 }
 
 async fn keep_synced(dir: PathBuf, every: Duration) {
-    let Ok(mut reader) = SpoolReader::open(&dir) else { return };
+    let Ok(mut reader) = SpoolReader::open(&dir) else {
+        return;
+    };
     let mut failed = false;
     loop {
         tokio::time::sleep(every).await;
         // In this order: what a writer wrote before it was gone is synced.
         let gone = reader.is_sealed() || !reader.writer_alive();
-        let Ok((back, synced)) = tokio::task::spawn_blocking(move || sync(reader)).await else { return };
+        let Ok((back, synced)) = tokio::task::spawn_blocking(move || sync(reader)).await else {
+            return;
+        };
         reader = back;
         match synced {
             Ok(()) if gone => return,

@@ -10,7 +10,10 @@ use tonic::Code;
 #[derive(Debug)]
 pub(crate) enum Trouble {
     /// Try again, not before the given time.
-    Later { text: String, after: Option<Duration> },
+    Later {
+        text: String,
+        after: Option<Duration>,
+    },
     /// Begin a new stream at once: sequences were lost in the spool and the service must be told.
     Hole,
     /// The service does not know the run or the attempt.
@@ -75,6 +78,8 @@ pub(crate) enum End {
     CaughtUp,
     /// The work was to end.
     Stopped,
+    /// Somebody else wants to drain it.
+    HandedOver,
     /// Only a new drainer tries again.
     GivenUp,
 }

@@ -46,7 +46,10 @@ impl FromStr for ServerAddress {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        parse(text.trim()).map_err(|why| AddressError { text: text.to_owned(), why })
+        parse(text.trim()).map_err(|why| AddressError {
+            text: text.to_owned(),
+            why,
+        })
     }
 }
 
@@ -65,7 +68,11 @@ fn parse(text: &str) -> Result<ServerAddress, &'static str> {
     }
     let (host, port) = split(authority)?;
     let port = match (port, default_port) {
-        (Some(digits), _) => digits.parse().ok().filter(|port| *port != 0).ok_or("the port is a number from 1 to 65535")?,
+        (Some(digits), _) => digits
+            .parse()
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or("the port is a number from 1 to 65535")?,
         (None, Some(port)) => port,
         (None, None) => return Err("the port is missing"),
     };
@@ -75,7 +82,8 @@ fn parse(text: &str) -> Result<ServerAddress, &'static str> {
 fn split(authority: &str) -> Result<(String, Option<&str>), &'static str> {
     if let Some(rest) = authority.strip_prefix('[') {
         let (host, after) = rest.split_once(']').ok_or("the bracket is not closed")?;
-        host.parse::<Ipv6Addr>().map_err(|_| "between the brackets is no IPv6 address")?;
+        host.parse::<Ipv6Addr>()
+            .map_err(|_| "between the brackets is no IPv6 address")?;
         return match after.strip_prefix(':') {
             Some(port) => Ok((host.to_owned(), Some(port))),
             None if after.is_empty() => Ok((host.to_owned(), None)),
@@ -136,7 +144,20 @@ mod tests {
     #[test]
     fn everything_else_names_the_right_form() {
         let wrong = [
-            "", "host", ":1", "a:0", "a:65536", "a:x", "::1:7424", "[::1", "[::1]7", "[a]:1", "grpc://a:1", "a:1/path", "me@a:1", "a b:1",
+            "",
+            "host",
+            ":1",
+            "a:0",
+            "a:65536",
+            "a:x",
+            "::1:7424",
+            "[::1",
+            "[::1]7",
+            "[a]:1",
+            "grpc://a:1",
+            "a:1/path",
+            "me@a:1",
+            "a b:1",
             "ä:1",
         ];
         for text in wrong {

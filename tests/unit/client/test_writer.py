@@ -5,12 +5,12 @@ from __future__ import annotations
 import collections
 import decimal
 import enum
+import fcntl
 import gc
 import json
 import math
 import multiprocessing
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -22,11 +22,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from stepline import _core
+
 from tests.support.spool_file import read_spool
 
-META = {"run_id": "r1", "project": "p", "config_json": "{}", "rank": 3, "api_key": None, "group": None}
+META = {
+    "run_id": "r1",
+    "project": "p",
+    "config_json": "{}",
+    "rank": 3,
+    "api_key": None,
+    "group": None,
+}
 
 
 def make(root: Path, **options: Any) -> _core.Writer:
@@ -45,6 +52,11 @@ def strict(tmp_path: Path) -> _core.Writer:
 
 def rows(writer: _core.Writer) -> list[tuple[int, dict[str, float]]]:
     return read_spool(writer.path).rows()
+
+
+def log_all(writer: _core.Writer, calls: list[dict[str, Any]]) -> None:
+    for call in calls:
+        writer.log(call)
 
 
 # --- what is recorded ----------------------------------------------------------------------------
@@ -73,7 +85,9 @@ def test_without_a_step_calls_are_counted_from_the_last_step(writer: _core.Write
     assert [step for step, _ in rows(writer)] == [0, 1, 10, 11, 12, -5, -4, 2**63 - 1, 2**63 - 1]
 
 
-def test_a_call_with_nothing_in_it_counts_as_a_step_and_records_nothing(writer: _core.Writer) -> None:
+def test_a_call_with_nothing_in_it_counts_as_a_step_and_records_nothing(
+    writer: _core.Writer,
+) -> None:
     writer.log({})
     writer.log({"x": 1.0})
     assert rows(writer) == [(1, {"x": 1.0})]
@@ -120,6 +134,14 @@ def test_whatever_is_a_number_is_taken(writer: _core.Writer, value: Any, expecte
     assert [row for _, row in rows(writer)] == [{"x": expected, "y": 1.0}] * 2
 
 
+def test_numpy_scalars_of_several_kinds_in_one_call(writer: _core.Writer) -> None:
+    good = {"a": np.float32(0.5), "b": np.float32(1.5), "c": np.int8(-1), "d": np.float16(2.0)}
+    with pytest.warns(RuntimeWarning, match="'z' is complex"):
+        writer.log({**good, "z": np.complex64(1j), "e": np.float32(2.5), "f": np.array(3.5)})
+    expected = {"a": 0.5, "b": 1.5, "c": -1.0, "d": 2.0, "e": 2.5, "f": 3.5}
+    assert rows(writer) == [(0, expected)]
+
+
 def test_nested_mappings_are_flattened(writer: _core.Writer) -> None:
     ordered = collections.OrderedDict(c=3.0)
     writer.log({"a": {"b": 1.0, "d": ordered}, "e": 4, "f": types.MappingProxyType({"g": 5})})
@@ -143,7 +165,11 @@ def test_the_same_keys_are_defined_once(writer: _core.Writer) -> None:
 def test_call_sites_that_begin_alike_do_not_mix(writer: _core.Writer) -> None:
     expected = []
     for step in range(100):
-        for call in ({"epoch": 1.0, "a": 2.0}, {"epoch": 3.0, "b": 4.0}, {"epoch": 5.0, "a": 6.0, "b": 7.0}):
+        for call in (
+            {"epoch": 1.0, "a": 2.0},
+            {"epoch": 3.0, "b": 4.0},
+            {"epoch": 5.0, "a": 6.0, "b": 7.0},
+        ):
             writer.log(call, step)
             expected.append((step, dict(call)))
     assert rows(writer) == expected
@@ -208,7 +234,9 @@ def test_log_array_records_each_point_in_order(writer: _core.Writer) -> None:
     assert points[-1].step == 1, "log_array leaves the counter alone"
 
 
-@pytest.mark.parametrize("wrap", [lambda a: a, memoryview, lambda a: np.repeat(a, 2)[::2], lambda a: a[::-1][::-1]])
+@pytest.mark.parametrize(
+    "wrap", [lambda a: a, memoryview, lambda a: np.repeat(a, 2)[::2], lambda a: a[::-1][::-1]]
+)
 def test_log_array_takes_any_flat_buffer(writer: _core.Writer, wrap: Any) -> None:
     writer.log_array("x", wrap(np.arange(5)), wrap(np.arange(5) / 4))
     writer.log_array("x", wrap(np.arange(0)), wrap(np.arange(0) / 4))
@@ -221,7 +249,11 @@ def test_log_array_takes_any_flat_buffer(writer: _core.Writer, wrap: Any) -> Non
 @pytest.mark.parametrize(
     ("steps", "values", "said"),
     [
-        (np.arange(3), np.arange(3), r"metric 'x' has values .*np\.asarray\(values, dtype=np\.float64\)"),
+        (
+            np.arange(3),
+            np.arange(3),
+            r"metric 'x' has values .*np\.asarray\(values, dtype=np\.float64\)",
+        ),
         (np.arange(3.0), np.arange(3.0), r"np\.asarray\(steps, dtype=np\.int64\)"),
         (np.arange(3, dtype=np.int32), np.arange(3.0), r"np\.asarray\(steps, dtype=np\.int64\)"),
         (np.arange(3, dtype=np.uint64), np.arange(3.0), r"np\.int64"),
@@ -284,7 +316,11 @@ BAD_VALUES = [
     (np.zeros((1, 1)), TypeError, r"shape \(1, 1\); .*log_array"),
     (np.str_("x"), TypeError, r"metric 'bad' is the str"),
     (10**400, ValueError, r"metric 'bad' is an int beyond the range of a float; .*scale"),
-    (Broken(), ValueError, r"metric 'bad' is a .*Broken, and float\(\) of it failed: OSError: no sensor"),
+    (
+        Broken(),
+        ValueError,
+        r"metric 'bad' is a .*Broken, and float\(\) of it failed: OSError: no sensor",
+    ),
     (NotReally(), ValueError, r"metric 'bad' is a .*NotReally, and float\(\) of it failed"),
 ]
 BAD_NAMES = [
@@ -312,9 +348,9 @@ def test_a_bad_value_raises_before_anything_is_recorded(
 def test_a_bad_value_is_warned_of_once_and_left_out(
     writer: _core.Writer, value: Any, error: type[Exception], said: str
 ) -> None:
+    calls: list[dict[str, Any]] = [{"good": 1.0, "bad": value}, {"good": 2.0, "bad": value}]
     with pytest.warns(RuntimeWarning, match=said) as caught:
-        writer.log({"good": 1.0, "bad": value})
-        writer.log({"good": 2.0, "bad": value})
+        log_all(writer, calls)
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert [row for _, row in rows(writer)] == [{"good": 1.0}, {"good": 2.0}]
@@ -339,7 +375,10 @@ def test_a_bad_name_is_refused(tmp_path: Path, name: Any, said: str) -> None:
     [
         ({"a": {"b": 1.0}, "a/b": 2.0}, r"metric 'a/b' is in the call twice; rename"),
         ({"a/b": 1.0, "a": {"b": 2.0}}, r"metric 'a/b' is in the call twice"),
-        ({"a/b": 1.0, "d": cycle()}, r"metric 'self' is nested deeper than 32 dicts; break the cycle"),
+        (
+            {"a/b": 1.0, "d": cycle()},
+            r"metric 'self' is nested deeper than 32 dicts; break the cycle",
+        ),
         ({"a/b": 1.0, "d": {"n" * 600: {"m" * 600: 1.0}}}, r"more than 1024 bytes"),
         ({"a/b": 1.0, "d": {"": {"m": 1.0}}}, r"empty name"),
     ],
@@ -442,7 +481,9 @@ def test_threads_lose_nothing(tmp_path: Path) -> None:
     assert len(found) == writer.last_seq() == 12_000
     for k in range(4):
         assert [step for step, row in found if f"t{k}" in row] == list(range(3000))
-        assert all(row["shared"] == k and row[f"t{k}"] == step for step, row in found if f"t{k}" in row)
+        assert all(
+            row["shared"] == k and row[f"t{k}"] == step for step, row in found if f"t{k}" in row
+        )
 
 
 # --- control, sync, close, the hook --------------------------------------------------------------
@@ -453,7 +494,10 @@ def test_control_records_and_metadata_are_there_to_be_sent(writer: _core.Writer)
     writer.log({"a": 1.0})
     writer.control('{"finish": {"exit_code": 0}}')
     writer.sync()
-    assert read_spool(writer.path).controls == [{"update": {"name": "x"}}, {"finish": {"exit_code": 0}}]
+    assert read_spool(writer.path).controls == [
+        {"update": {"name": "x"}},
+        {"finish": {"exit_code": 0}},
+    ]
     with pytest.raises(_core.CoreError, match="JSON object") as caught:
         writer.control("[1]")
     assert caught.value.kind == "invalid"
@@ -517,8 +561,7 @@ def test_a_hook_that_fails_is_warned_of_once(tmp_path: Path) -> None:
 
     writer = make(tmp_path, segment_bytes=4096, on_tick=fail)
     with pytest.warns(RuntimeWarning, match="no uploader") as caught:
-        for _ in range(300):
-            writer.log({"a": 1.0})
+        log_all(writer, [{"a": 1.0}] * 300)
     assert len(caught) == 1
     assert len(rows(writer)) == 300
 
@@ -546,6 +589,22 @@ def test_a_hook_may_log_and_its_cycle_is_collected(tmp_path: Path) -> None:
 
 
 # --- a full disk ---------------------------------------------------------------------------------
+
+FULL = """
+import json, resource, sys
+from stepline import _core
+
+writer = _core.Writer(
+    sys.argv[1], json.dumps({"run_id": "r"}), segment_bytes=8192, on_error="raise"
+)
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+try:
+    while True:
+        writer.log({"a": 1.0, "b": 2.0})
+except _core.CoreError as error:
+    print(error.kind)
+"""
 
 FULL_DISK = """
 import json, resource, sys, time, warnings
@@ -590,12 +649,9 @@ def test_a_full_disk_becomes_a_counted_gap(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_raises_when_asked_to(tmp_path: Path) -> None:
-    code = FULL_DISK.replace("segment_bytes=8192", 'segment_bytes=8192, on_error="raise"')
-    code = code.split("for _ in range(100)")[0].replace("while writer", "try:\n  while writer").replace(
-        "    writer.log", "      writer.log"
-    ).replace("    step += 1", "      step += 1")
-    code += "except _core.CoreError as error:\n  print(error.kind)\n"
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "full"
 
 
@@ -675,25 +731,29 @@ def test_a_child_that_logs_nothing_leaves_nothing(tmp_path: Path, fork_hook: Non
 
 
 ORPHAN = """
-import json, os, signal, sys, time, fcntl
+import json, os, signal, sys, time
 from stepline import _core
 os.register_at_fork(after_in_child=_core.after_fork_in_child)
 writer = _core.Writer(sys.argv[1], json.dumps({"run_id": "r"}))
 writer.log({"a": 1.0})
+ready, done = os.pipe()
 pid = os.fork()
 if pid == 0:
+    os.write(done, b"!")
     time.sleep(600)
     os._exit(0)
+# The hook has run in the child.
+os.read(ready, 1)
 print(pid, writer.path, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 def test_a_child_does_not_make_a_dead_parent_look_alive(tmp_path: Path) -> None:
-    import fcntl
-
     parent = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", ORPHAN, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-W", "ignore", "-c", ORPHAN, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert parent.stdout is not None
     pid, path = parent.stdout.readline().split()
@@ -722,7 +782,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_sigkill_right_after_log_returned_loses_nothing(tmp_path: Path) -> None:
     for calls in range(1, 2000, 100):
         done = subprocess.run(
-            [sys.executable, "-c", KILLED, str(tmp_path), str(calls)], capture_output=True, text=True
+            [sys.executable, "-c", KILLED, str(tmp_path), str(calls)],
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == -signal.SIGKILL, done.stderr
         expected = [(step, {"a": float(step), "b/c": float(step)}) for step in range(calls)]
@@ -746,6 +808,8 @@ def test_many_children_at_once(tmp_path: Path, fork_hook: None) -> None:
     for child in children:
         child.join()
         assert child.exitcode == 0
-    found = sorted(tuple({row["x"] for _, row in read_spool(path).rows()}) for path in tmp_path.iterdir())
+    found = sorted(
+        tuple({row["x"] for _, row in read_spool(path).rows()}) for path in tmp_path.iterdir()
+    )
     assert found == [(0.0,), (1.0,), (2.0,), (3.0,), (9.0,)]
     assert all(len(read_spool(path).rows()) == 500 for path in tmp_path.iterdir())

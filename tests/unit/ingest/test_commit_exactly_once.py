@@ -1,4 +1,5 @@
-"""Group commit over a store that fails in every way: what was acknowledged is stored, and stored once."""
+"""Group commit over a store that fails in every way: what was acknowledged is stored, and stored
+once."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ import time
 
 import grpc
 import pytest
-
 from stepline_ingest.errors import ServiceError
+
 from tests.support.memory_store import MemoryStore, refused, unknown
 from tests.support.writers import FAST, Process, binding, columnar, plain
 
@@ -78,7 +79,8 @@ async def test_a_store_that_stays_down_sends_clients_away_and_acks_nothing() -> 
 
 async def test_a_writer_of_unknown_outcome_gets_no_stream_until_it_is_known() -> None:
     """Scenario: an insert hangs beyond all patience, takes effect, and only then answers.
-    Guarantees: the client is sent away, cannot open a stream meanwhile, and finds its points afterwards."""
+    Guarantees: the client is sent away, cannot open a stream meanwhile, and finds its points
+    afterwards."""
     answer = threading.Event()
     store = MemoryStore(after=[lambda: _wait(answer)])
     async with Process(store) as process:
@@ -104,7 +106,8 @@ async def test_a_writer_of_unknown_outcome_gets_no_stream_until_it_is_known() ->
 
 
 async def test_what_lies_behind_a_lost_group_is_dropped_too() -> None:
-    """A later batch must never be stored when an earlier one was not: the mark would pass over it."""
+    """A later batch must never be stored when an earlier one was not: the mark would pass over
+    it."""
     store = MemoryStore(before=[refused] * 10_000)
     async with Process(store) as process:
         stream = await process.open(binding())
@@ -183,9 +186,9 @@ async def test_a_new_process_reads_the_mark_from_the_store() -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 async def test_random_faults_and_crashes(seed: int) -> None:
-    """Scenario: writers send ranges cut at random, with overlaps and replays, over a store that fails at random before and after the
-    commit, through processes that crash at random. Guarantees: in the end everything is stored exactly once, and no ack was ever
-    above what is stored."""
+    """Scenario: writers send ranges cut at random, with overlaps and replays, over a store that
+    fails at random before and after the commit, through processes that crash at random. Guarantees:
+    in the end everything is stored exactly once, and no ack was ever above what is stored."""
     chance = random.Random(seed)
     store = MemoryStore()
     places = [binding(rank) for rank in range(3)]

@@ -1,4 +1,6 @@
-"""Promise: at most `points` aligned buckets cover the range, whole tier cells each, at every int64."""
+"""Promise: at most `points` aligned buckets cover the range, whole tier cells each, at every
+int64.
+"""
 
 import pytest
 from hypothesis import example, given

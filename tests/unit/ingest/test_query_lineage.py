@@ -1,11 +1,15 @@
 """Promise: at every step exactly the newest attempt that has begun there is visible."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 from stepline_ingest.query.lineage import STEP_END, STEP_MIN, Segment, clip, lineage
 
 STEPS = st.one_of(
-    st.integers(-20, 20), st.integers(STEP_MIN, STEP_END - 1), st.sampled_from([STEP_MIN, STEP_END - 1])
+    st.integers(-20, 20),
+    st.integers(STEP_MIN, STEP_END - 1),
+    st.sampled_from([STEP_MIN, STEP_END - 1]),
 )
 STARTS = st.dictionaries(st.integers(1, 8), STEPS, max_size=8)
 
@@ -28,7 +32,7 @@ def test_every_step_shows_the_newest_attempt_that_has_begun(starts, probes):
 def test_segments_are_in_order_and_begin_at_the_first_step_of_their_attempt(starts):
     segments = lineage(starts.items())
     assert all(s.from_step < s.to_step for s in segments)
-    assert all(a.to_step == b.from_step for a, b in zip(segments, segments[1:], strict=False))
+    assert all(a.to_step == b.from_step for a, b in itertools.pairwise(segments))
     assert all(s.from_step == starts[s.attempt] for s in segments)
     assert (segments[-1].to_step == STEP_END) if segments else not starts
 
@@ -38,7 +42,9 @@ def test_clip_keeps_what_lies_in_the_range(starts, lo, hi, probes):
     segments = lineage(starts.items())
     clipped = clip(segments, lo, hi)
     for step in [*probes, lo, hi - 1, hi]:
-        inside = [s.attempt for s in segments if s.from_step <= step < s.to_step and lo <= step < hi]
+        inside = [
+            s.attempt for s in segments if s.from_step <= step < s.to_step and lo <= step < hi
+        ]
         assert [s.attempt for s in clipped if s.from_step <= step < s.to_step] == inside
 
 

@@ -1,4 +1,6 @@
-"""Promise: the pieces of a plan hold every visible point once, and a tier cell only when all of it is wanted."""
+"""Promise: the pieces of a plan hold every visible point once, and a tier cell only when all of it
+is wanted.
+"""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -10,12 +10,12 @@ from typing import Any
 
 import grpc
 import pytest
-
 from stepline import _core
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc
 from stepline_ingest.limits import Limits
 from stepline_ingest.push import IngestService
 from stepline_ingest.writers import Binding
+
 from tests.support.memory_store import MemoryStore, refused, unknown
 from tests.support.writers import FAST, Process, binding, columnar, damaged, plain
 
@@ -171,7 +171,11 @@ async def test_values_arrive_bit_for_bit(start: Start) -> None:
     batch.plain.value[:] = [float("nan"), float("inf"), -0.0, 5e-324, 1e308, -1.5]
     await client.send(batch)
     await client.close()
-    stored = [running.store.values[place.writer, seq, _core.siphash64(m)] for seq in (1, 2, 3) for m in ("loss", "lr")]
+    stored = [
+        running.store.values[place.writer, seq, _core.siphash64(m)]
+        for seq in (1, 2, 3)
+        for m in ("loss", "lr")
+    ]
     assert list(map(repr, stored)) == list(map(repr, batch.plain.value))
 
 
@@ -268,7 +272,8 @@ async def test_equal_epochs_the_later_stream_lives(start: Start) -> None:
 
 
 async def test_a_newer_stream_waits_for_the_batches_in_flight(start: Start) -> None:
-    """Scenario: the answer to an insert is lost while a second stream says Hello. Guarantee: Welcome tells the mark after it."""
+    """Scenario: the answer to an insert is lost while a second stream says Hello. Guarantee:
+    Welcome tells the mark after it."""
     running = await start(MemoryStore(after=[unknown, unknown, unknown]))
     place = binding()
     older = Client(running)
@@ -290,8 +295,9 @@ async def test_a_writer_has_one_place(start: Start) -> None:
 
 
 async def test_damage_is_asked_for_again_and_then_put_aside(start: Start) -> None:
-    """Scenario: the same range arrives damaged twice. Guarantees: the first time the client is told to send it again, the second
-    time it is recorded as rejected, and the stream after that goes on above it."""
+    """Scenario: the same range arrives damaged twice. Guarantees: the first time the client is told
+    to send it again, the second time it is recorded as rejected, and the stream after that goes on
+    above it."""
     running = await start()
     place = binding()
     client = Client(running)

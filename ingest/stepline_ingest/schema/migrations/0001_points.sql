@@ -10,17 +10,17 @@ CREATE TABLE IF NOT EXISTS raw_points
     rank UInt32 CODEC(ZSTD(1)),
     attempt UInt32 CODEC(ZSTD(1)),
     step Int64 CODEC(Delta, LZ4),
-    time DateTime64(3) CODEC(Delta, T64, ZSTD(1)),
+    time DateTime64(3, 'UTC') CODEC(Delta, T64, ZSTD(1)),
     value Float64 CODEC(Gorilla, ZSTD(1)),
     -- One process incarnation. (writer, seq, metric) names a point.
     writer UInt128 CODEC(ZSTD(1)),
     seq UInt64 CODEC(DoubleDelta, LZ4),
     -- When the service got it; the same in the whole block, so that a block lies in one partition.
-    received DateTime CODEC(ZSTD(1)),
+    received DateTime('UTC') CODEC(ZSTD(1)),
 
     -- See schema/tiers.py.
     finite UInt8 ALIAS isFinite(value),
-    order_key Int128 ALIAS bitOr(bitShiftLeft(toInt128(step), 64), seq),
+    order_key Int128 ALIAS bitOr(bitShiftLeft(toInt128(step), 64), bitOr(bitShiftLeft(toUInt64(rank), 44), seq)),
     ordered_value Int64 ALIAS bitXor(reinterpretAsInt64(value), bitAnd(bitShiftRight(reinterpretAsInt64(value), 63), 9223372036854775807)),
     low_key Int128 ALIAS bitOr(bitShiftLeft(toInt128(ordered_value), 64), bitXor(reinterpretAsUInt64(step), 9223372036854775808)),
     high_key Int128 ALIAS bitOr(bitShiftLeft(toInt128(ordered_value), 64), bitXor(reinterpretAsUInt64(step), 9223372036854775807)),
@@ -80,7 +80,7 @@ CREATE TABLE IF NOT EXISTS raw_metrics
     run UInt64,
     metric UInt64,
     name String CODEC(ZSTD(1)),
-    first_seen DateTime64(3) CODEC(Delta, ZSTD(1))
+    first_seen DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1))
 )
 ENGINE = ${replicated}ReplacingMergeTree
 ORDER BY (run, metric)

@@ -21,8 +21,8 @@ CREATE TABLE IF NOT EXISTS raw_runs
     -- The lineage begins with points of another run up to a step; 0 and '' when it does not.
     fork_run_id String,
     fork_step Int64,
-    created DateTime64(3),
-    updated DateTime64(3),
+    created DateTime64(3, 'UTC'),
+    updated DateTime64(3, 'UTC'),
     version UInt64
 )
 ENGINE = ${replicated}ReplacingMergeTree(version)
@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS raw_attempts
     attempt UInt32,
     launch_id String,
     world_size UInt32,
-    created DateTime64(3),
+    created DateTime64(3, 'UTC'),
     version UInt64
 )
 ENGINE = ${replicated}ReplacingMergeTree(version)
@@ -51,14 +51,14 @@ CREATE TABLE IF NOT EXISTS raw_finishes
     rank UInt32,
     writer UInt128,
     exit_code Int32,
-    finished DateTime64(3),
+    finished DateTime64(3, 'UTC'),
     version UInt64
 )
 ENGINE = ${replicated}ReplacingMergeTree(version)
 ORDER BY (run, attempt, rank)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
--- The place of a writer, fixed for its life: the first row counts.
+-- The place of a writer, fixed for its life.
 CREATE TABLE IF NOT EXISTS raw_writers
 (
     writer UInt128,
@@ -68,7 +68,7 @@ CREATE TABLE IF NOT EXISTS raw_writers
     rank UInt32,
     host String,
     pid UInt32,
-    created DateTime64(3)
+    created DateTime64(3, 'UTC')
 )
 ENGINE = ${replicated}ReplacingMergeTree
 ORDER BY writer
@@ -85,7 +85,7 @@ CREATE TABLE IF NOT EXISTS raw_rejects
     last_seq UInt64,
     reason String,
     payload String CODEC(ZSTD(3)),
-    received DateTime
+    received DateTime('UTC')
 )
 ENGINE = ${replicated}ReplacingMergeTree(received)
 ORDER BY (run, writer, first_seq)

@@ -37,7 +37,8 @@ fn main() {
         let bound = workload.value_bits + workload.time_bits;
         costs.push(measure(format!("{metrics} metrics x {steps} steps"), &workload, bound, rows));
     }
-    for (mix, metrics, name) in [(Mix::Noise, 1, "noise"), (Mix::Training, 20, "mixed"), (Mix::Schedule, 1, "schedule")] {
+    for (mix, metrics, name) in [(Mix::Noise, 1, "noise"), (Mix::Training, 20, "mixed"), (Mix::Schedule, 1, "schedule")]
+    {
         for steps in [2_000, 20_000] {
             let workload = Workload::new(mix, metrics, steps);
             costs.push(measure(format!("{name}: series of {steps}"), &workload, workload.value_bits, arrays));

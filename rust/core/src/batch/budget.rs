@@ -25,7 +25,10 @@ impl Budget {
     pub fn memory(&mut self, n: usize, size: usize) -> Result<(), BatchError> {
         let left = n.checked_mul(size).and_then(|bytes| self.bytes.checked_sub(bytes));
         self.bytes = left.ok_or_else(|| {
-            BatchError::limit(format_args!("the batch takes more than {} bytes of memory", self.limits.max_decoded_bytes))
+            BatchError::limit(format_args!(
+                "the batch takes more than {} bytes of memory",
+                self.limits.max_decoded_bytes
+            ))
         })?;
         Ok(())
     }

@@ -178,7 +178,14 @@ impl StreamEncoder {
         Ok(Push::Taken)
     }
 
-    fn push_sparse(&mut self, seq: u64, step: i64, time_ms: i64, names: &[u32], values: &[f64]) -> Result<Push, BatchError> {
+    fn push_sparse(
+        &mut self,
+        seq: u64,
+        step: i64,
+        time_ms: i64,
+        names: &[u32],
+        values: &[f64],
+    ) -> Result<Push, BatchError> {
         if names.len() != values.len() || values.is_empty() {
             return Err(BatchError::malformed("a sparse row has no points, or other numbers of names than of values"));
         }

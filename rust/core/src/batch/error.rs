@@ -64,7 +64,8 @@ impl BatchError {
     }
 
     pub(super) fn unknown(what: impl std::fmt::Display) -> Self {
-        let remedy = "Define names and key sets on each stream before they are used; after a reconnect, define them anew.";
+        let remedy =
+            "Define names and key sets on each stream before they are used; after a reconnect, define them anew.";
         Self::with(ErrorKind::UnknownDefinition, what, remedy)
     }
 

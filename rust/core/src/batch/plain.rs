@@ -94,7 +94,8 @@ fn group(metric: &[u32], ids: &[u64]) -> Result<Vec<(u64, Vec<u32>)>, BatchError
     let mut groups: Vec<(u64, Vec<u32>)> = ids.iter().map(|&id| (id, Vec::new())).collect();
     for (i, &m) in metric.iter().enumerate() {
         let group = groups.get_mut(m as usize);
-        let (_, points) = group.ok_or_else(|| BatchError::unknown(format_args!("metric {m} is not in the batch's table")))?;
+        let (_, points) =
+            group.ok_or_else(|| BatchError::unknown(format_args!("metric {m} is not in the batch's table")))?;
         points.push(u32::try_from(i).map_err(|_| BatchError::limit("a plain batch is too large"))?);
     }
     groups.retain(|(_, points)| !points.is_empty());

@@ -175,7 +175,11 @@ impl Plan {
 }
 
 /// The three columns of a section with rows.
-fn read_rows(first_seq: u64, rows: usize, columns: &mut ColumnsReader<'_>) -> Result<(Seqs, Vec<i64>, Times), BatchError> {
+fn read_rows(
+    first_seq: u64,
+    rows: usize,
+    columns: &mut ColumnsReader<'_>,
+) -> Result<(Seqs, Vec<i64>, Times), BatchError> {
     let offsets = columns.ints(rows)?;
     if offsets.windows(2).any(|w| w[0] >= w[1]) {
         return Err(BatchError::sequence("the sequences of a section do not ascend"));

@@ -89,9 +89,8 @@ mod tests {
     #[test]
     fn mixed_widths_round_trip() {
         let widths: Vec<u32> = (0..400).map(|i| (i * 7) % (MAX_WIDTH + 1)).collect();
-        let value = |i: usize, width: u32| {
-            (0x9e37_79b9_7f4a_7c15u64.wrapping_mul(i as u64 + 1)) & ((1u64 << width) - 1)
-        };
+        let value =
+            |i: usize, width: u32| (0x9e37_79b9_7f4a_7c15u64.wrapping_mul(i as u64 + 1)) & ((1u64 << width) - 1);
         let mut writer = BitWriter::default();
         for (i, &width) in widths.iter().enumerate() {
             writer.pack((0..5).map(|j| value(5 * i + j, width)), width);

@@ -139,6 +139,34 @@ mod tests {
         }
     }
 
+    /// Every byte in turn, under the values that fields of few bits are most likely to mind.
+    fn damage<T: Number + Default>(numbers: &[T], words: &[u64], search: Search) {
+        let bytes = compress(numbers, words, search).unwrap();
+        let mut back = vec![T::default(); numbers.len()];
+        for at in 0..bytes.len() {
+            assert!(decompress(&bytes[..at], &mut back).is_err(), "cut at {at}");
+            for value in (0..8).map(|bit| bytes[at] ^ 1 << bit).chain([0, 0xff]) {
+                let mut damaged = bytes.clone();
+                damaged[at] = value;
+                // Anything but a panic: the checksum of the batch is what finds damage.
+                let _ = decompress(&damaged, &mut back);
+            }
+        }
+    }
+
+    #[test]
+    fn damage_never_panics() {
+        let noise = |i: u64| (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50;
+        let words: Vec<u64> = (0..1_000).map(|i| (1 << 40) + noise(i) * 12).collect();
+        damage(&words, &words, Search::Plain);
+        let ints: Vec<i64> = words.iter().map(|&w| w as i64).collect();
+        damage(&ints, &words, Search::Multiples);
+        let narrow: Vec<u32> = (0..1_000).map(|i| noise(i) as u32).collect();
+        damage(&narrow, &words, Search::Plain);
+        let decimals: Vec<f64> = (0..1_000).map(|i| noise(i) as f64 * 0.01).collect();
+        damage(&decimals, &words, Search::Multiples);
+    }
+
     #[test]
     fn features_without_bounded_memory_are_refused() {
         let numbers: Vec<u64> = (0..4_000).map(|i| (i * i) % 61 * 0x0123_4567_89ab).collect();

@@ -204,10 +204,13 @@ mod tests {
     fn noise_around_a_level_is_compared_with_its_center() {
         let words: Vec<u64> = (0..200).map(|i| (1 << 40) + noise(i)).collect();
         assert_eq!(check(Kind::F32, &words).predictor, Predictor::Center);
-        let walk: Vec<u64> = words.iter().scan(0u64, |sum, w| {
-            *sum += w & 0xff;
-            Some(*sum)
-        }).collect();
+        let walk: Vec<u64> = words
+            .iter()
+            .scan(0u64, |sum, w| {
+                *sum += w & 0xff;
+                Some(*sum)
+            })
+            .collect();
         assert_eq!(check(Kind::F32, &walk).predictor, Predictor::Previous);
     }
 

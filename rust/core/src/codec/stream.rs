@@ -80,12 +80,7 @@ fn put_frame(bytes: &[u8], out: &mut Vec<u8>) -> bool {
 
 /// Reads a stream of `len` bytes into `out`, which is cleared first. `len` has been checked by the caller; what the stream itself
 /// declares must equal it, before anything is reserved or decompressed.
-pub fn get(
-    reader: &mut Reader<'_>,
-    len: usize,
-    what: &'static str,
-    out: &mut Vec<u8>,
-) -> Result<(), CodecError> {
+pub fn get(reader: &mut Reader<'_>, len: usize, what: &'static str, out: &mut Vec<u8>) -> Result<(), CodecError> {
     out.clear();
     if len == 0 {
         return Ok(());
@@ -97,8 +92,7 @@ pub fn get(
             out.resize(len, byte);
         }
         ZSTD => {
-            let frame_len = usize::try_from(reader.u64(what)?)
-                .map_err(|_| CodecError::Truncated(what))?;
+            let frame_len = usize::try_from(reader.u64(what)?).map_err(|_| CodecError::Truncated(what))?;
             get_frame(reader.take(frame_len, what)?, len, out)?;
         }
         _ => return Err(CodecError::Malformed("a stream has an unknown tag")),

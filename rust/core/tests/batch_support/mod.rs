@@ -1,6 +1,6 @@
 //! Record streams that a test owns, and the naive model of what must come out of them: one entry a point.
 
-#![allow(dead_code)]
+#![allow(dead_code)] // each test takes what it needs
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -64,10 +64,12 @@ impl Log {
             match call {
                 Call::Row { time_ms, step, keyset, values } => {
                     let names = &self.keysets[*keyset];
-                    entries.extend(names.iter().zip(values).map(|(n, v)| (seq, metric(*n), *step, *time_ms, v.to_bits())));
+                    entries
+                        .extend(names.iter().zip(values).map(|(n, v)| (seq, metric(*n), *step, *time_ms, v.to_bits())));
                 }
                 Call::Sparse { time_ms, step, names, values } => {
-                    entries.extend(names.iter().zip(values).map(|(n, v)| (seq, metric(*n), *step, *time_ms, v.to_bits())));
+                    entries
+                        .extend(names.iter().zip(values).map(|(n, v)| (seq, metric(*n), *step, *time_ms, v.to_bits())));
                 }
                 Call::Array { time_ms, name, steps, values } => {
                     let points = (seq..).zip(steps).zip(values);
@@ -137,9 +139,8 @@ fn values(len: usize) -> BoxedStrategy<Vec<f64>> {
         vec(any_value(), len),
         vec((0.0f32..1.0).prop_map(f64::from), len),
         any_value().prop_map(move |v| vec![v; len]),
-        (any::<i32>(), any::<i16>()).prop_map(move |(a, b)| {
-            (0..len).map(|i| f64::from(a) + f64::from(b) * i as f64).collect()
-        }),
+        (any::<i32>(), any::<i16>())
+            .prop_map(move |(a, b)| { (0..len).map(|i| f64::from(a) + f64::from(b) * i as f64).collect() }),
     ]
     .boxed()
 }
@@ -160,7 +161,10 @@ fn sparse(names: u32) -> impl Strategy<Value = Call> {
 fn array(names: u32) -> impl Strategy<Value = Call> {
     let len = prop_oneof![8 => 1usize..40, 1 => 990usize..1_300];
     (any_time(), 0..names, len).prop_flat_map(|(time_ms, name, len)| {
-        let steps = prop_oneof![vec(any_step(), len), any::<i32>().prop_map(move |s| (0..len as i64).map(|i| i + i64::from(s)).collect())];
+        let steps = prop_oneof![
+            vec(any_step(), len),
+            any::<i32>().prop_map(move |s| (0..len as i64).map(|i| i + i64::from(s)).collect())
+        ];
         (steps, values(len)).prop_map(move |(steps, values)| Call::Array { time_ms, name, steps, values })
     })
 }

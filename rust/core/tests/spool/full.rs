@@ -100,3 +100,17 @@ fn a_spool_that_finds_no_room_leaves_nothing_behind() {
     assert!(error.is_full(), "{error}");
     assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn points_that_were_lost_before_the_spool_could_be_made_are_in_it_as_a_gap() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = Arc::new(SmallDisk::default());
+    disk.full.store(true, Ordering::Relaxed);
+    let error = SpoolWriter::create(root.path(), meta(), options(&disk, Duration::ZERO)).unwrap_err();
+    disk.full.store(false, Ordering::Relaxed);
+    let mut writer = SpoolWriter::create(root.path(), meta(), options(&disk, Duration::ZERO)).unwrap();
+    writer.add_lost(7, 123, &error);
+    let gap: serde_json::Value = serde_json::from_str(&read_all(writer.dir()).contents.controls[0].1).unwrap();
+    assert_eq!((&gap["gap"]["count"], &gap["gap"]["first_ms"]), (&7.into(), &123.into()));
+    assert_eq!(writer.stats().lost_points, 7);
+}

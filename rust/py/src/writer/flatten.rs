@@ -9,7 +9,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyString};
 
-use super::number::{number, type_name};
+use super::number::{type_name, Numbers};
 use super::refusal::{Kind, Problem, Refusal};
 use super::shown;
 
@@ -28,6 +28,7 @@ pub struct Flat<'py> {
     joined: Vec<String>,
     values: Vec<f64>,
     nested: bool,
+    numbers: Numbers<'py>,
     pub refused: Vec<Refusal>,
 }
 
@@ -71,7 +72,7 @@ impl<'py> Flat<'py> {
             let converted = if value.is_exact_instance_of::<PyDict>() {
                 Ok(Err(None))
             } else {
-                number(&value).map(|n| n.map_err(Some))
+                self.numbers.read(&value).map(|n| n.map_err(Some))
             };
             match converted? {
                 Ok(number) => self.push(key, prefix, number),

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::{PyException, PyOverflowError};
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyComplex, PyFloat, PyInt, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyComplex, PyFloat, PyInt, PyString, PyType};
 
 use super::refusal::{Kind, Problem};
 use super::shown;
@@ -10,26 +10,51 @@ use super::shown;
 /// Err is an exception that is not about the value, such as KeyboardInterrupt.
 pub type Converted = PyResult<Result<f64, Problem>>;
 
-/// May run Python code.
-pub fn number(value: &Bound<'_, PyAny>) -> Converted {
-    let py = value.py();
-    if let Ok(float) = value.cast::<PyFloat>() {
-        return Ok(Ok(float.value()));
+/// Converts the values of one call.
+#[derive(Default)]
+pub struct Numbers<'py> {
+    /// The type of NumPy scalars that came last: the questions below have one answer for all of a type.
+    scalar: Option<Bound<'py, PyType>>,
+}
+
+impl<'py> Numbers<'py> {
+    /// May run Python code.
+    pub fn read(&mut self, value: &Bound<'py, PyAny>) -> Converted {
+        let py = value.py();
+        if let Ok(float) = value.cast::<PyFloat>() {
+            return Ok(Ok(float.value()));
+        }
+        if value.is_instance_of::<PyInt>() || self.scalar.as_ref().is_some_and(|kind| value.get_type().is(kind)) {
+            return call_float(value);
+        }
+        if let Some(problem) = hopeless(value) {
+            return Ok(Err(problem));
+        }
+        // Arrays and tensors convert to float when they have one element; only those of no dimension are numbers.
+        let dimensions = attribute(value, pyo3::intern!(py, "ndim"))?.and_then(|n| n.extract::<usize>().ok());
+        match dimensions {
+            Some(0) if is_complex(value)? => Ok(Err(complex())),
+            Some(0) => {
+                if is_numpy_scalar(&value.get_type()) {
+                    self.scalar = Some(value.get_type());
+                }
+                call_float(value)
+            }
+            Some(_) => Ok(Err(array(value))),
+            None if has_float(value)? => call_float(value),
+            None => Ok(Err(no_number(value))),
+        }
     }
-    if value.is_instance_of::<PyInt>() {
-        return call_float(value);
-    }
-    if let Some(problem) = hopeless(value) {
-        return Ok(Err(problem));
-    }
-    // Arrays and tensors convert to float when they have one element; only those of no dimension are numbers.
-    let dimensions = attribute(value, pyo3::intern!(py, "ndim"))?.and_then(|n| n.extract::<usize>().ok());
-    match dimensions {
-        Some(0) if is_complex(value)? => Ok(Err(complex())),
-        Some(n) if n > 0 => Ok(Err(array(value))),
-        _ if has_float(value)? => call_float(value),
-        _ => Ok(Err(no_number(value))),
-    }
+}
+
+/// A subclass of numpy.generic, without importing NumPy.
+fn is_numpy_scalar(kind: &Bound<'_, PyType>) -> bool {
+    let mro = kind.mro();
+    let Some(base) = mro.len().checked_sub(2).and_then(|last| mro.get_item(last).ok()) else { return false };
+    base.cast::<PyType>()
+        .ok()
+        .and_then(|base| base.fully_qualified_name().ok())
+        .is_some_and(|name| name == "numpy.generic")
 }
 
 fn call_float(value: &Bound<'_, PyAny>) -> Converted {

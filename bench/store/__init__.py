@@ -1,0 +1,1 @@
+"""Measurements behind the choices of the store. Each prints ratios within one run."""

@@ -1,0 +1,210 @@
+"""Promise: a chart is what its definition says, bit for bit, whether it was read from points, from
+tiers, or from both.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Iterator
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from stepline._core import siphash64
+from stepline_ingest.query import plan
+from stepline_ingest.query.buckets import COLUMNS
+from stepline_ingest.query.chart import read_chart
+from stepline_ingest.query.request import ChartQuery, Range, Ranks
+from stepline_ingest.schema.upkeep import build_rollups
+from stepline_ingest.store import Store, open_store
+
+from tests.support import chart_twin
+from tests.support.points import Point, block
+
+RUNS, METRICS, RANKS = ("r0", "r1"), ("loss", "eval"), 3
+KINDS = {"x": "q", "argmin": "q", "argmax": "q", "count": "Q", "nonfinite": "Q"}
+EXACT = [name for name in COLUMNS if name != "mean"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    opened = open_store(None, tmp_path_factory.mktemp("chart") / "data")
+    yield opened
+    opened.close()
+
+
+class Recorder:
+    """A store that remembers the statements it streamed."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.statements: list[tuple] = []
+
+    def stream_native(self, sql, params=None, settings=None):
+        self.statements.append((sql, params, settings))
+        return self.store.stream_native(sql, params, settings)
+
+
+def series(rng: random.Random, example: int) -> list[Point]:
+    """Some runs with attempts, ranks and metrics; steps in one of several shapes, values of all
+    kinds.
+    """
+    shape = rng.choice(["dense", "dense", "gaps", "negative", "repeated", "huge", "extreme"])
+    points: list[Point] = []
+    for run in RUNS[: rng.choice([1, 2])]:
+        for attempt in range(1, rng.choice([2, 2, 3, 4])):
+            begin = 0 if attempt == 1 else rng.randrange(-50, 900)
+            for rank in range(rng.choice([1, RANKS])):
+                seq = 0
+                for metric in METRICS[: rng.choice([1, 2])]:
+                    for step in steps(rng, shape, begin):
+                        seq += 1
+                        points.append(
+                            Point(
+                                run=siphash64(f"{run}-{example}"),
+                                metric=siphash64(metric),
+                                rank=rank,
+                                attempt=attempt,
+                                step=step,
+                                value=value(rng),
+                                writer=attempt << 64 | rank,
+                                seq=seq,
+                            )
+                        )
+    return points
+
+
+def steps(rng: random.Random, shape: str, begin: int) -> list[int]:
+    count = rng.randrange(1, 1200)
+    if shape == "dense":
+        return list(range(begin, begin + count))
+    if shape == "gaps":
+        return [begin + i * 7 + rng.randrange(3) for i in range(count) if rng.random() < 0.7]
+    if shape == "negative":
+        return [rng.randrange(-3000, 300) for _ in range(count)]
+    if shape == "repeated":
+        return [begin + rng.randrange(40) * 5 for _ in range(count)]
+    if shape == "huge":
+        return [begin + rng.randrange(10**13) for _ in range(count)]
+    edge = [-(2**63), -(2**63) + 1, 2**63 - 1, 2**63 - 2, -1, 0, 1]
+    return [
+        rng.choice(edge) if rng.random() < 0.1 else rng.randrange(-(2**63), 2**63)
+        for _ in range(count)
+    ]
+
+
+def value(rng: random.Random) -> float:
+    kind = rng.random()
+    if kind < 0.05:
+        return rng.choice([float("nan"), float("inf"), float("-inf")])
+    if kind < 0.4:
+        return rng.choice([0.0, -0.0, 1.0, -1.0, 2.5])
+    return rng.gauss(0, 1) * 10 ** rng.randrange(-5, 6)
+
+
+def insert(store: Store, rng: random.Random, points: list[Point], token: str) -> None:
+    """In random pieces, out of order, and then merged, left alone, or given their rollups in
+    place.
+    """
+    mixed = points[:]
+    rng.shuffle(mixed)
+    pieces = rng.randrange(1, 5)
+    for number in range(pieces):
+        part = mixed[number::pieces]
+        if part:
+            store.insert_points([block(part)], rows=len(part), token=f"{token}-{number}")
+    if rng.random() < 0.3:
+        build_rollups(store)
+
+
+def lines(store, query: ChartQuery, attempts, tier: bool | None, patch) -> list[tuple]:
+    """The lines as (run, metric, rank, tier width, columns); TIER forces the source, None leaves
+    it to the plan.
+    """
+    if tier is not None:
+        patch.setattr(plan, "RAW_POINTS", -1 if tier else 2**64)
+        patch.setattr(plan, "POINTS_PER_CELL", 0)
+    found = []
+    for line in read_chart(store, query, attempts, {}):
+        columns = {
+            name: struct.unpack(f"<{line.rows}{KINDS.get(name, 'd')}", getattr(line, name))
+            for name in COLUMNS
+        }
+        rank = line.rank if line.HasField("rank") else None
+        found.append((line.run_id, line.metric, rank, line.tier_width, line.bucket_width, columns))
+    patch.undo()
+    return found
+
+
+def same(got: dict, expected: list[chart_twin.Bucket]) -> None:
+    wanted = {name: [getattr(b, name) for b in expected] for name in EXACT}
+    for name in EXACT:
+        kind = KINDS.get(name, "d")
+        assert struct.pack(f"<{len(got[name])}{kind}", *got[name]) == struct.pack(
+            f"<{len(wanted[name])}{kind}", *wanted[name]
+        ), (name, got[name][:10], wanted[name][:10])
+    for mean, bucket in zip(got["mean"], expected, strict=True):
+        if bucket.count == bucket.nonfinite:
+            assert np.isnan(mean)
+        else:
+            assert abs(mean - bucket.mean) <= 1e-12 * bucket.spread, astuple(bucket)
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(seed=st.integers(0, 2**32))
+def test_every_column_is_what_the_definition_says(store, monkeypatch, seed):
+    rng = random.Random(seed)
+    points = series(rng, seed)
+    insert(store, rng, points, f"s{seed}-{rng.getrandbits(64)}")
+    # A seed that hypothesis repeats is stored once: its tokens differ, so it gets a run of its own.
+    runs = {f"{run}-{seed}": siphash64(f"{run}-{seed}") for run in RUNS}
+    runs = {name: run for name, run in runs.items() if any(p.run == run for p in points)}
+    attempts = {
+        name: sorted({p.attempt for p in points if p.run == run}) for name, run in runs.items()
+    }
+    some = [p.step for p in points]
+    start = rng.choice([None, rng.choice(some), rng.choice(some) - 1])
+    stop = rng.choice([None, rng.choice(some), rng.choice(some) + 1])
+    start = None if start is None else max(start, -(2**63))
+    stop = None if stop is None else min(stop, 2**63 - 1)
+    if None not in (start, stop) and start > stop:
+        start, stop = stop, start
+    budget = rng.choice([1, 2, 3, 7, 10, 30, 100, 1000])
+    ranks = rng.choice(list(Ranks))
+    query = ChartQuery(
+        tuple(runs), METRICS, budget, Range(start, stop), ranks, rng.randrange(RANKS)
+    )
+    try:
+        answers = [lines(store, query, attempts, tier, monkeypatch) for tier in (False, True, None)]
+    finally:
+        store.command("TRUNCATE TABLE raw_points")
+    for answer in answers:
+        for (name, metric, rank, _, _, columns), first in zip(answer, answers[0], strict=True):
+            place = rank if ranks is not Ranks.BAND else None
+            expected = (
+                chart_twin.chart(
+                    points,
+                    list(runs.values()),
+                    runs[name],
+                    siphash64(metric),
+                    budget=budget,
+                    start=start,
+                    stop=stop,
+                    rank=place,
+                )
+                if not (ranks is Ranks.ALL)
+                else None
+            )
+            if expected is not None:
+                same(columns, expected)
+            for column in EXACT:
+                kind = KINDS.get(column, "d")
+                size = len(columns[column])
+                assert struct.pack(f"<{size}{kind}", *columns[column]) == struct.pack(
+                    f"<{len(first[5][column])}{kind}", *first[5][column]
+                )

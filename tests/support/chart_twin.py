@@ -1,0 +1,125 @@
+"""The definition of a chart, point by point. Slow, and as plain as it can be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stepline_ingest.query.grid import grid
+from stepline_ingest.schema import tiers
+
+from tests.support.points import Point, bits
+
+
+@dataclass(frozen=True)
+class Bucket:
+    x: int
+    min: float
+    max: float
+    mean: float
+    spread: float
+    """The mean of the magnitudes: what an error of the mean is measured by."""
+    first: float
+    last: float
+    argmin: int
+    argmax: int
+    count: int
+    nonfinite: int
+
+
+def shown(points: Sequence[Point], run: int) -> list[Point]:
+    """What RUN shows: at each step the points of the newest attempt that has begun there."""
+    mine = [p for p in points if p.run == run]
+    starts: dict[int, int] = {}
+    for p in mine:
+        starts[p.attempt] = min(p.step, starts.get(p.attempt, p.step))
+    newest = sorted(starts.items(), reverse=True)
+    return [p for p in mine if p.attempt == next(a for a, s in newest if s <= p.step)]
+
+
+def extent(
+    points: Sequence[Point], runs: Sequence[int], metric: int, rank: int | None
+) -> tuple[int, int] | None:
+    """The steps that a chart spans: of each attempt, from its first point of METRIC to its last,
+    as far as its run shows it.
+    """
+    spans = []
+    for run in runs:
+        starts: dict[int, int] = {}
+        logged: dict[int, list[int]] = {}
+        for p in points:
+            if p.run == run:
+                starts[p.attempt] = min(p.step, starts.get(p.attempt, p.step))
+                if p.metric == metric and rank in (None, p.rank):
+                    logged.setdefault(p.attempt, []).append(p.step)
+        for attempt, steps in logged.items():
+            newer = min((s for a, s in starts.items() if a > attempt), default=2**63)
+            if min(steps) < newer:
+                spans.append((min(steps), min(max(steps) + 1, newer)))
+    return (min(a for a, _ in spans), max(b for _, b in spans)) if spans else None
+
+
+def chart(
+    points: Sequence[Point],
+    runs: Sequence[int],
+    run: int,
+    metric: int,
+    *,
+    budget: int,
+    start: int | None = None,
+    stop: int | None = None,
+    rank: int | None = None,
+) -> list[Bucket]:
+    """One line: of one rank, or over all of them. POINTS are all that is stored of RUNS, the runs
+    of the request.
+    """
+    span = extent(points, runs, metric, rank)
+    if span is None:
+        return []
+    lo = span[0] if start is None else max(span[0], start)
+    hi = span[1] if stop is None else min(span[1], stop)
+    if lo >= hi:
+        return []
+    g = grid(lo, hi, budget, tiers.WIDTHS)
+    wanted = [
+        p
+        for p in shown(points, run)
+        if p.metric == metric and lo <= p.step < hi and rank in (None, p.rank)
+    ]
+    buckets: dict[int, list[Point]] = {}
+    for p in wanted:
+        buckets.setdefault((p.step - g.origin) // g.width, []).append(p)
+    return [
+        _bucket(max(g.origin + number * g.width, -(2**63)), buckets[number])
+        for number in sorted(buckets)
+    ]
+
+
+def _bucket(x: int, points: Sequence[Point]) -> Bucket:
+    finite = [p for p in points if math.isfinite(p.value)]
+    counts = {"count": len(points), "nonfinite": len(points) - len(finite)}
+    if not finite:
+        nan = math.nan
+        return Bucket(x, nan, nan, nan, 0.0, nan, nan, x, x, **counts)
+    low = min(finite, key=lambda p: (_ordered(p.value), p.step))
+    high = min(finite, key=lambda p: (-_ordered(p.value), p.step))
+    by_log = sorted(finite, key=lambda p: (p.step, p.rank, p.seq))
+    return Bucket(
+        x,
+        low.value,
+        high.value,
+        math.fsum(p.value for p in finite) / len(finite),
+        math.fsum(abs(p.value) for p in finite) / len(finite),
+        by_log[0].value,
+        by_log[-1].value,
+        low.step,
+        high.step,
+        **counts,
+    )
+
+
+def _ordered(value: float) -> int:
+    """An integer that orders like VALUE, and puts -0.0 before 0.0."""
+    pattern = bits(value)
+    return -(pattern & (2**63 - 1)) - 1 if pattern >> 63 else pattern

@@ -1,0 +1,89 @@
+"""The tables of runs in memory, as rows with versions, so that a restart reads what a restart
+would."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.runs_repository import FinishRow, WriterRow
+from stepline_ingest.store.errors import StoreError
+from stepline_ingest.writers import Binding
+
+
+@dataclass
+class MemoryRunTables:
+    """Every write takes a moment, as a real one does, and is counted."""
+
+    runs: dict[str, RunRecord] = field(default_factory=dict)
+    attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
+    finishes: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    writers: dict[bytes, Binding] = field(default_factory=dict)
+    writes: list[str] = field(default_factory=list)
+    failing: bool = False
+
+    def load(self, run_ids: Sequence[str]) -> list[RunRecord]:
+        self._work()
+        found = []
+        for run_id in run_ids:
+            if run_id in self.runs:
+                run = copy.deepcopy(self.runs[run_id])
+                run.attempts = [
+                    self._attempt(run_id, number)
+                    for of, number in sorted(self.attempts)
+                    if of == run_id
+                ]
+                found.append(run)
+        return found
+
+    def _attempt(self, run_id: str, number: int) -> Attempt:
+        codes = {
+            rank: code
+            for (of, attempt, rank), code in self.finishes.items()
+            if (of, attempt) == (run_id, number)
+        }
+        return replace(self.attempts[run_id, number], exit_codes=codes)
+
+    def page(self, project: str, limit: int, offset: int) -> tuple[list[str], int]:
+        self._work()
+        chosen = [run for run in self.runs.values() if project in ("", run.project)]
+        chosen.sort(key=lambda run: (-run.created_ms, run.run_id))
+        return [run.run_id for run in chosen[offset : offset + limit]], len(chosen)
+
+    def recent_ids(self, limit: int) -> list[str]:
+        return self.page("", limit, 0)[0]
+
+    def put_run(self, run: RunRecord) -> None:
+        self._work("run")
+        assert run.run_id not in self.runs or self.runs[run.run_id].version < run.version
+        self.runs[run.run_id] = copy.deepcopy(run)
+
+    def put_attempt(self, run_id: str, attempt: Attempt) -> None:
+        self._work("attempt")
+        self.attempts[run_id, attempt.number] = replace(attempt, exit_codes={})
+
+    def put_writers(self, rows: Sequence[WriterRow]) -> None:
+        self._work("writers")
+        for row in rows:
+            assert row.binding.writer not in self.writers
+            self.writers[row.binding.writer] = row.binding
+
+    def put_finishes(self, rows: Sequence[FinishRow]) -> None:
+        self._work("finishes")
+        for row in rows:
+            place = row.binding
+            self.finishes[place.run_id, place.attempt, place.rank] = row.exit_code
+
+    def find_writers(self, writers: Sequence[bytes]) -> list[Binding]:
+        self._work()
+        return [self.writers[writer] for writer in writers if writer in self.writers]
+
+    def _work(self, write: str | None = None) -> None:
+        if self.failing:
+            raise StoreError("the store cannot be reached")
+        time.sleep(0.002)
+        if write is not None:
+            self.writes.append(write)

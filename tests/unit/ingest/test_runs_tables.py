@@ -1,0 +1,100 @@
+"""The SQL of runs on a real engine: what is put there is read back, and the newest version
+counts."""
+
+from __future__ import annotations
+
+import os
+
+from stepline import _core
+from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.run_tables import SqlRunTables
+from stepline_ingest.runs_repository import FinishRow, WriterRow
+from stepline_ingest.store import Store
+from stepline_ingest.writers import Binding
+
+
+def attempt(number: int, world_size: int = 2) -> Attempt:
+    return Attempt(
+        number=number, launch_id=f"l{number}", world_size=world_size, created_ms=1_000 + number
+    )
+
+
+def record(run_id: str, **fields: object) -> RunRecord:
+    run = RunRecord(
+        run_id=run_id,
+        project="p",
+        name="näme 'quoted'",
+        config={"lr": 0.1, "nested": {"a": [1, None, "\t\n\\"]}},
+        summary={"nan": float("inf")},
+        tags=["a", "b'c"],
+        group="g",
+        job_type="train",
+        notes="line\nline",
+        created_ms=1_700_000_000_123,
+        updated_ms=1_700_000_000_456,
+        attempts=[attempt(1)],
+        version=1,
+    )
+    for name, value in fields.items():
+        setattr(run, name, value)
+    return run
+
+
+def place(run_id: str, rank: int) -> Binding:
+    return Binding(
+        writer=os.urandom(16), run_id=run_id, run=_core.siphash64(run_id), attempt=1, rank=rank
+    )
+
+
+def test_a_run_comes_back_as_it_was(store: Store) -> None:
+    tables = SqlRunTables(store)
+    assert tables.load(["r"]) == []
+    run = record("r")
+    tables.put_attempt("r", run.newest)
+    assert tables.load(["r"]) == [], "an attempt alone is no run"
+    tables.put_run(run)
+    (found,) = tables.load(["r"])
+    assert found == run
+    assert (found.stored_outcome, found.version) == (("running", None), 1)
+    changed = record("r", notes="other", version=2)
+    tables.put_run(changed)
+    tables.put_run(record("r", notes="late", version=1))
+    assert tables.load(["r"]) == [changed]
+
+
+def test_attempts_and_finishes(store: Store) -> None:
+    tables = SqlRunTables(store)
+    tables.put_run(record("r"))
+    for one in (attempt(2), attempt(1), attempt(1, world_size=3)):
+        tables.put_attempt("r", one)
+    tables.put_finishes(
+        [FinishRow(binding=place("r", rank), exit_code=rank, finished_ms=5) for rank in range(2)]
+    )
+    tables.put_finishes([FinishRow(binding=place("r", 1), exit_code=-7, finished_ms=4)])
+    (found,) = tables.load(["r"])
+    assert [one.number for one in found.attempts] == [1, 2]
+    assert found.attempts[0].world_size == 3
+    assert found.attempts[0].exit_codes == {0: 0, 1: -7}
+    assert found.attempts[1].exit_codes == {}
+
+
+def test_pages(store: Store) -> None:
+    tables = SqlRunTables(store)
+    for n in range(5):
+        run = record(f"r{n}", project="ab"[n % 2], created_ms=1_000 + n)
+        tables.put_attempt(run.run_id, run.newest)
+        tables.put_run(run)
+    assert tables.page("", 2, 1) == (["r3", "r2"], 5)
+    assert tables.page("b", 10, 0) == (["r3", "r1"], 2)
+    assert tables.page("it's", 10, 0) == ([], 0)
+    assert {run.run_id for run in tables.load(["r1", "r4", "none"])} == {"r1", "r4"}
+
+
+def test_writers(store: Store) -> None:
+    tables = SqlRunTables(store)
+    places = [place("r", rank) for rank in range(3)]
+    tables.put_writers(
+        [WriterRow(binding=one, host="h", pid=7, created_ms=5) for one in places[:2]]
+    )
+    found = tables.find_writers([one.writer for one in places])
+    assert sorted(found, key=lambda one: one.rank) == places[:2]

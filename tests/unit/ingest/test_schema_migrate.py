@@ -1,0 +1,72 @@
+"""Promise: a store gets each migration once, a newer store is refused, and a crash in between does
+no harm."""
+
+from __future__ import annotations
+
+import pytest
+from stepline_ingest.schema import SchemaError, migrate, migrations
+from stepline_ingest.schema.migrate import Migration
+from stepline_ingest.store import StoreError
+
+APPLIED = "SELECT version, name FROM schema_migrations ORDER BY version"
+
+
+def test_the_files_are_numbered_without_gaps():
+    assert [migration.version for migration in migrations()] == [
+        number + 1 for number in range(len(migrations()))
+    ]
+
+
+def test_all_are_applied_once(store):
+    known = [(migration.version, migration.name) for migration in migrations()]
+    assert store.query(APPLIED) == known
+    assert migrate(store) == []
+    assert store.query(APPLIED) == known
+
+
+def test_a_crash_inside_a_migration_is_mended(store):
+    last = migrations()[-1].version
+    store.command(f"DELETE FROM schema_migrations WHERE version = {last}")
+    store.command("DROP VIEW points")
+    assert migrate(store) == [last]
+    assert store.query("SELECT count() FROM points") == [(0,)]
+
+
+def test_every_statement_may_be_repeated(store):
+    store.command("TRUNCATE TABLE schema_migrations")
+    assert migrate(store) == [migration.version for migration in migrations()]
+
+
+def test_a_newer_store_is_refused(store):
+    store.insert_rows("schema_migrations", ("version", "name", "checksum"), [(9999, "future", "x")])
+    with pytest.raises(SchemaError, match=r"version 9999.*upgrade"):
+        migrate(store)
+
+
+def test_a_changed_migration_is_refused(store):
+    store.command("TRUNCATE TABLE schema_migrations")
+    store.insert_rows(
+        "schema_migrations", ("version", "name", "checksum"), [(1, "points", "other")]
+    )
+    with pytest.raises(SchemaError, match="0001_points"):
+        migrate(store)
+
+
+def test_a_schema_error_is_a_store_error():
+    assert issubclass(SchemaError, StoreError)
+
+
+def test_comments_may_be_mended():
+    plain = Migration(1, "x", "-- a\nCREATE TABLE a;\n\nCREATE TABLE b;\n")
+    mended = Migration(1, "x", "-- b\n  -- c\nCREATE TABLE a;\n\nCREATE TABLE b;\n")
+    changed = Migration(1, "x", "CREATE TABLE a;\n\nCREATE TABLE c;\n")
+    assert plain.statements() == ["CREATE TABLE a", "CREATE TABLE b"]
+    assert plain.checksum == mended.checksum != changed.checksum
+
+
+def test_released_migrations_are_frozen():
+    """A change here breaks every store that exists: add a migration instead."""
+    assert {m.version: m.checksum for m in migrations()} == FROZEN
+
+
+FROZEN: dict[int, str] = {}

@@ -62,7 +62,8 @@ class Persistence:
         while True:
             attempt = loop.run_in_executor(self._executor, call)
             if self.down is None:
-                await asyncio.wait({attempt}, timeout=max(0.0, end - loop.time()))
+                patience = max(self._limits.retry_max, end - loop.time())
+                await asyncio.wait({attempt}, timeout=patience)
                 if not attempt.done():
                     self._give_up("it does not answer")
             try:

@@ -4,9 +4,33 @@ Bytes and plain structs cross this boundary. Columns are little-endian arrays in
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypedDict, final
+from typing import Any, Literal, TypedDict, final, type_check_only
 
 from typing_extensions import Buffer
+
+__all__ = [
+    "Batch",
+    "Connection",
+    "CoreError",
+    "HistoryStream",
+    "RpcError",
+    "UploaderThread",
+    "Writer",
+    "WriterSession",
+    "__version__",
+    "after_fork_in_child",
+    "build_block",
+    "drain",
+    "encode_batch",
+    "new_writer_id",
+    "siphash64",
+    "spool_left",
+    "spool_scan",
+    "spool_status",
+    "uploader_alive",
+    "uploader_main",
+    "write_block",
+]
 
 __version__: str
 
@@ -92,6 +116,7 @@ def after_fork_in_child() -> None:
 
 # --- the uploader: rust/py/src/uploader.rs over stepline_uploader ---------------------------------
 
+@type_check_only
 class SpoolStatus(TypedDict):
     path: str
     writer: str

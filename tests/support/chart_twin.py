@@ -70,11 +70,13 @@ def chart(
     start: int | None = None,
     stop: int | None = None,
     rank: int | None = None,
+    span_rank: int | None = None,
 ) -> list[Bucket]:
-    """One line: of one rank, or over all of them. POINTS are all that is stored of RUNS, the runs
-    of the request.
+    """One line: of RANK, or over all of them. The grid spans SPAN_RANK, or all ranks.
+
+    POINTS are all that is stored of RUNS, the runs of the request.
     """
-    span = extent(points, runs, metric, rank)
+    span = extent(points, runs, metric, span_rank)
     if span is None:
         return []
     lo = span[0] if start is None else max(span[0], start)

@@ -44,6 +44,8 @@ class MemoryStore:
     """The same, after they took effect."""
     poison: Callable[[bytes, int], bool] = lambda writer, seq: False
     """Points that the store refuses, with the whole block that they are in."""
+    out_of_reach: Callable[[bytes, int], bool] = lambda writer, seq: False
+    """Points whose blocks find the store down."""
     _tokens: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -55,6 +57,8 @@ class MemoryStore:
         _next(self.before)
         found = read_block(b"".join(pieces))
         assert len(found) == rows
+        if any(self.out_of_reach(writer, seq) for writer, seq, _, _ in found):
+            refused()
         if any(self.poison(writer, seq) for writer, seq, _, _ in found):
             raise StoreError("Code: 117. INCORRECT_DATA", blames_data=True)
         with self._lock:

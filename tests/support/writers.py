@@ -22,8 +22,11 @@ from tests.support.memory_store import MemoryStore
 
 METRICS = ("loss", "lr")
 
-FAST = replace(Limits(), store_patience=0.3, retry_min=0.001, retry_max=0.01, hello_timeout=0.5)
-"""Limits of a service that loses its patience soon."""
+FAST = replace(Limits(), store_patience=60.0, retry_min=0.001, retry_max=0.01)
+"""Limits of a service that tries again soon, and waits for longer than any test runs."""
+
+IMPATIENT = replace(FAST, store_patience=0.2)
+"""Limits of a service that sends its clients away soon."""
 
 
 def columnar(first: int, last: int) -> ingest_pb2.Batch:

@@ -132,6 +132,7 @@ def _read_panel(
     reads = by_reads(
         {run: pieces(parts, panel.grid, lo, hi, tier=tier) for run, parts in lineages.items()}
     )
+    used = max(piece.tier for plan in reads for piece in plan) if any(reads) else 0
     rank = query.rank if query.ranks is Ranks.ONE else None
     statement = chart_statement(panel.grid, reads, panel.metrics, by_rank=by_rank, rank=rank)
     result = columns(
@@ -144,7 +145,7 @@ def _read_panel(
     lines: dict[LineKey, Line] = {}
     for begin, end in runs_of_equal(*keys):
         run, metric, *place = (int(key[begin]) for key in keys)
-        line = Line(panel.grid, panel.grid.tier if tier else 0, values, begin, end)
+        line = Line(panel.grid, used, values, begin, end)
         lines[run, metric, place[0] if place else None] = line
     return lines
 

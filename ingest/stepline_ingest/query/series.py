@@ -1,4 +1,4 @@
-"""What is stored of a run: the statistics that plans are made from. Read fresh for every request."""
+"""What is stored of a run: the statistics that plans are made from. Read fresh each time."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def _refusal(error: StoreError) -> ServiceError:
 
 
 def _shortened(message: str) -> str:
-    """Without the list of everything that a parser would have taken, and of the whole query again."""
+    """Without the list of what a parser would have taken, and without the query again."""
     for noise in (". Expected one of:", " In scope SELECT", ": While executing"):
         message = message.split(noise, 1)[0]
     return message if len(message) <= _MESSAGE_LENGTH else message[: _MESSAGE_LENGTH - 3] + "..."

@@ -32,64 +32,36 @@ struct Connection {
 impl Connection {
     #[new]
     #[pyo3(signature = (server, *, api_key = None, timeout = 10.0))]
-    fn new(
-        py: Python<'_>,
-        server: String,
-        api_key: Option<String>,
-        timeout: f64,
-    ) -> PyResult<Self> {
-        let timeout = Duration::try_from_secs_f64(timeout).map_err(|_| {
-            core_error(
-                py,
-                "invalid",
-                format!("timeout is {timeout}: give a number of seconds"),
-            )
-        })?;
+    fn new(py: Python<'_>, server: String, api_key: Option<String>, timeout: f64) -> PyResult<Self> {
+        let timeout = Duration::try_from_secs_f64(timeout)
+            .map_err(|_| core_error(py, "invalid", format!("timeout is {timeout}: give a number of seconds")))?;
         let line = Line::new(py, &server, api_key.as_deref())?;
-        Ok(Connection {
-            server,
-            api_key,
-            timeout,
-            idle: Mutex::new(vec![line]),
-        })
+        Ok(Connection { server, api_key, timeout, idle: Mutex::new(vec![line]) })
     }
 
-    fn create_run<'py>(
-        &self,
-        py: Python<'py>,
-        request_json: &str,
-    ) -> PyResult<(u32, Bound<'py, PyDict>)> {
+    fn create_run<'py>(&self, py: Python<'py>, request_json: &str) -> PyResult<(u32, Bound<'py, PyDict>)> {
         let request = parsed(py, json::create_run(request_json))?;
-        let reply = self.unary(py, "CreateRun", request, |link, request| async move {
-            link.runs().create_run(request).await
-        })?;
-        Ok((
-            reply.attempt,
-            dicts::run(py, &reply.run.unwrap_or_default())?,
-        ))
+        let reply =
+            self.unary(py, "CreateRun", request, |link, request| async move { link.runs().create_run(request).await })?;
+        Ok((reply.attempt, dicts::run(py, &reply.run.unwrap_or_default())?))
     }
 
     fn update_run(&self, py: Python<'_>, request_json: &str) -> PyResult<()> {
         let request = parsed(py, json::update_run(request_json))?;
-        self.unary(py, "UpdateRun", request, |link, request| async move {
-            link.runs().update_run(request).await
-        })
-        .map(drop)
+        self.unary(py, "UpdateRun", request, |link, request| async move { link.runs().update_run(request).await })
+            .map(drop)
     }
 
     fn finish_run(&self, py: Python<'_>, request_json: &str) -> PyResult<()> {
         let request = parsed(py, json::finish_run(request_json))?;
-        self.unary(py, "FinishRun", request, |link, request| async move {
-            link.runs().finish_run(request).await
-        })
-        .map(drop)
+        self.unary(py, "FinishRun", request, |link, request| async move { link.runs().finish_run(request).await })
+            .map(drop)
     }
 
     fn get_run<'py>(&self, py: Python<'py>, run_id: String) -> PyResult<Bound<'py, PyDict>> {
         let request = v1::GetRunRequest { run_id };
-        let reply = self.unary(py, "GetRun", request, |link, request| async move {
-            link.runs().get_run(request).await
-        })?;
+        let reply =
+            self.unary(py, "GetRun", request, |link, request| async move { link.runs().get_run(request).await })?;
         dicts::run(py, &reply.run.unwrap_or_default())
     }
 
@@ -100,37 +72,23 @@ impl Connection {
         limit: u32,
         offset: u32,
     ) -> PyResult<(Vec<Bound<'py, PyDict>>, u64)> {
-        let request = v1::ListRunsRequest {
-            project,
-            limit,
-            offset,
-        };
-        let reply = self.unary(py, "ListRuns", request, |link, request| async move {
-            link.runs().list_runs(request).await
-        })?;
-        let runs = reply
-            .runs
-            .iter()
-            .map(|run| dicts::run(py, run))
-            .collect::<PyResult<_>>()?;
+        let request = v1::ListRunsRequest { project, limit, offset };
+        let reply =
+            self.unary(py, "ListRuns", request, |link, request| async move { link.runs().list_runs(request).await })?;
+        let runs = reply.runs.iter().map(|run| dicts::run(py, run)).collect::<PyResult<_>>()?;
         Ok((runs, reply.total))
     }
 
-    fn list_metrics<'py>(
-        &self,
-        py: Python<'py>,
-        run_id: String,
-        prefix: String,
-    ) -> PyResult<Vec<Bound<'py, PyDict>>> {
+    fn list_metrics<'py>(&self, py: Python<'py>, run_id: String, prefix: String) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let request = v1::ListMetricsRequest { run_id, prefix };
-        let reply = self.unary(py, "ListMetrics", request, |link, request| async move {
-            link.query().list_metrics(request).await
-        })?;
-        reply
-            .metrics
-            .iter()
-            .map(|metric| dicts::metric(py, metric))
-            .collect()
+        let reply =
+            self.unary(
+                py,
+                "ListMetrics",
+                request,
+                |link, request| async move { link.query().list_metrics(request).await },
+            )?;
+        reply.metrics.iter().map(|metric| dicts::metric(py, metric)).collect()
     }
 
     #[pyo3(signature = (run_id, metric, rank, start, stop))]
@@ -143,20 +101,10 @@ impl Connection {
         stop: Option<i64>,
     ) -> PyResult<HistoryStream> {
         let py = slf.py();
-        let request = v1::HistoryRequest {
-            run_id,
-            metric,
-            rank,
-            start,
-            stop,
-        };
-        let (line, stream) = slf.get().stream(py, request, |link, request| async move {
-            link.query().history(request).await
-        })?;
-        Ok(HistoryStream {
-            connection: slf.unbind(),
-            going: Mutex::new(Some(Going { stream, line })),
-        })
+        let request = v1::HistoryRequest { run_id, metric, rank, start, stop };
+        let (line, stream) =
+            slf.get().stream(py, request, |link, request| async move { link.query().history(request).await })?;
+        Ok(HistoryStream { connection: slf.unbind(), going: Mutex::new(Some(Going { stream, line })) })
     }
 
     #[pyo3(signature = (run_ids, metrics, points, x, start, stop, ranks))]
@@ -172,37 +120,15 @@ impl Connection {
         stop: Option<i64>,
         ranks: &Bound<'py, PyAny>,
     ) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        let ranks = Some(v1::RankSelection {
-            kind: Some(rank_selection(ranks)?),
-        });
-        let request = v1::ChartRequest {
-            run_ids,
-            metrics,
-            points,
-            x,
-            start,
-            stop,
-            ranks,
-        };
-        let lines = self.collect(py, request, |link, request| async move {
-            link.query().chart(request).await
-        })?;
-        lines
-            .iter()
-            .map(|line| dicts::chart_line(py, line))
-            .collect()
+        let ranks = Some(v1::RankSelection { kind: Some(rank_selection(ranks)?) });
+        let request = v1::ChartRequest { run_ids, metrics, points, x, start, stop, ranks };
+        let lines = self.collect(py, request, |link, request| async move { link.query().chart(request).await })?;
+        lines.iter().map(|line| dicts::chart_line(py, line)).collect()
     }
 
-    fn sql<'py>(
-        &self,
-        py: Python<'py>,
-        query: String,
-        format: String,
-    ) -> PyResult<Bound<'py, PyBytes>> {
+    fn sql<'py>(&self, py: Python<'py>, query: String, format: String) -> PyResult<Bound<'py, PyBytes>> {
         let request = v1::SqlRequest { query, format };
-        let chunks = self.collect(py, request, |link, request| async move {
-            link.query().sql(request).await
-        })?;
+        let chunks = self.collect(py, request, |link, request| async move { link.query().sql(request).await })?;
         let size = chunks.iter().map(|chunk| chunk.data.len()).sum();
         PyBytes::new_with(py, size, |mut rest| {
             for chunk in &chunks {
@@ -242,13 +168,7 @@ impl Connection {
     }
 
     /// Every unary call may be repeated, so one on a connection that died of age is.
-    fn unary<M, T, F>(
-        &self,
-        py: Python<'_>,
-        what: &str,
-        message: M,
-        call: fn(Link, Request<M>) -> F,
-    ) -> PyResult<T>
+    fn unary<M, T, F>(&self, py: Python<'_>, what: &str, message: M, call: fn(Link, Request<M>) -> F) -> PyResult<T>
     where
         M: Clone + Send,
         T: Send,
@@ -298,9 +218,7 @@ impl Connection {
         loop {
             let line = self.take(py)?;
             let request = Request::new(message.clone());
-            match line.wait(py, |link| async move {
-                Ok(call(link, request).await?.into_inner())
-            })? {
+            match line.wait(py, |link| async move { Ok(call(link, request).await?.into_inner()) })? {
                 Ok(stream) => return Ok((line, stream)),
                 Err(failure) if failure.is_transport() && line.used => {}
                 Err(failure) => return Err(to_error(py, &self.server, &failure)),
@@ -308,12 +226,7 @@ impl Connection {
         }
     }
 
-    fn collect<M, T, F>(
-        &self,
-        py: Python<'_>,
-        message: M,
-        call: fn(Link, Request<M>) -> F,
-    ) -> PyResult<Vec<T>>
+    fn collect<M, T, F>(&self, py: Python<'_>, message: M, call: fn(Link, Request<M>) -> F) -> PyResult<Vec<T>>
     where
         M: Clone + Send,
         T: Send,
@@ -359,24 +272,13 @@ impl HistoryStream {
     fn __next__<'py>(
         &self,
         py: Python<'py>,
-    ) -> PyResult<
-        Option<(
-            u64,
-            Bound<'py, PyBytes>,
-            Bound<'py, PyBytes>,
-            Bound<'py, PyBytes>,
-        )>,
-    > {
+    ) -> PyResult<Option<(u64, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
         let Some(mut going) = self.take() else {
             return Ok(None);
         };
         if !going.line.is_ours() {
             std::mem::forget(going);
-            return Err(core_error(
-                py,
-                "closed",
-                "the stream belongs to the process before the fork: ask again",
-            ));
+            return Err(core_error(py, "closed", "the stream belongs to the process before the fork: ask again"));
         }
         let Going { stream, line } = &mut going;
         let chunk = line.wait(py, |_| async { Ok(stream.message().await?) })?;
@@ -384,12 +286,7 @@ impl HistoryStream {
             Ok(Some(chunk)) => {
                 *self.going.lock().unwrap_or_else(PoisonError::into_inner) = Some(going);
                 let column = |bytes: &[u8]| PyBytes::new(py, bytes);
-                Ok(Some((
-                    chunk.rows,
-                    column(&chunk.step),
-                    column(&chunk.time_ms),
-                    column(&chunk.value),
-                )))
+                Ok(Some((chunk.rows, column(&chunk.step), column(&chunk.time_ms), column(&chunk.value))))
             }
             Ok(None) => {
                 let Going { stream, line } = going;
@@ -404,10 +301,7 @@ impl HistoryStream {
 
 impl HistoryStream {
     fn take(&self) -> Option<Going> {
-        self.going
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.going.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

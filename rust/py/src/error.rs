@@ -4,18 +4,8 @@ use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
-create_exception!(
-    _core,
-    CoreError,
-    PyException,
-    "An error of the Rust core; `kind` says which."
-);
-create_exception!(
-    _core,
-    RpcError,
-    CoreError,
-    "A gRPC status; `code` is its name."
-);
+create_exception!(_core, CoreError, PyException, "An error of the Rust core; `kind` says which.");
+create_exception!(_core, RpcError, CoreError, "A gRPC status; `code` is its name.");
 
 /// A `CoreError` with its `kind` set.
 pub fn core_error(py: Python<'_>, kind: &str, message: impl Into<String>) -> PyErr {

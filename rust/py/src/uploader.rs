@@ -37,8 +37,7 @@ fn uploader_main(py: Python<'_>, root: PathBuf, idle_exit: f64) -> PyResult<i32>
     let idle_exit = seconds(py, "idle_exit", idle_exit)?;
     stepline_uploader::log_to_stderr();
     let done = py.detach(|| stepline_uploader::run_host(&root, Settings::default(), idle_exit));
-    done.map(|()| 0)
-        .map_err(|err| core_error(py, "io", err.to_string()))
+    done.map(|()| 0).map_err(|err| core_error(py, "io", err.to_string()))
 }
 
 #[pyfunction]
@@ -50,18 +49,12 @@ fn drain(
     api_key: Option<String>,
     timeout: Option<f64>,
 ) -> PyResult<Vec<Bound<'_, PyDict>>> {
-    let timeout = timeout
-        .map(|value| seconds(py, "timeout", value))
-        .transpose()?;
+    let timeout = timeout.map(|value| seconds(py, "timeout", value)).transpose()?;
     if let Some(server) = &server {
         let parsed = server.parse::<stepline_wire::ServerAddress>();
         parsed.map_err(|err| core_error(py, "invalid", err.to_string()))?;
     }
-    let settings = Settings {
-        server,
-        api_key,
-        ..Settings::default()
-    };
+    let settings = Settings { server, api_key, ..Settings::default() };
     let mut interrupted = None;
     let done = py.detach(|| {
         stepline_uploader::run_drain(&root, settings, timeout, || {
@@ -92,22 +85,14 @@ struct UploaderThread {
 impl UploaderThread {
     #[new]
     fn new(py: Python<'_>, spool: PathBuf) -> PyResult<Self> {
-        let background = Background::start(&spool, Settings::default()).map_err(|err| {
-            core_error(py, "io", format!("cannot start the uploader thread: {err}"))
-        })?;
-        Ok(UploaderThread {
-            background: Some(background),
-            pid: std::process::id(),
-        })
+        let background = Background::start(&spool, Settings::default())
+            .map_err(|err| core_error(py, "io", format!("cannot start the uploader thread: {err}")))?;
+        Ok(UploaderThread { background: Some(background), pid: std::process::id() })
     }
 
     fn stop(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         let timeout = seconds(py, "timeout", timeout)?;
-        let Some(background) = self
-            .background
-            .as_ref()
-            .filter(|_| self.pid == std::process::id())
-        else {
+        let Some(background) = self.background.as_ref().filter(|_| self.pid == std::process::id()) else {
             return Ok(true);
         };
         background.stop();
@@ -134,19 +119,12 @@ impl Drop for UploaderThread {
 }
 
 fn statuses(root: &Path) -> Result<Vec<Status>, spool::SpoolError> {
-    Ok(spool::scan(root)?
-        .iter()
-        .filter_map(|dir| spool::status(dir))
-        .collect())
+    Ok(spool::scan(root)?.iter().filter_map(|dir| spool::status(dir)).collect())
 }
 
 fn seconds(py: Python<'_>, name: &str, value: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(value).map_err(|_| {
-        core_error(
-            py,
-            "invalid",
-            format!("{name} is {value}: give a number of seconds that is not negative"),
-        )
+        core_error(py, "invalid", format!("{name} is {value}: give a number of seconds that is not negative"))
     })
 }
 

@@ -44,13 +44,11 @@ impl Background {
         let says_end = SaysEnd(ended.clone());
         let runtime = runtime::build()?;
         let spool = spool.to_owned();
-        thread::Builder::new()
-            .name("stepline-uploader".into())
-            .spawn(move || {
-                runtime.block_on(drain(spool, settings, stop));
-                runtime.shutdown_background();
-                drop(says_end);
-            })?;
+        thread::Builder::new().name("stepline-uploader".into()).spawn(move || {
+            runtime.block_on(drain(spool, settings, stop));
+            runtime.shutdown_background();
+            drop(says_end);
+        })?;
         Ok(Background { stopper, ended })
     }
 
@@ -61,15 +59,8 @@ impl Background {
 
     /// Waits for the end of the thread; false when `timeout` was over first.
     pub fn join(&self, timeout: Duration) -> bool {
-        let ended = self
-            .ended
-            .ended
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let waited = self
-            .ended
-            .changed
-            .wait_timeout_while(ended, timeout, |ended| !*ended);
+        let ended = self.ended.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.ended.changed.wait_timeout_while(ended, timeout, |ended| !*ended);
         let (ended, _) = waited.unwrap_or_else(PoisonError::into_inner);
         *ended
     }

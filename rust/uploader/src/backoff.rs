@@ -29,9 +29,7 @@ impl Backoff {
     pub fn pause(&mut self, at_least: Option<Duration>) -> Duration {
         let ceiling = self.ceiling();
         self.failures = self.failures.saturating_add(1);
-        ceiling
-            .mul_f64(self.random.unit())
-            .max(at_least.unwrap_or_default())
+        ceiling.mul_f64(self.random.unit()).max(at_least.unwrap_or_default())
     }
 
     /// Something went well: the next pause is short again.
@@ -86,10 +84,7 @@ mod tests {
             ceilings.push(it.ceiling().as_millis());
             it.pause(None);
         }
-        assert_eq!(
-            ceilings[..9],
-            [100, 200, 400, 800, 1600, 3200, 6400, 12800, 15000]
-        );
+        assert_eq!(ceilings[..9], [100, 200, 400, 800, 1600, 3200, 6400, 12800, 15000]);
         assert!(ceilings[9..].iter().all(|ceiling| *ceiling == 15_000));
     }
 
@@ -101,10 +96,7 @@ mod tests {
             assert!(pause < Duration::from_millis(100));
             low += u32::from(pause < Duration::from_millis(50));
         }
-        assert!(
-            (400..600).contains(&low),
-            "{low} of 1000 pauses lie in the lower half"
-        );
+        assert!((400..600).contains(&low), "{low} of 1000 pauses lie in the lower half");
     }
 
     #[test]

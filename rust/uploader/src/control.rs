@@ -14,12 +14,7 @@ pub(crate) enum Call {
 
 impl Call {
     /// Reads the control record `ordinal` of the spool of `meta`.
-    pub fn parse(
-        text: &str,
-        ordinal: u64,
-        meta: &SpoolMeta,
-        attempt: u32,
-    ) -> Result<Call, JsonError> {
+    pub fn parse(text: &str, ordinal: u64, meta: &SpoolMeta, attempt: u32) -> Result<Call, JsonError> {
         let object: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
         let mut entries = object.into_iter();
         match (entries.next(), entries.next()) {
@@ -27,30 +22,19 @@ impl Call {
                 "update" => update(body, meta).map(Call::Update),
                 "finish" => finish(body, meta, attempt).map(Call::Finish),
                 "gap" => update(gap(body, ordinal, meta), meta).map(Call::Update),
-                other => Err(JsonError::new(format!(
-                    "a control record of kind {other:?} is unknown"
-                ))),
+                other => Err(JsonError::new(format!("a control record of kind {other:?} is unknown"))),
             },
-            _ => Err(JsonError::new(
-                "a control record is an object with one entry",
-            )),
+            _ => Err(JsonError::new("a control record is an object with one entry")),
         }
     }
 }
 
-fn update(
-    mut body: Map<String, Value>,
-    meta: &SpoolMeta,
-) -> Result<v1::UpdateRunRequest, JsonError> {
+fn update(mut body: Map<String, Value>, meta: &SpoolMeta) -> Result<v1::UpdateRunRequest, JsonError> {
     body.insert("run_id".into(), meta.run_id.clone().into());
     json::update_run(&Value::Object(body).to_string())
 }
 
-fn finish(
-    mut body: Map<String, Value>,
-    meta: &SpoolMeta,
-    attempt: u32,
-) -> Result<v1::FinishRunRequest, JsonError> {
+fn finish(mut body: Map<String, Value>, meta: &SpoolMeta, attempt: u32) -> Result<v1::FinishRunRequest, JsonError> {
     body.insert("run_id".into(), meta.run_id.clone().into());
     body.insert("attempt".into(), attempt.into());
     body.insert("rank".into(), meta.rank.into());
@@ -71,12 +55,7 @@ mod tests {
     use super::*;
 
     fn meta() -> SpoolMeta {
-        SpoolMeta {
-            run_id: "r".into(),
-            rank: 3,
-            writer: "00".repeat(16),
-            ..SpoolMeta::default()
-        }
+        SpoolMeta { run_id: "r".into(), rank: 3, writer: "00".repeat(16), ..SpoolMeta::default() }
     }
 
     fn parse(text: &str) -> Result<Call, JsonError> {
@@ -85,54 +64,26 @@ mod tests {
 
     #[test]
     fn the_spool_says_which_run_and_rank_it_is() {
-        let Ok(Call::Finish(finish)) = parse(r#"{"finish": {"exit_code": 1, "finished_ms": 5}}"#)
-        else {
-            panic!()
-        };
-        assert_eq!(
-            (
-                finish.run_id.as_str(),
-                finish.attempt,
-                finish.rank,
-                finish.exit_code
-            ),
-            ("r", 2, 3, 1)
-        );
+        let Ok(Call::Finish(finish)) = parse(r#"{"finish": {"exit_code": 1, "finished_ms": 5}}"#) else { panic!() };
+        assert_eq!((finish.run_id.as_str(), finish.attempt, finish.rank, finish.exit_code), ("r", 2, 3, 1));
         assert_eq!(finish.writer.len(), 16);
-        let Ok(Call::Update(update)) = parse(r#"{"update": {"summary_json": "{\"a\":1}"}}"#) else {
-            panic!()
-        };
-        assert_eq!(
-            (update.run_id.as_str(), update.summary_json.as_str()),
-            ("r", r#"{"a":1}"#)
-        );
+        let Ok(Call::Update(update)) = parse(r#"{"update": {"summary_json": "{\"a\":1}"}}"#) else { panic!() };
+        assert_eq!((update.run_id.as_str(), update.summary_json.as_str()), ("r", r#"{"a":1}"#));
     }
 
     #[test]
     fn a_gap_is_an_entry_of_the_summary_with_a_key_of_its_own() {
-        let Ok(Call::Update(update)) = parse(r#"{"gap": {"count": 9, "reason": "disk full"}}"#)
-        else {
-            panic!()
-        };
+        let Ok(Call::Update(update)) = parse(r#"{"gap": {"count": 9, "reason": "disk full"}}"#) else { panic!() };
         let summary: Value = serde_json::from_str(&update.summary_json).unwrap();
         let key = format!("stepline/gap/{}/7", meta().writer);
-        assert_eq!(
-            summary[key.as_str()],
-            json!({"count": 9, "rank": 3, "reason": "disk full"})
-        );
+        assert_eq!(summary[key.as_str()], json!({"count": 9, "rank": 3, "reason": "disk full"}));
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for text in [
-            "",
-            "[]",
-            "{}",
-            r#"{"a": {}, "b": {}}"#,
-            r#"{"update": 1}"#,
-            r#"{"jump": {}}"#,
-            r#"{"update": {"no": 1}}"#,
-        ] {
+        for text in
+            ["", "[]", "{}", r#"{"a": {}, "b": {}}"#, r#"{"update": 1}"#, r#"{"jump": {}}"#, r#"{"update": {"no": 1}}"#]
+        {
             assert!(parse(text).is_err(), "{text}");
         }
     }

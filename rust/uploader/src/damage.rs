@@ -27,11 +27,7 @@ impl Damage {
         if self.places.iter().any(|place| place.segment == segment) {
             return false;
         }
-        self.places.push(Place {
-            segment: segment.to_owned(),
-            after_seq,
-            set_aside: false,
-        });
+        self.places.push(Place { segment: segment.to_owned(), after_seq, set_aside: false });
         true
     }
 
@@ -41,21 +37,14 @@ impl Damage {
 
     /// Moves the damaged segments whose readable part is stored out of the spool, before that is cleaned up.
     pub fn set_aside(&mut self, settled: u64) {
-        for place in self
-            .places
-            .iter_mut()
-            .filter(|place| !place.set_aside && place.after_seq <= settled)
-        {
+        for place in self.places.iter_mut().filter(|place| !place.set_aside && place.after_seq <= settled) {
             place.set_aside = true;
             let Some(target) = target(&place.segment) else {
                 continue;
             };
             match std::fs::rename(&place.segment, &target) {
                 Ok(()) => log::warn!("the damaged segment is kept as {}", target.display()),
-                Err(err) => log::warn!(
-                    "cannot keep the damaged segment {}: {err}",
-                    place.segment.display()
-                ),
+                Err(err) => log::warn!("cannot keep the damaged segment {}: {err}", place.segment.display()),
             }
         }
     }
@@ -64,11 +53,7 @@ impl Damage {
 /// `ROOT/<writer>/00000001.seg` becomes `ROOT/<writer>-00000001.seg.bad`.
 fn target(segment: &Path) -> Option<PathBuf> {
     let spool = segment.parent()?;
-    let name = format!(
-        "{}-{}.bad",
-        spool.file_name()?.to_str()?,
-        segment.file_name()?.to_str()?
-    );
+    let name = format!("{}-{}.bad", spool.file_name()?.to_str()?, segment.file_name()?.to_str()?);
     Some(spool.with_file_name(name))
 }
 
@@ -78,10 +63,7 @@ mod tests {
 
     #[test]
     fn a_segment_is_named_after_its_spool_when_it_is_set_aside() {
-        assert_eq!(
-            target(Path::new("/root/ab12/00000003.seg")),
-            Some(PathBuf::from("/root/ab12-00000003.seg.bad"))
-        );
+        assert_eq!(target(Path::new("/root/ab12/00000003.seg")), Some(PathBuf::from("/root/ab12-00000003.seg.bad")));
         assert_eq!(target(Path::new("x")), None);
     }
 }

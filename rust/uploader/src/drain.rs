@@ -54,32 +54,19 @@ pub fn run_drain(
 }
 
 /// The same on the runtime of the caller.
-pub async fn drain(
-    path: &Path,
-    settings: Settings,
-    timeout: Option<Duration>,
-    stop: Stop,
-) -> Result<(), HostError> {
+pub async fn drain(path: &Path, settings: Settings, timeout: Option<Duration>, stop: Stop) -> Result<(), HostError> {
     let mut waiting = spools(path)?;
     // The oldest first.
     waiting.reverse();
     let (stopper, until_stopped) = Stop::new();
     let pool = Pool::default();
-    let until = Until::CaughtUp {
-        patience: timeout.is_none().then_some(PATIENCE),
-    };
+    let until = Until::CaughtUp { patience: timeout.is_none().then_some(PATIENCE) };
     let mut sending = JoinSet::new();
     let work = async {
         loop {
             while sending.len() < AT_ONCE {
                 let Some(dir) = waiting.pop() else { break };
-                sending.spawn(send(
-                    dir,
-                    pool.clone(),
-                    settings.clone(),
-                    until,
-                    until_stopped.clone(),
-                ));
+                sending.spawn(send(dir, pool.clone(), settings.clone(), until, until_stopped.clone()));
             }
             if sending.join_next().await.is_none() {
                 return;
@@ -115,23 +102,12 @@ async fn send(dir: PathBuf, pool: Pool, settings: Settings, until: Until, stop: 
         }
         match status(&dir) {
             None => return,
-            Some(status)
-                if status.acked_seq >= status.last_seq
-                    && status.acked_control >= status.last_control =>
-            {
+            Some(status) if status.acked_seq >= status.last_seq && status.acked_control >= status.last_control => {
                 return
             }
-            Some(status) if status.state == Phase::Streaming.as_str() => {
-                asked_since = Instant::now()
-            }
-            Some(_)
-                if until != (Until::CaughtUp { patience: None })
-                    && asked_since.elapsed() > HANDOVER =>
-            {
-                log::warn!(
-                    "{}: another process has it and does not get through either",
-                    dir.display()
-                );
+            Some(status) if status.state == Phase::Streaming.as_str() => asked_since = Instant::now(),
+            Some(_) if until != (Until::CaughtUp { patience: None }) && asked_since.elapsed() > HANDOVER => {
+                log::warn!("{}: another process has it and does not get through either", dir.display());
                 return;
             }
             Some(_) => handover::ask(&dir),
@@ -155,10 +131,7 @@ fn spools(path: &Path) -> Result<Vec<PathBuf>, HostError> {
         return Ok(vec![path.to_owned()]);
     }
     if !path.is_dir() {
-        let what = format!(
-            "{} is no directory: give a spool or the directory that holds spools",
-            path.display()
-        );
+        let what = format!("{} is no directory: give a spool or the directory that holds spools", path.display());
         return Err(HostError::Io(io::Error::new(io::ErrorKind::NotFound, what)));
     }
     scan(path).map_err(|err: SpoolError| err.into())

@@ -51,20 +51,11 @@ impl Held {
         let mut journal = Journal::open(dir, settings.clock.clone())?;
         if let Some(attempt) = meta.attempt {
             // The side file knows better when the run had to be registered anew.
-            journal.update(|state| {
-                state.attempt = if state.attempt == 0 {
-                    attempt
-                } else {
-                    state.attempt
-                }
-            });
+            journal.update(|state| state.attempt = if state.attempt == 0 { attempt } else { state.attempt });
         }
         Ok(Taken::Held(Box::new(Held {
             name: format!("run {} rank {} ({})", meta.run_id, meta.rank, dir.display()),
-            server: settings
-                .server
-                .clone()
-                .unwrap_or_else(|| meta.server.clone()),
+            server: settings.server.clone().unwrap_or_else(|| meta.server.clone()),
             api_key: settings.api_key.clone().or_else(|| meta.api_key.clone()),
             reader: SpoolReader::open(dir)?,
             meta,
@@ -80,20 +71,14 @@ impl Held {
 
     /// Deletes what is settled.
     pub fn clean_up(&mut self) -> Result<(), SpoolError> {
-        let (seq, control) = (
-            self.journal.state().acked_seq,
-            self.journal.state().acked_control,
-        );
+        let (seq, control) = (self.journal.state().acked_seq, self.journal.state().acked_control);
         self.damage.set_aside(seq);
         self.reader.release(seq, control).map(drop)
     }
 
     /// Nobody writes any more and everything is settled.
     pub fn is_drained(&mut self) -> Result<bool, SpoolError> {
-        let (seq, control) = (
-            self.journal.state().acked_seq,
-            self.journal.state().acked_control,
-        );
+        let (seq, control) = (self.journal.state().acked_seq, self.journal.state().acked_control);
         self.reader.is_drained(seq, control)
     }
 

@@ -58,12 +58,7 @@ pub fn run_host(root: &Path, settings: Settings, idle_exit: Duration) -> Result<
 }
 
 /// The same on the runtime of the caller.
-pub async fn host(
-    root: &Path,
-    settings: Settings,
-    idle_exit: Duration,
-    stop: Stop,
-) -> Result<(), HostError> {
+pub async fn host(root: &Path, settings: Settings, idle_exit: Duration, stop: Stop) -> Result<(), HostError> {
     let mut host = Host {
         root: root.to_owned(),
         settings,
@@ -127,9 +122,7 @@ impl Host {
                 idle_since = None;
             }
             let next_scan = Instant::now() + self.settings.tuning.scan;
-            while let Ok(Some(ended)) =
-                tokio::time::timeout_at(next_scan, self.sessions.join_next()).await
-            {
+            while let Ok(Some(ended)) = tokio::time::timeout_at(next_scan, self.sessions.join_next()).await {
                 self.reap(ended);
             }
             tokio::time::sleep_until(next_scan).await;
@@ -138,30 +131,20 @@ impl Host {
 
     /// Starts a session for a spool that needs one.
     fn consider(&mut self, dir: PathBuf) {
-        let waits = self
-            .not_before
-            .get(&dir)
-            .is_some_and(|at| Instant::now() < *at);
+        let waits = self.not_before.get(&dir).is_some_and(|at| Instant::now() < *at);
         if waits || self.running.contains(&dir) || self.left_alone.contains(&dir) {
             return;
         }
         self.not_before.remove(&dir);
         match Held::take(&dir, &self.settings, false) {
             Ok(Taken::Held(held)) => {
-                let session = Session::new(
-                    held,
-                    self.pool.clone(),
-                    self.settings.clone(),
-                    Until::Drained,
-                );
+                let session = Session::new(held, self.pool.clone(), self.settings.clone(), Until::Drained);
                 let stop = self.stop.clone();
                 self.running.insert(dir.clone());
-                self.sessions
-                    .spawn(async move { (dir, session.run(stop).await) });
+                self.sessions.spawn(async move { (dir, session.run(stop).await) });
             }
             Ok(Taken::Locked) => {
-                self.not_before
-                    .insert(dir, Instant::now() + self.settings.tuning.relock);
+                self.not_before.insert(dir, Instant::now() + self.settings.tuning.relock);
             }
             Ok(Taken::Offline) => {
                 self.left_alone.insert(dir);
@@ -181,8 +164,7 @@ impl Host {
                 match end {
                     End::Drained => {}
                     End::HandedOver => {
-                        self.not_before
-                            .insert(dir, Instant::now() + self.settings.tuning.relock);
+                        self.not_before.insert(dir, Instant::now() + self.settings.tuning.relock);
                     }
                     End::CaughtUp | End::Stopped | End::GivenUp => {
                         self.left_alone.insert(dir);
@@ -196,9 +178,7 @@ impl Host {
 
     async fn farewell(&mut self) {
         let deadline = Instant::now() + FAREWELL;
-        while let Ok(Some(ended)) =
-            tokio::time::timeout_at(deadline, self.sessions.join_next()).await
-        {
+        while let Ok(Some(ended)) = tokio::time::timeout_at(deadline, self.sessions.join_next()).await {
             self.reap(ended);
         }
         self.sessions.abort_all();

@@ -24,13 +24,7 @@ impl Journal {
         // With the time in it the epoch grows even when the side file was lost.
         let now = u64::try_from(clock.unix_ms()).unwrap_or(0);
         state.epoch = now.max(state.epoch.saturating_add(1));
-        let mut journal = Journal {
-            file,
-            state,
-            clock,
-            notes: Vec::new(),
-            write_failed: false,
-        };
+        let mut journal = Journal { file, state, clock, notes: Vec::new(), write_failed: false };
         journal.write();
         Ok(journal)
     }
@@ -50,12 +44,7 @@ impl Journal {
 
     /// Says what is being done, and what is in the way when something is.
     pub fn phase(&mut self, phase: Phase, trouble: &str) {
-        let error = self
-            .notes
-            .iter()
-            .map(String::as_str)
-            .chain([trouble])
-            .filter(|part| !part.is_empty());
+        let error = self.notes.iter().map(String::as_str).chain([trouble]).filter(|part| !part.is_empty());
         let error = error.collect::<Vec<_>>().join("; ");
         self.update(|state| {
             state.phase = phase;

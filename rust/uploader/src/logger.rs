@@ -17,15 +17,8 @@ impl Log for Stderr {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
-            let line = format!(
-                "{} {:5} {}\n",
-                utc(now.as_millis()),
-                record.level(),
-                record.args()
-            );
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let line = format!("{} {:5} {}\n", utc(now.as_millis()), record.level(), record.args());
             // Where the log itself cannot be written there is nowhere to say so.
             let _ = std::io::stderr().write_all(line.as_bytes());
         }
@@ -54,16 +47,11 @@ fn utc(unix_ms: u128) -> String {
 fn civil(days: u128) -> (u128, u128, u128) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     (era * 400 + year_of_era + u128::from(month <= 2), month, day)
 }
 

@@ -58,14 +58,10 @@ impl<'a> Pump<'a> {
         until: Until,
         push: Push,
     ) -> Result<Self, Trouble> {
-        let wanted = BatchLimits {
-            max_points: tuning.batch_points,
-            max_raw_bytes: tuning.batch_bytes,
-        };
+        let wanted = BatchLimits { max_points: tuning.batch_points, max_raw_bytes: tuning.batch_bytes };
         // What is lost here the service may not count as settled.
         let cursor = push.committed.max(held.lost_up_to);
-        held.reader
-            .seek(cursor, held.journal.state().acked_control)?;
+        held.reader.seek(cursor, held.journal.state().acked_control)?;
         held.journal.update(|state| state.acked_seq = cursor);
         held.journal.phase(Phase::Streaming, "");
         Ok(Pump {
@@ -117,10 +113,7 @@ impl<'a> Pump<'a> {
                 Err(err) if err.is_corrupt() => {
                     if self.held.damage.remember(&err, self.cursor) {
                         log::error!("{}: {err}", self.held.name);
-                        let note = format!(
-                            "{} damaged segments, last: {err}",
-                            self.held.damage.segments()
-                        );
+                        let note = format!("{} damaged segments, last: {err}", self.held.damage.segments());
                         self.held.journal.note("damaged segments", note);
                     }
                     continue;
@@ -128,10 +121,7 @@ impl<'a> Pump<'a> {
                 Err(err) => return Err(err.into()),
             };
             if let Record::Control { ordinal, json } = record {
-                return Ok(Read::Control {
-                    ordinal,
-                    json: json.to_owned(),
-                });
+                return Ok(Read::Control { ordinal, json: json.to_owned() });
             }
             let Some((first, last)) = record.seqs() else {
                 take(&mut self.encoder, &mut self.push, self.link, &record, 0).await?;
@@ -140,15 +130,7 @@ impl<'a> Pump<'a> {
             if first > self.cursor + 1 {
                 return Ok(Read::LostUpTo(first - 1));
             }
-            match take(
-                &mut self.encoder,
-                &mut self.push,
-                self.link,
-                &record,
-                self.after_seq,
-            )
-            .await
-            {
+            match take(&mut self.encoder, &mut self.push, self.link, &record, self.after_seq).await {
                 Ok(sent) => {
                     self.cursor = last;
                     if sent {
@@ -187,11 +169,7 @@ impl<'a> Pump<'a> {
     async fn cut(&mut self) -> Result<(), Trouble> {
         self.pending_since = None;
         match self.encoder.finish() {
-            Ok(Some(batch)) => self
-                .push
-                .send(batch)
-                .await
-                .map_err(|failure| Trouble::of(&failure, self.link))?,
+            Ok(Some(batch)) => self.push.send(batch).await.map_err(|failure| Trouble::of(&failure, self.link))?,
             Ok(None) => {}
             Err(err) => {
                 log::error!("{}: a batch cannot be encoded: {err}", self.held.name);
@@ -206,10 +184,7 @@ impl<'a> Pump<'a> {
     async fn settle(&mut self) -> Result<(), Trouble> {
         self.cut().await?;
         while !self.push.is_settled() {
-            self.push
-                .receive()
-                .await
-                .map_err(|failure| Trouble::of(&failure, self.link))?;
+            self.push.receive().await.map_err(|failure| Trouble::of(&failure, self.link))?;
             self.note_progress();
         }
         Ok(())
@@ -218,26 +193,16 @@ impl<'a> Pump<'a> {
     /// An update goes after the points before it were sent, a finish after they were stored.
     async fn control(&mut self, ordinal: u64, json: &str) -> Result<(), Trouble> {
         self.cut().await?;
-        match Call::parse(
-            json,
-            ordinal,
-            &self.held.meta,
-            self.held.journal.state().attempt,
-        ) {
+        match Call::parse(json, ordinal, &self.held.meta, self.held.journal.state().attempt) {
             Ok(call) => {
                 if matches!(call, Call::Finish(_)) {
                     self.settle().await?;
                 }
                 self.perform(ordinal, call).await?;
             }
-            Err(err) => log::error!(
-                "{}: control record {ordinal} is lost: {err}",
-                self.held.name
-            ),
+            Err(err) => log::error!("{}: control record {ordinal} is lost: {err}", self.held.name),
         }
-        self.held
-            .journal
-            .update(|state| state.acked_control = ordinal);
+        self.held.journal.update(|state| state.acked_control = ordinal);
         self.backoff.reset();
         Ok(())
     }
@@ -252,17 +217,12 @@ impl<'a> Pump<'a> {
         );
         if failure.verdict() == Verdict::Never && about_the_record {
             // Another attempt gives the same answer, and what follows must not wait for it.
-            log::error!(
-                "{}: control record {ordinal} is lost: the service refuses it: {failure}",
-                self.held.name
-            );
+            log::error!("{}: control record {ordinal} is lost: the service refuses it: {failure}", self.held.name);
             return Ok(());
         }
         Err(match Trouble::of(&failure, self.link) {
             // These two speak of streams; of a unary call they only say that it did not go well.
-            Trouble::Superseded(text) | Trouble::DataLost(text) => {
-                Trouble::Later { text, after: None }
-            }
+            Trouble::Superseded(text) | Trouble::DataLost(text) => Trouble::Later { text, after: None },
             other => other,
         })
     }
@@ -271,11 +231,7 @@ impl<'a> Pump<'a> {
     async fn skip(&mut self, lost_up_to: u64) -> Result<Trouble, Trouble> {
         self.settle().await?;
         self.clean_up()?;
-        log::error!(
-            "{}: sequences {} to {lost_up_to} are lost",
-            self.held.name,
-            self.push.settled_seq() + 1
-        );
+        log::error!("{}: sequences {} to {lost_up_to} are lost", self.held.name, self.push.settled_seq() + 1);
         self.held.lost_up_to = lost_up_to;
         Ok(Trouble::Hole)
     }
@@ -283,11 +239,7 @@ impl<'a> Pump<'a> {
     /// Waits for the service, but not longer than until new records may be there.
     async fn wait(&mut self) -> Result<(), Trouble> {
         let pause = self.pending_since.map_or(self.tuning.poll, |since| {
-            self.tuning
-                .linger
-                .saturating_sub(since.elapsed())
-                .min(self.tuning.poll)
-                .max(Duration::from_millis(1))
+            self.tuning.linger.saturating_sub(since.elapsed()).min(self.tuning.poll).max(Duration::from_millis(1))
         });
         if let Ok(received) = tokio::time::timeout(pause, self.push.receive()).await {
             received.map_err(|failure| Trouble::of(&failure, self.link))?;
@@ -308,10 +260,7 @@ impl<'a> Pump<'a> {
         });
         for batch in self.push.take_rejected() {
             self.held.rejected += 1;
-            let text = format!(
-                "sequences {} to {}: {}",
-                batch.first_seq, batch.last_seq, batch.reason
-            );
+            let text = format!("sequences {} to {}: {}", batch.first_seq, batch.last_seq, batch.reason);
             log::error!("{}: the service rejected {text}", self.held.name);
             let note = format!("{} rejected batches, last: {text}", self.held.rejected);
             self.held.journal.note("rejected batches", note);
@@ -366,9 +315,7 @@ async fn take(
         let Some(batch) = encoder.finish().map_err(Refusal::Encoder)? else {
             break;
         };
-        push.send(batch)
-            .await
-            .map_err(|failure| Refusal::Stream(Trouble::of(&failure, link)))?;
+        push.send(batch).await.map_err(|failure| Refusal::Stream(Trouble::of(&failure, link)))?;
         sent = true;
     }
     Ok(sent)

@@ -39,42 +39,27 @@ impl Push {
     pub async fn open(link: &Link, hello: v1::Hello, tuning: &Tuning) -> Result<Push, Failure> {
         match tokio::time::timeout(tuning.call, Push::greet(link, hello, tuning.ack)).await {
             Ok(push) => push,
-            Err(_) => Err(Failure::timed_out(
-                "the Welcome of Ingest.Push",
-                tuning.call,
-            )),
+            Err(_) => Err(Failure::timed_out("the Welcome of Ingest.Push", tuning.call)),
         }
     }
 
     async fn greet(link: &Link, hello: v1::Hello, patience: Duration) -> Result<Push, Failure> {
         let (requests, queue) = mpsc::channel(QUEUE);
-        let hello = v1::PushRequest {
-            kind: Some(Request::Hello(hello)),
-        };
+        let hello = v1::PushRequest { kind: Some(Request::Hello(hello)) };
         if requests.try_send(hello).is_err() {
             return Err(Failure::protocol("the stream ended before it began"));
         }
-        let mut replies = link
-            .ingest()
-            .push(ReceiverStream::new(queue))
-            .await?
-            .into_inner();
+        let mut replies = link.ingest().push(ReceiverStream::new(queue)).await?.into_inner();
         let welcome = match next(&mut replies).await? {
             Reply::Welcome(welcome) => welcome,
             other => {
-                return Err(Failure::protocol(format!(
-                    "the service began a stream with {other:?}, not with Welcome"
-                )))
+                return Err(Failure::protocol(format!("the service began a stream with {other:?}, not with Welcome")))
             }
         };
         Ok(Push {
             requests,
             replies,
-            window: Window::new(
-                welcome.window_batches,
-                welcome.window_bytes,
-                welcome.committed_seq,
-            ),
+            window: Window::new(welcome.window_batches, welcome.window_bytes, welcome.committed_seq),
             moved: Instant::now(),
             patience,
             committed: welcome.committed_seq,
@@ -107,14 +92,8 @@ impl Push {
         }
         let (first_seq, last_seq) = (batch.first_seq, batch.last_seq);
         let encoding = Some(v1::batch::Encoding::Columnar(batch.bytes.into()));
-        let batch = v1::Batch {
-            first_seq,
-            last_seq,
-            encoding,
-        };
-        let frame = v1::PushRequest {
-            kind: Some(Request::Batch(batch)),
-        };
+        let batch = v1::Batch { first_seq, last_seq, encoding };
+        let frame = v1::PushRequest { kind: Some(Request::Batch(batch)) };
         let deadline = self.deadline();
         let queued = loop {
             tokio::select! {

@@ -33,11 +33,7 @@ pub(crate) fn request(meta: &SpoolMeta) -> Result<v1::CreateRunRequest, JsonErro
 }
 
 /// Returns the number of the attempt.
-pub(crate) async fn create(
-    link: &Link,
-    request: v1::CreateRunRequest,
-    limit: Duration,
-) -> Result<u32, Failure> {
+pub(crate) async fn create(link: &Link, request: v1::CreateRunRequest, limit: Duration) -> Result<u32, Failure> {
     let mut runs = link.runs();
     let reply = within("Runs.CreateRun", limit, runs.create_run(request)).await?;
     Ok(reply.attempt)
@@ -46,12 +42,8 @@ pub(crate) async fn create(
 pub(crate) async fn perform(link: &Link, call: Call, limit: Duration) -> Result<(), Failure> {
     let mut runs = link.runs();
     match call {
-        Call::Update(request) => within("Runs.UpdateRun", limit, runs.update_run(request))
-            .await
-            .map(drop),
-        Call::Finish(request) => within("Runs.FinishRun", limit, runs.finish_run(request))
-            .await
-            .map(drop),
+        Call::Update(request) => within("Runs.UpdateRun", limit, runs.update_run(request)).await.map(drop),
+        Call::Finish(request) => within("Runs.FinishRun", limit, runs.finish_run(request)).await.map(drop),
     }
 }
 

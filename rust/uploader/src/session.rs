@@ -41,23 +41,10 @@ pub(crate) struct Session {
 impl Session {
     pub fn new(held: Box<Held>, pool: Pool, settings: Settings, until: Until) -> Self {
         // Sessions of one process must not draw the same pauses.
-        let seed = held
-            .reader
-            .writer_id()
-            .0
-            .iter()
-            .fold(settings.seed, |seed, byte| {
-                seed.rotate_left(8) ^ u64::from(*byte)
-            });
+        let seed =
+            held.reader.writer_id().0.iter().fold(settings.seed, |seed, byte| seed.rotate_left(8) ^ u64::from(*byte));
         let backoff = Backoff::new(&settings.tuning, seed);
-        Session {
-            held,
-            pool,
-            settings,
-            backoff,
-            until,
-            logged: String::new(),
-        }
+        Session { held, pool, settings, backoff, until, logged: String::new() }
     }
 
     pub async fn run(mut self, stop: Stop) -> End {
@@ -91,9 +78,7 @@ impl Session {
                 self.backoff.reset();
             }
             match self.judge(trouble) {
-                Next::Pause(pause)
-                    if handover::asked_within(self.held.reader.dir(), pause).await =>
-                {
+                Next::Pause(pause) if handover::asked_within(self.held.reader.dir(), pause).await => {
                     return End::HandedOver
                 }
                 Next::Pause(_) => {}
@@ -128,42 +113,25 @@ impl Session {
             self.register(&link).await?;
         }
         let hello = self.hello()?;
-        let push = Push::open(&link, hello, &self.settings.tuning)
-            .await
-            .map_err(|failure| Trouble::of(&failure, &link))?;
+        let push =
+            Push::open(&link, hello, &self.settings.tuning).await.map_err(|failure| Trouble::of(&failure, &link))?;
         self.logged.clear();
         self.held.confesses_loss = false;
-        Pump::new(
-            &mut self.held,
-            &mut self.backoff,
-            &link,
-            &self.settings.tuning,
-            self.until,
-            push,
-        )?
-        .run()
-        .await
+        Pump::new(&mut self.held, &mut self.backoff, &link, &self.settings.tuning, self.until, push)?.run().await
     }
 
     async fn register(&mut self, link: &Link) -> Result<(), Trouble> {
-        let request = registration::request(&self.held.meta)
-            .map_err(|err| Trouble::Refused(err.to_string()))?;
-        let attempt = registration::create(link, request, self.settings.tuning.call)
-            .await
-            .map_err(|failure| {
-                match Trouble::of(&failure, link) {
-                    // "No such run" is an answer to resume="must", and these two speak of streams.
-                    Trouble::Unregistered(text)
-                    | Trouble::Superseded(text)
-                    | Trouble::DataLost(text) => Trouble::Refused(text),
-                    other => other,
+        let request = registration::request(&self.held.meta).map_err(|err| Trouble::Refused(err.to_string()))?;
+        let attempt = registration::create(link, request, self.settings.tuning.call).await.map_err(|failure| {
+            match Trouble::of(&failure, link) {
+                // "No such run" is an answer to resume="must", and these two speak of streams.
+                Trouble::Unregistered(text) | Trouble::Superseded(text) | Trouble::DataLost(text) => {
+                    Trouble::Refused(text)
                 }
-            })?;
-        log::info!(
-            "{}: registered as attempt {attempt} at {}",
-            self.held.name,
-            link.address()
-        );
+                other => other,
+            }
+        })?;
+        log::info!("{}: registered as attempt {attempt} at {}", self.held.name, link.address());
         self.held.journal.update(|state| state.attempt = attempt);
         Ok(())
     }
@@ -185,10 +153,7 @@ impl Session {
     fn judge(&mut self, trouble: Trouble) -> Next {
         match trouble {
             Trouble::Later { text, after } => {
-                if let Until::CaughtUp {
-                    patience: Some(patience),
-                } = self.until
-                {
+                if let Until::CaughtUp { patience: Some(patience) } = self.until {
                     if self.backoff.failures() + 1 >= patience {
                         return Next::GiveUp(Phase::Unreachable, text);
                     }
@@ -198,18 +163,14 @@ impl Session {
                 Next::Pause(self.backoff.pause(after))
             }
             Trouble::Hole => Next::Pause(Duration::ZERO),
-            Trouble::Unregistered(text) if self.held.registered_anew => {
-                Next::GiveUp(Phase::Refused, text)
-            }
+            Trouble::Unregistered(text) if self.held.registered_anew => Next::GiveUp(Phase::Refused, text),
             Trouble::Unregistered(text) => {
                 log::warn!("{}: {text}; registering the run again", self.held.name);
                 self.held.registered_anew = true;
                 self.held.journal.update(|state| state.attempt = 0);
                 Next::Pause(Duration::ZERO)
             }
-            Trouble::DataLost(text) if self.held.confesses_loss => {
-                Next::GiveUp(Phase::Refused, text)
-            }
+            Trouble::DataLost(text) if self.held.confesses_loss => Next::GiveUp(Phase::Refused, text),
             Trouble::DataLost(text) => {
                 log::error!(
                     "{}: the service lost what it had acknowledged, sending what is left: {text}",
@@ -218,9 +179,7 @@ impl Session {
                 self.held.confesses_loss = true;
                 Next::Pause(Duration::ZERO)
             }
-            Trouble::Refused(text) | Trouble::Superseded(text) => {
-                Next::GiveUp(Phase::Refused, text)
-            }
+            Trouble::Refused(text) | Trouble::Superseded(text) => Next::GiveUp(Phase::Refused, text),
             Trouble::Spool(err) if err.is_not_found() => {
                 log::warn!("{}: somebody deleted the spool: {err}", self.held.name);
                 Next::End(End::Drained)

@@ -35,8 +35,7 @@ impl Window {
     /// A batch of BYTES may be sent. One always may when nothing is under way, however large it is.
     pub fn has_room(&self, bytes: u64) -> bool {
         self.flights.is_empty()
-            || (self.flights.len() < self.max_batches
-                && self.bytes.saturating_add(bytes) <= self.max_bytes)
+            || (self.flights.len() < self.max_batches && self.bytes.saturating_add(bytes) <= self.max_bytes)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -50,12 +49,7 @@ impl Window {
 
     pub fn sent(&mut self, first: u64, last: u64, bytes: u64) {
         self.bytes += bytes;
-        self.flights.push_back(Flight {
-            first,
-            last,
-            bytes,
-            rejected: false,
-        });
+        self.flights.push_back(Flight { first, last, bytes, rejected: false });
     }
 
     pub fn acknowledge(&mut self, committed: u64) {
@@ -64,11 +58,7 @@ impl Window {
     }
 
     pub fn reject(&mut self, first: u64, last: u64) {
-        for flight in self
-            .flights
-            .iter_mut()
-            .filter(|flight| first <= flight.first && flight.last <= last)
-        {
+        for flight in self.flights.iter_mut().filter(|flight| first <= flight.first && flight.last <= last) {
             flight.rejected = true;
         }
         self.settle();
@@ -116,11 +106,7 @@ mod tests {
         window.acknowledge(7);
         assert_eq!((window.settled(), window.is_empty()), (9, false));
         window.acknowledge(1_000);
-        assert_eq!(
-            (window.settled(), window.is_empty()),
-            (11, true),
-            "nothing is settled that was not sent"
-        );
+        assert_eq!((window.settled(), window.is_empty()), (11, true), "nothing is settled that was not sent");
     }
 
     #[test]

@@ -46,10 +46,7 @@ impl FromStr for ServerAddress {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        parse(text.trim()).map_err(|why| AddressError {
-            text: text.to_owned(),
-            why,
-        })
+        parse(text.trim()).map_err(|why| AddressError { text: text.to_owned(), why })
     }
 }
 
@@ -68,11 +65,9 @@ fn parse(text: &str) -> Result<ServerAddress, &'static str> {
     }
     let (host, port) = split(authority)?;
     let port = match (port, default_port) {
-        (Some(digits), _) => digits
-            .parse()
-            .ok()
-            .filter(|port| *port != 0)
-            .ok_or("the port is a number from 1 to 65535")?,
+        (Some(digits), _) => {
+            digits.parse().ok().filter(|port| *port != 0).ok_or("the port is a number from 1 to 65535")?
+        }
         (None, Some(port)) => port,
         (None, None) => return Err("the port is missing"),
     };
@@ -82,8 +77,7 @@ fn parse(text: &str) -> Result<ServerAddress, &'static str> {
 fn split(authority: &str) -> Result<(String, Option<&str>), &'static str> {
     if let Some(rest) = authority.strip_prefix('[') {
         let (host, after) = rest.split_once(']').ok_or("the bracket is not closed")?;
-        host.parse::<Ipv6Addr>()
-            .map_err(|_| "between the brackets is no IPv6 address")?;
+        host.parse::<Ipv6Addr>().map_err(|_| "between the brackets is no IPv6 address")?;
         return match after.strip_prefix(':') {
             Some(port) => Ok((host.to_owned(), Some(port))),
             None if after.is_empty() => Ok((host.to_owned(), None)),

@@ -33,17 +33,8 @@ impl Failure {
     pub fn new(status: &Status) -> Self {
         // A status with a source was made on this side, by the connection: what code it carries says little, and it passes.
         let transport = status.source().is_some();
-        let verdict = if transport {
-            Verdict::Later(None)
-        } else {
-            judge(status)
-        };
-        Failure {
-            verdict,
-            code: status.code(),
-            transport,
-            message: text(status),
-        }
+        let verdict = if transport { Verdict::Later(None) } else { judge(status) };
+        Failure { verdict, code: status.code(), transport, message: text(status) }
     }
 
     /// The service took longer than the caller waits.
@@ -58,12 +49,7 @@ impl Failure {
 
     /// The service spoke out of turn or ended the stream without a word.
     pub fn protocol(message: impl Into<String>) -> Self {
-        Failure {
-            verdict: Verdict::Later(None),
-            code: Code::Internal,
-            transport: false,
-            message: message.into(),
-        }
+        Failure { verdict: Verdict::Later(None), code: Code::Internal, transport: false, message: message.into() }
     }
 
     pub fn verdict(&self) -> Verdict {
@@ -140,10 +126,7 @@ fn text(status: &Status) -> String {
     }
     let mut text = String::new();
     // "transport error" is what tonic calls the layer, not what happened.
-    for part in parts
-        .iter()
-        .filter(|part| !part.is_empty() && *part != "transport error")
-    {
+    for part in parts.iter().filter(|part| !part.is_empty() && *part != "transport error") {
         if !text.contains(part.as_str()) {
             let separator = if text.is_empty() { "" } else { ": " };
             text.push_str(separator);
@@ -215,14 +198,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(300);
 
 fn retry_delay(details: &[u8]) -> Option<Duration> {
     let status = RpcStatus::decode(details).ok()?;
-    let info = status
-        .details
-        .iter()
-        .find(|any| any.type_url.ends_with("/google.rpc.RetryInfo"))?;
-    let span = RetryInfo::decode(info.value.as_slice())
-        .ok()?
-        .delay
-        .unwrap_or_default();
+    let info = status.details.iter().find(|any| any.type_url.ends_with("/google.rpc.RetryInfo"))?;
+    let span = RetryInfo::decode(info.value.as_slice()).ok()?.delay.unwrap_or_default();
     let delay = Duration::new(
         u64::try_from(span.seconds).unwrap_or(0),
         u32::try_from(span.nanos).unwrap_or(0).min(999_999_999),
@@ -235,16 +212,8 @@ mod tests {
     use super::*;
 
     fn details(seconds: i64) -> prost::bytes::Bytes {
-        let info = RetryInfo {
-            delay: Some(Span {
-                seconds,
-                nanos: 500_000_000,
-            }),
-        };
-        let any = Any {
-            type_url: "type.googleapis.com/google.rpc.RetryInfo".into(),
-            value: info.encode_to_vec(),
-        };
+        let info = RetryInfo { delay: Some(Span { seconds, nanos: 500_000_000 }) };
+        let any = Any { type_url: "type.googleapis.com/google.rpc.RetryInfo".into(), value: info.encode_to_vec() };
         RpcStatus { details: vec![any] }.encode_to_vec().into()
     }
 
@@ -254,13 +223,7 @@ mod tests {
 
     #[test]
     fn codes_are_later_never_or_not_yours() {
-        for code in [
-            Code::Unavailable,
-            Code::DeadlineExceeded,
-            Code::Internal,
-            Code::Unknown,
-            Code::Cancelled,
-        ] {
+        for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Internal, Code::Unknown, Code::Cancelled] {
             assert_eq!(verdict(code), Verdict::Later(None), "{code:?}");
         }
         for code in [
@@ -283,34 +246,19 @@ mod tests {
     #[test]
     fn retry_info_gives_the_delay_and_makes_exhaustion_pass() {
         let status = Status::with_details(Code::ResourceExhausted, "busy", details(2));
-        assert_eq!(
-            Failure::new(&status).verdict(),
-            Verdict::Later(Some(Duration::from_millis(2500)))
-        );
+        assert_eq!(Failure::new(&status).verdict(), Verdict::Later(Some(Duration::from_millis(2500))));
         let status = Status::with_details(Code::Unavailable, "busy", details(i64::MAX));
-        assert_eq!(
-            Failure::new(&status).verdict(),
-            Verdict::Later(Some(LONGEST_DELAY))
-        );
+        assert_eq!(Failure::new(&status).verdict(), Verdict::Later(Some(LONGEST_DELAY)));
         let status = Status::with_details(Code::Unavailable, "busy", details(-5));
-        assert_eq!(
-            Failure::new(&status).verdict(),
-            Verdict::Later(Some(Duration::from_millis(500)))
-        );
-        let status = Status::with_details(
-            Code::Unavailable,
-            "busy",
-            prost::bytes::Bytes::from_static(b"\xff\xff"),
-        );
+        assert_eq!(Failure::new(&status).verdict(), Verdict::Later(Some(Duration::from_millis(500))));
+        let status = Status::with_details(Code::Unavailable, "busy", prost::bytes::Bytes::from_static(b"\xff\xff"));
         assert_eq!(Failure::new(&status).verdict(), Verdict::Later(None));
     }
 
     #[test]
     fn what_the_connection_says_passes_whatever_its_code() {
         let mut status = Status::new(Code::PermissionDenied, "h2 protocol error");
-        status.set_source(std::sync::Arc::new(std::io::Error::other(
-            "connection reset",
-        )));
+        status.set_source(std::sync::Arc::new(std::io::Error::other("connection reset")));
         let failure = Failure::new(&status);
         assert!(failure.is_retryable() && failure.is_transport() && failure.is_unreachable());
         assert_eq!(failure.to_string(), "h2 protocol error: connection reset");

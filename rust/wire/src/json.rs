@@ -119,9 +119,7 @@ pub fn resume(word: &str) -> Result<v1::Resume, JsonError> {
         "allow" => Ok(v1::Resume::Allow),
         "must" => Ok(v1::Resume::Must),
         "auto" => Ok(v1::Resume::Auto),
-        other => Err(JsonError(format!(
-            "resume is {other:?}, which is none of never, allow, must and auto"
-        ))),
+        other => Err(JsonError(format!("resume is {other:?}, which is none of never, allow, must and auto"))),
     }
 }
 
@@ -130,11 +128,7 @@ pub fn writer(hex: &str) -> Result<Bytes, JsonError> {
     if hex.is_empty() {
         return Ok(Bytes::new());
     }
-    let wrong = || {
-        JsonError(format!(
-            "writer is {hex:?}, which are not 32 hexadecimal digits"
-        ))
-    };
+    let wrong = || JsonError(format!("writer is {hex:?}, which are not 32 hexadecimal digits"));
     if hex.len() != 32 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(wrong());
     }
@@ -165,24 +159,15 @@ mod tests {
     #[test]
     fn what_is_absent_in_an_update_stays_unset() {
         let request = update_run(r#"{"run_id": "r", "summary_json": "{}"}"#).unwrap();
-        assert_eq!(
-            (request.name, request.notes, request.tags),
-            (None, None, None)
-        );
+        assert_eq!((request.name, request.notes, request.tags), (None, None, None));
         let request = update_run(r#"{"run_id": "r", "tags": []}"#).unwrap();
         assert_eq!(request.tags, Some(v1::TagList { tags: vec![] }));
     }
 
     #[test]
     fn mistakes_are_named() {
-        for json in [
-            "",
-            "[]",
-            r#"{"runid": "r"}"#,
-            r#"{"resume": "maybe"}"#,
-            r#"{"writer": "xyz"}"#,
-            r#"{"rank": -1}"#,
-        ] {
+        for json in ["", "[]", r#"{"runid": "r"}"#, r#"{"resume": "maybe"}"#, r#"{"writer": "xyz"}"#, r#"{"rank": -1}"#]
+        {
             let message = create_run(json).unwrap_err().to_string();
             assert!(message.contains("use the field names"), "{message}");
         }

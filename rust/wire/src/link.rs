@@ -50,10 +50,7 @@ impl Link {
     pub fn new(server: &str, api_key: Option<&str>) -> Result<Link, LinkError> {
         let address: ServerAddress = server.parse()?;
         let channel = endpoint(&address)?.connect_lazy();
-        Ok(Link {
-            service: InterceptedService::new(channel, Bearer::new(api_key)?),
-            address,
-        })
+        Ok(Link { service: InterceptedService::new(channel, Bearer::new(api_key)?), address })
     }
 
     /// The same connection with another key.
@@ -75,10 +72,7 @@ impl Link {
 }
 
 fn endpoint(address: &ServerAddress) -> Result<Endpoint, LinkError> {
-    let failed = |err: tonic::transport::Error| LinkError::Tls {
-        address: address.clone(),
-        why: err.to_string(),
-    };
+    let failed = |err: tonic::transport::Error| LinkError::Tls { address: address.clone(), why: err.to_string() };
     let endpoint = Endpoint::from_shared(address.uri())
         .map_err(failed)?
         .user_agent(concat!("stepline/", env!("CARGO_PKG_VERSION")))
@@ -90,9 +84,7 @@ fn endpoint(address: &ServerAddress) -> Result<Endpoint, LinkError> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
     if address.tls() {
-        return endpoint
-            .tls_config(ClientTlsConfig::new().with_native_roots())
-            .map_err(failed);
+        return endpoint.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(failed);
     }
     Ok(endpoint)
 }
@@ -108,32 +100,22 @@ impl Bearer {
         let Some(key) = api_key.map(str::trim).filter(|key| !key.is_empty()) else {
             return Ok(Bearer { header: None });
         };
-        let mut header: MetadataValue<Ascii> = format!("Bearer {key}")
-            .parse()
-            .map_err(|_| LinkError::ApiKey)?;
+        let mut header: MetadataValue<Ascii> = format!("Bearer {key}").parse().map_err(|_| LinkError::ApiKey)?;
         header.set_sensitive(true);
-        Ok(Bearer {
-            header: Some(header),
-        })
+        Ok(Bearer { header: Some(header) })
     }
 }
 
 impl std::fmt::Debug for Bearer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.header.is_some() {
-            "Bearer(***)"
-        } else {
-            "Bearer(none)"
-        })
+        f.write_str(if self.header.is_some() { "Bearer(***)" } else { "Bearer(none)" })
     }
 }
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(header) = &self.header {
-            request
-                .metadata_mut()
-                .insert("authorization", header.clone());
+            request.metadata_mut().insert("authorization", header.clone());
         }
         Ok(request)
     }
@@ -147,10 +129,7 @@ mod tests {
     fn a_key_becomes_a_header_that_no_debug_output_shows() {
         let mut bearer = Bearer::new(Some(" secret\n")).unwrap();
         let request = bearer.call(Request::new(())).unwrap();
-        assert_eq!(
-            request.metadata().get("authorization").unwrap(),
-            "Bearer secret"
-        );
+        assert_eq!(request.metadata().get("authorization").unwrap(), "Bearer secret");
         assert!(!format!("{bearer:?}{request:?}").contains("secret"));
     }
 

@@ -6,11 +6,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PROTOS: [&str; 3] = [
-    "stepline/v1/ingest.proto",
-    "stepline/v1/runs.proto",
-    "stepline/v1/query.proto",
-];
+const PROTOS: [&str; 3] = ["stepline/v1/ingest.proto", "stepline/v1/runs.proto", "stepline/v1/query.proto"];
 const GENERATED: &str = "stepline.v1.rs";
 
 pub fn generate() -> Result<(), Box<dyn Error>> {
@@ -28,11 +24,7 @@ pub fn check() -> Result<(), Box<dyn Error>> {
     if found == render()? {
         return Ok(());
     }
-    Err(format!(
-        "{} is not what proto/ gives: run `make proto` and commit the result",
-        target.display()
-    )
-    .into())
+    Err(format!("{} is not what proto/ gives: run `make proto` and commit the result", target.display()).into())
 }
 
 fn render() -> Result<String, Box<dyn Error>> {
@@ -47,9 +39,7 @@ fn render() -> Result<String, Box<dyn Error>> {
         .server_mod_attribute(".", "#[cfg(feature = \"server\")]")
         .compile_fds(descriptors)?;
     let code = fs::read_to_string(out.path().join(GENERATED))?;
-    Ok(format!(
-        "// Generated from proto/ by `make proto`. Do not edit.\n{code}"
-    ))
+    Ok(format!("// Generated from proto/ by `make proto`. Do not edit.\n{code}"))
 }
 
 fn committed() -> PathBuf {

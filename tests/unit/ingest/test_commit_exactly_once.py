@@ -7,13 +7,14 @@ import asyncio
 import random
 import threading
 import time
+from dataclasses import replace
 
 import grpc
 import pytest
 from stepline_ingest.errors import ServiceError
 
 from tests.support.memory_store import MemoryStore, refused, unknown
-from tests.support.writers import FAST, Process, binding, columnar, plain
+from tests.support.writers import FAST, IMPATIENT, Process, binding, columnar, plain
 
 
 async def test_batches_of_many_writers_share_an_insert() -> None:
@@ -59,7 +60,7 @@ async def test_a_failure_before_the_commit_is_repeated() -> None:
 
 async def test_a_store_that_stays_down_sends_clients_away_and_acks_nothing() -> None:
     store = MemoryStore(before=[refused] * 10_000)
-    async with Process(store) as process:
+    async with Process(store, IMPATIENT) as process:
         stream = await process.open(binding())
         await stream.send(columnar(1, 10), plain(11, 20))
         await stream.settled()
@@ -83,7 +84,7 @@ async def test_a_writer_of_unknown_outcome_gets_no_stream_until_it_is_known() ->
     afterwards."""
     answer = threading.Event()
     store = MemoryStore(after=[lambda: _wait(answer)])
-    async with Process(store) as process:
+    async with Process(store, replace(IMPATIENT, hello_timeout=0.2)) as process:
         stream = await process.open(binding())
         await stream.send(columnar(1, 10))
         assert stream.writer is not None
@@ -109,7 +110,7 @@ async def test_what_lies_behind_a_lost_group_is_dropped_too() -> None:
     """A later batch must never be stored when an earlier one was not: the mark would pass over
     it."""
     store = MemoryStore(before=[refused] * 10_000)
-    async with Process(store) as process:
+    async with Process(store, IMPATIENT) as process:
         stream = await process.open(binding())
         other = await process.open(binding(rank=1))
         await stream.send(columnar(1, 5))
@@ -123,6 +124,44 @@ async def test_what_lies_behind_a_lost_group_is_dropped_too() -> None:
         await stream.send(plain(10, 12))
         await stream.settled()
     assert store.points.total() == 0, "a stream that has failed hands nothing over"
+
+
+async def test_nothing_overtakes_what_was_dropped() -> None:
+    """Scenario: a group finds the store down until patience ends; what its writers had queued
+    behind it would find it up again. Guarantee: that is not stored, as the mark would pass over the
+    group."""
+    store = MemoryStore(out_of_reach=lambda writer, seq: seq <= 5)
+    async with Process(store, IMPATIENT) as process:
+        stream = await process.open(binding())
+        await stream.send(plain(1, 5))
+        while not store.inserts:
+            await asyncio.sleep(0)
+        await stream.send(plain(6, 9))
+        await stream.settled()
+        assert stream.error is not None
+        assert store.points.total() == 0
+        assert stream.writer is not None
+        assert stream.writer.committed == 0
+
+
+async def test_a_refusal_after_an_unknown_outcome_decides_nothing() -> None:
+    """Scenario: an insert takes effect and its answer is lost; then the store is down for longer
+    than patience lasts. Guarantee: the batch is not taken for lost, and is not stored a second
+    time."""
+    store = MemoryStore(before=[None] + [refused] * 10_000, after=[unknown])
+    async with Process(store, IMPATIENT) as process:
+        stream = await process.open(binding())
+        await stream.send(plain(1, 10))
+        while stream.error is None:
+            await asyncio.sleep(0.01)
+        store.before.clear()
+        assert stream.writer is not None
+        again = await process.open(stream.writer.binding, epoch=2)
+        assert again.writer is not None
+        assert again.writer.committed == 10
+        await again.send(plain(1, 12))
+        await again.settled()
+    store.assert_exactly_once(stream.writer.binding.writer, 12)
 
 
 async def test_a_poison_batch_blocks_nobody() -> None:

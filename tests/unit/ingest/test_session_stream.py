@@ -17,7 +17,7 @@ from stepline_ingest.push import IngestService
 from stepline_ingest.writers import Binding
 
 from tests.support.memory_store import MemoryStore, refused, unknown
-from tests.support.writers import FAST, Process, binding, columnar, damaged, plain
+from tests.support.writers import FAST, IMPATIENT, Process, binding, columnar, damaged, plain
 
 DEADLINE = 30
 
@@ -418,7 +418,7 @@ async def test_lost_data_is_not_passed_over_in_silence(start: Start) -> None:
 
 async def test_the_window_is_enforced(start: Start) -> None:
     store = MemoryStore(before=[refused] * 1_000)
-    running = await start(store, replace(FAST, window_batches=2, store_patience=20))
+    running = await start(store, replace(FAST, window_batches=2))
     client = Client(running)
     await client.hello(binding())
     await client.send(plain(1, 1), plain(2, 2), plain(3, 3))
@@ -449,7 +449,7 @@ async def test_a_full_budget_pauses_reading_and_loses_nothing(start: Start) -> N
 
 async def test_a_store_that_is_down_sends_the_client_away(start: Start) -> None:
     store = MemoryStore(before=[refused] * 10_000)
-    running = await start(store)
+    running = await start(store, IMPATIENT)
     place = binding()
     client = Client(running)
     await client.hello(place)
@@ -460,9 +460,10 @@ async def test_a_store_that_is_down_sends_the_client_away(start: Start) -> None:
     assert b"google.rpc.RetryInfo" in await client.retry_info()
     store.before.clear()
     again = Client(running)
-    assert (await again.hello(place, epoch=2)).committed_seq == 0
+    await again.hello(place, epoch=2)
     await again.send(plain(1, 5))
     await again.acked(5)
+    store.assert_exactly_once(place.writer, 5)
 
 
 async def test_a_client_that_vanishes_can_come_back(start: Start) -> None:

@@ -30,11 +30,7 @@ impl Line {
             let _inside = runtime.enter();
             Link::new(server, api_key).map_err(|err| core_error(py, "invalid", err.to_string()))?
         };
-        Ok(Line {
-            parts: Some((link, runtime)),
-            pid: std::process::id(),
-            used: false,
-        })
+        Ok(Line { parts: Some((link, runtime)), pid: std::process::id(), used: false })
     }
 
     /// Made in this process, not before a fork of it.
@@ -43,28 +39,18 @@ impl Line {
     }
 
     /// Waits for what `call` makes of the connection, without the interpreter, and looks for signals now and then.
-    pub fn wait<T, F>(
-        &self,
-        py: Python<'_>,
-        call: impl FnOnce(Link) -> F,
-    ) -> PyResult<Result<T, Failure>>
+    pub fn wait<T, F>(&self, py: Python<'_>, call: impl FnOnce(Link) -> F) -> PyResult<Result<T, Failure>>
     where
         T: Send,
         F: Future<Output = Result<T, Failure>> + Send,
     {
         let Some((link, runtime)) = &self.parts else {
-            return Err(core_error(
-                py,
-                "closed",
-                "the connection is closed: make a new one",
-            ));
+            return Err(core_error(py, "closed", "the connection is closed: make a new one"));
         };
         let mut future = Box::pin(call(link.clone()));
         loop {
-            let step = py.detach(|| {
-                runtime
-                    .block_on(async { tokio::time::timeout(SIGNAL_CHECK, future.as_mut()).await })
-            });
+            let step =
+                py.detach(|| runtime.block_on(async { tokio::time::timeout(SIGNAL_CHECK, future.as_mut()).await }));
             match step {
                 Ok(result) => return Ok(result),
                 Err(_) => py.check_signals()?,
@@ -86,15 +72,8 @@ pub fn to_error(py: Python<'_>, server: &str, failure: &Failure) -> PyErr {
     if failure.is_unreachable() {
         return core_error(py, "unreachable", failure.message());
     }
-    let kind = if failure.is_retryable() {
-        "internal"
-    } else {
-        "refused"
-    };
-    let message = if failure.message().is_empty() {
-        format!("{server} gave no reason")
-    } else {
-        failure.message().to_owned()
-    };
+    let kind = if failure.is_retryable() { "internal" } else { "refused" };
+    let message =
+        if failure.message().is_empty() { format!("{server} gave no reason") } else { failure.message().to_owned() };
     rpc_error(py, kind, failure.code_name(), &message)
 }

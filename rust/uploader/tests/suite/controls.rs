@@ -15,17 +15,9 @@ async fn controls_keep_their_place() {
     {
         let mut behaviour = service.shared.behaviour();
         // CreateRun; then an update is lost before, another after it had its effect.
-        behaviour
-            .calls
-            .push_back((Status::unavailable("later"), true));
-        behaviour
-            .calls
-            .push_back((Status::unavailable("later"), false));
-        behaviour.streams.extend([
-            Fault::LoseAcks { after: 2 },
-            Fault::None,
-            Fault::DropAfter { after: 1 },
-        ]);
+        behaviour.calls.push_back((Status::unavailable("later"), true));
+        behaviour.calls.push_back((Status::unavailable("later"), false));
+        behaviour.streams.extend([Fault::LoseAcks { after: 2 }, Fault::None, Fault::DropAfter { after: 1 }]);
     }
     let mut trainer = Trainer::new(root.path(), &service.server(), "r");
     for n in 1..=5 {
@@ -46,18 +38,8 @@ async fn controls_keep_their_place() {
         })
         .collect();
     updates.dedup();
-    assert_eq!(
-        updates,
-        (1..=5)
-            .map(|n| format!("{{\"n\":{n}}}"))
-            .collect::<Vec<_>>()
-    );
-    let finished = Event::Finished {
-        run_id: "r".into(),
-        attempt: 1,
-        exit_code: 3,
-        stored: trainer.logged.len(),
-    };
+    assert_eq!(updates, (1..=5).map(|n| format!("{{\"n\":{n}}}")).collect::<Vec<_>>());
+    let finished = Event::Finished { run_id: "r".into(), attempt: 1, exit_code: 3, stored: trainer.logged.len() };
     assert_eq!(store.events.last(), Some(&finished));
 }
 
@@ -66,15 +48,8 @@ async fn controls_keep_their_place() {
 async fn a_control_that_is_refused_blocks_nothing() {
     let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
     service.shared.store().attempts.insert("r".into(), 1);
-    service
-        .shared
-        .behaviour()
-        .calls
-        .push_back((Status::invalid_argument("no JSON object"), false));
-    let meta = stepline_core::spool::SpoolMeta {
-        attempt: Some(1),
-        ..meta(&service.server(), "r")
-    };
+    service.shared.behaviour().calls.push_back((Status::invalid_argument("no JSON object"), false));
+    let meta = stepline_core::spool::SpoolMeta { attempt: Some(1), ..meta(&service.server(), "r") };
     let mut trainer = Trainer::with(root.path(), meta);
     trainer.update(1);
     trainer.control("{\"nonsense\": {}}");
@@ -98,11 +73,6 @@ async fn a_gap_becomes_part_of_the_summary() {
     trainer.seal();
     Uploader::start(root.path(), settings()).ended().await;
     let store = service.shared.store();
-    let Some(Event::Updated { summary_json, .. }) = store.events.last() else {
-        panic!("{:?}", store.events)
-    };
-    assert!(
-        summary_json.contains(&trainer.id.to_hex()) && summary_json.contains("disk full"),
-        "{summary_json}"
-    );
+    let Some(Event::Updated { summary_json, .. }) = store.events.last() else { panic!("{:?}", store.events) };
+    assert!(summary_json.contains(&trainer.id.to_hex()) && summary_json.contains("disk full"), "{summary_json}");
 }

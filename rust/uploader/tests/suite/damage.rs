@@ -39,21 +39,9 @@ async fn a_damaged_segment_costs_only_its_own_rest() {
     assert_eq!(kept.len(), 1);
     assert_eq!(std::fs::read(&kept[0]).unwrap(), bytes);
     let store = service.shared.store();
-    let gaps: Vec<_> = store
-        .events
-        .iter()
-        .filter(|event| matches!(event, Event::Gap { .. }))
-        .collect();
-    let [Event::Gap { first, last }] = gaps[..] else {
-        panic!("{gaps:?}")
-    };
-    let left = trainer
-        .logged
-        .iter()
-        .filter(|((seq, _), _)| !(first..=last).contains(&seq));
-    store.expect(
-        trainer.id,
-        &left.map(|(key, value)| (*key, *value)).collect(),
-    );
+    let gaps: Vec<_> = store.events.iter().filter(|event| matches!(event, Event::Gap { .. })).collect();
+    let [Event::Gap { first, last }] = gaps[..] else { panic!("{gaps:?}") };
+    let left = trainer.logged.iter().filter(|((seq, _), _)| !(first..=last).contains(&seq));
+    store.expect(trainer.id, &left.map(|(key, value)| (*key, *value)).collect());
     assert!(last - first < 200, "{first} to {last} are lost");
 }

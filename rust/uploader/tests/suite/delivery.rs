@@ -26,16 +26,8 @@ async fn every_bit_arrives_and_the_spool_goes() {
     assert_eq!(
         store.events,
         [
-            Event::Created {
-                run_id: "r".into(),
-                attempt: 1
-            },
-            Event::Finished {
-                run_id: "r".into(),
-                attempt: 1,
-                exit_code: 0,
-                stored
-            }
+            Event::Created { run_id: "r".into(), attempt: 1 },
+            Event::Finished { run_id: "r".into(), attempt: 1, exit_code: 0, stored }
         ]
     );
 }
@@ -50,21 +42,11 @@ async fn points_of_a_living_trainer_arrive() {
     for _ in 0..20 {
         trainer.rows(50, 5);
         let last = trainer.writer.last_seq();
-        until("what was logged is acknowledged", || {
-            look(&trainer).acked_seq >= last
-        })
-        .await;
+        until("what was logged is acknowledged", || look(&trainer).acked_seq >= last).await;
         assert_eq!(look(&trainer).state, "streaming");
     }
-    until("old segments are deleted", || {
-        look(&trainer).bytes <= 2 * (16 << 10)
-    })
-    .await;
-    assert_eq!(
-        service.shared.behaviour().opened,
-        1,
-        "one stream served all of it"
-    );
+    until("old segments are deleted", || look(&trainer).bytes <= 2 * (16 << 10)).await;
+    assert_eq!(service.shared.behaviour().opened, 1, "one stream served all of it");
     trainer.seal();
     uploader.ended().await;
     service.shared.store().expect(trainer.id, &trainer.logged);
@@ -76,13 +58,8 @@ async fn the_ranks_of_a_host_share_a_connection() {
     let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
     let mut trainers = Vec::new();
     for rank in 0..16 {
-        let mut trainer = Trainer::with(
-            root.path(),
-            stepline_core::spool::SpoolMeta {
-                rank,
-                ..meta(&service.server(), "r")
-            },
-        );
+        let mut trainer =
+            Trainer::with(root.path(), stepline_core::spool::SpoolMeta { rank, ..meta(&service.server(), "r") });
         trainer.rows(30, 10);
         trainer.finish(0);
         trainers.push(trainer);
@@ -100,18 +77,12 @@ async fn the_ranks_of_a_host_share_a_connection() {
 #[tokio::test]
 async fn the_key_of_the_spool_goes_with_the_stream() {
     let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
-    let meta = stepline_core::spool::SpoolMeta {
-        api_key: Some("sk".into()),
-        ..meta(&service.server(), "r")
-    };
+    let meta = stepline_core::spool::SpoolMeta { api_key: Some("sk".into()), ..meta(&service.server(), "r") };
     let mut trainer = Trainer::with(root.path(), meta);
     trainer.rows(1, 1);
     trainer.seal();
     Uploader::start(root.path(), settings()).ended().await;
-    assert_eq!(
-        service.shared.behaviour().keys,
-        [Some("Bearer sk".to_owned())]
-    );
+    assert_eq!(service.shared.behaviour().keys, [Some("Bearer sk".to_owned())]);
 }
 
 /// Scenario: the service takes one small batch at a time. Guarantees: the window is kept, which the service checks, and all arrives.
@@ -120,11 +91,7 @@ async fn a_narrow_window_and_small_batches_are_kept() {
     let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
     {
         let mut behaviour = service.shared.behaviour();
-        (
-            behaviour.window_batches,
-            behaviour.window_bytes,
-            behaviour.max_batch_points,
-        ) = (1, 1, 7);
+        (behaviour.window_batches, behaviour.window_bytes, behaviour.max_batch_points) = (1, 1, 7);
     }
     let mut trainer = Trainer::new(root.path(), &service.server(), "r");
     trainer.rows(20, 3);
@@ -139,10 +106,7 @@ async fn a_narrow_window_and_small_batches_are_kept() {
 async fn a_registered_run_is_not_registered_again() {
     let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
     service.shared.store().attempts.insert("r".into(), 4);
-    let meta = stepline_core::spool::SpoolMeta {
-        attempt: Some(4),
-        ..meta(&service.server(), "r")
-    };
+    let meta = stepline_core::spool::SpoolMeta { attempt: Some(4), ..meta(&service.server(), "r") };
     let mut trainer = Trainer::with(root.path(), meta);
     trainer.rows(5, 5);
     trainer.seal();
@@ -161,9 +125,6 @@ async fn a_small_batch_does_not_wait_for_company_for_ever() {
     let mut trainer = Trainer::new(root.path(), &service.server(), "r");
     let uploader = Uploader::start(root.path(), settings);
     trainer.rows(1, 2);
-    until("two points are stored", || {
-        service.shared.store().stored() == 2
-    })
-    .await;
+    until("two points are stored", || service.shared.store().stored() == 2).await;
     soon("the uploader stops", uploader.stop()).await;
 }

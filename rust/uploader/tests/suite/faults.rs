@@ -41,10 +41,7 @@ fn fault() -> impl Strategy<Value = Fault> {
         after.clone().prop_map(|after| Fault::StoreHalf { after }),
         (1u64..500).prop_map(|by| Fault::ForgetfulWelcome { by }),
         Just(Fault::Slow { ms: 2 }),
-        after.prop_map(|after| Fault::FailWith {
-            after,
-            status: Status::new(Code::DeadlineExceeded, "too slow")
-        }),
+        after.prop_map(|after| Fault::FailWith { after, status: Status::new(Code::DeadlineExceeded, "too slow") }),
     ]
 }
 
@@ -75,11 +72,7 @@ async fn play(acts: Vec<Act>) {
             Act::Update => trainer.update(1),
             Act::Stream(fault) => service.shared.behaviour().streams.push_back(fault),
             Act::Call { after } => {
-                service
-                    .shared
-                    .behaviour()
-                    .calls
-                    .push_back((Status::unavailable("not now"), after));
+                service.shared.behaviour().calls.push_back((Status::unavailable("not now"), after));
             }
             Act::KillUploader => {
                 uploader.kill().await;
@@ -102,15 +95,9 @@ async fn play(acts: Vec<Act>) {
 /// what was logged is stored exactly once and the spool is gone.
 #[test]
 fn exactly_once_whatever_breaks() {
-    let seed = std::env::var("STEPLINE_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or_else(rand_seed);
+    let seed = std::env::var("STEPLINE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand_seed);
     println!("replay with STEPLINE_SEED={seed}");
-    let cases = std::env::var("STEPLINE_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(48);
+    let cases = std::env::var("STEPLINE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48);
     let config = Config {
         cases,
         rng_seed: RngSeed::Fixed(seed),
@@ -119,10 +106,7 @@ fn exactly_once_whatever_breaks() {
         ..Config::default()
     };
     let run = TestRunner::new(config).run(&prop::collection::vec(act(), 1..25), |acts| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(soon("the story ends", play(acts)));
         Ok(())
     });
@@ -152,10 +136,7 @@ async fn each_fault_after_each_batch() {
         trainer.finish(0);
         Uploader::start(root.path(), settings()).ended().await;
         service.shared.store().expect(trainer.id, &trainer.logged);
-        assert!(
-            service.shared.behaviour().opened > 4,
-            "fault {n} broke some streams"
-        );
+        assert!(service.shared.behaviour().opened > 4, "fault {n} broke some streams");
     }
 }
 
@@ -170,16 +151,8 @@ async fn an_unreachable_service_is_named_and_waited_for() {
     trainer.finish(0);
     let uploader = Uploader::start(root.path(), settings());
     let status = phase(&trainer, "unreachable").await;
-    assert!(
-        status.error.contains(&address.to_string()),
-        "{}",
-        status.error
-    );
-    assert!(
-        status.error.contains("refused") && status.error.contains("start `stepline serve`"),
-        "{}",
-        status.error
-    );
+    assert!(status.error.contains(&address.to_string()), "{}", status.error);
+    assert!(status.error.contains("refused") && status.error.contains("start `stepline serve`"), "{}", status.error);
     let service = Service::restart(shared, Some(address));
     uploader.ended().await;
     service.shared.store().expect(trainer.id, &trainer.logged);
@@ -223,10 +196,7 @@ async fn a_service_that_lost_everything_gets_what_is_left() {
     trainer.rows(2_000, 5);
     let last = trainer.writer.last_seq();
     until("all is acknowledged", || look(&trainer).acked_seq >= last).await;
-    until("segments are deleted", || {
-        look(&trainer).bytes <= 2 * (16 << 10)
-    })
-    .await;
+    until("segments are deleted", || look(&trainer).bytes <= 2 * (16 << 10)).await;
     let (shared, address) = service.kill();
     shared.store().wipe();
     let service = Service::restart(shared, Some(address));
@@ -234,18 +204,10 @@ async fn a_service_that_lost_everything_gets_what_is_left() {
     trainer.seal();
     uploader.ended().await;
     let store = service.shared.store();
-    let [.., crate::store::Event::Gap {
-        first: 1,
-        last: lost,
-    }] = store.events[..]
-    else {
+    let [.., crate::store::Event::Gap { first: 1, last: lost }] = store.events[..] else {
         panic!("{:?}", store.events)
     };
     assert!(lost <= last);
-    let left = trainer
-        .logged
-        .range((lost + 1, 0)..)
-        .map(|(key, value)| (*key, *value))
-        .collect();
+    let left = trainer.logged.range((lost + 1, 0)..).map(|(key, value)| (*key, *value)).collect();
     store.expect(trainer.id, &left);
 }

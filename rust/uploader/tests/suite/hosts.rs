@@ -63,13 +63,7 @@ async fn no_spool_is_forgotten_when_the_uploader_ends() {
 #[tokio::test]
 async fn an_offline_spool_waits_for_sync() {
     let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
-    let mut trainer = Trainer::with(
-        root.path(),
-        SpoolMeta {
-            mode: "offline".into(),
-            ..meta("", "r")
-        },
-    );
+    let mut trainer = Trainer::with(root.path(), SpoolMeta { mode: "offline".into(), ..meta("", "r") });
     trainer.rows(100, 4);
     trainer.finish(0);
     Uploader::start(root.path(), settings()).ended().await;
@@ -77,43 +71,26 @@ async fn an_offline_spool_waits_for_sync() {
     assert_eq!(service.shared.counts(), (0, 0));
 
     let (_stopper, stop) = Stop::new();
-    drain(root.path(), settings(), None, stop.clone())
-        .await
-        .unwrap();
+    drain(root.path(), settings(), None, stop.clone()).await.unwrap();
     let status = look(&trainer);
     assert_eq!(status.state, "refused");
     assert!(status.error.contains("--server"), "{}", status.error);
 
-    let with_server = Settings {
-        server: Some(service.server()),
-        api_key: Some("key".into()),
-        ..settings()
-    };
+    let with_server = Settings { server: Some(service.server()), api_key: Some("key".into()), ..settings() };
     drain(&trainer.dir, with_server, None, stop).await.unwrap();
     assert!(!trainer.exists());
     service.shared.store().expect(trainer.id, &trainer.logged);
-    assert_eq!(
-        service.shared.behaviour().keys,
-        [Some("Bearer key".to_owned())]
-    );
+    assert_eq!(service.shared.behaviour().keys, [Some("Bearer key".to_owned())]);
 }
 
 /// Scenario: `drain` while the trainer lives. Guarantees: it returns when what was there is stored and leaves the spool.
 #[tokio::test]
 async fn sync_does_not_wait_for_a_living_writer() {
     let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
-    let mut trainer = Trainer::with(
-        root.path(),
-        SpoolMeta {
-            mode: "offline".into(),
-            ..meta(&service.server(), "r")
-        },
-    );
+    let mut trainer = Trainer::with(root.path(), SpoolMeta { mode: "offline".into(), ..meta(&service.server(), "r") });
     trainer.rows(100, 4);
     let (_stopper, stop) = Stop::new();
-    soon("sync returns", drain(root.path(), settings(), None, stop))
-        .await
-        .unwrap();
+    soon("sync returns", drain(root.path(), settings(), None, stop)).await.unwrap();
     service.shared.store().expect(trainer.id, &trainer.logged);
     assert_eq!(look(&trainer).acked_seq, trainer.writer.last_seq());
 }
@@ -129,19 +106,10 @@ async fn sync_ends_when_nobody_listens() {
     trainer.seal();
     let (_stopper, stop) = Stop::new();
     for timeout in [None, Some(Duration::from_millis(50))] {
-        soon(
-            "sync returns",
-            drain(root.path(), settings(), timeout, stop.clone()),
-        )
-        .await
-        .unwrap();
+        soon("sync returns", drain(root.path(), settings(), timeout, stop.clone())).await.unwrap();
         let status = look(&trainer);
         assert_eq!(status.state, "unreachable");
-        assert!(
-            status.error.contains(&address.to_string()),
-            "{}",
-            status.error
-        );
+        assert!(status.error.contains(&address.to_string()), "{}", status.error);
     }
 }
 
@@ -159,13 +127,8 @@ async fn a_waiting_uploader_gives_the_spool_to_sync() {
     let uploader = Uploader::start(root.path(), patient);
     phase(&trainer, "unreachable").await;
     let (_stopper, stop) = Stop::new();
-    let with_server = Settings {
-        server: Some(service.server()),
-        ..settings()
-    };
-    soon("sync returns", drain(root.path(), with_server, None, stop))
-        .await
-        .unwrap();
+    let with_server = Settings { server: Some(service.server()), ..settings() };
+    soon("sync returns", drain(root.path(), with_server, None, stop)).await.unwrap();
     service.shared.store().expect(trainer.id, &trainer.logged);
     assert!(!trainer.exists());
     uploader.ended().await;
@@ -175,20 +138,14 @@ async fn a_waiting_uploader_gives_the_spool_to_sync() {
 #[tokio::test]
 async fn sync_waits_for_an_uploader_that_gets_through() {
     let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
-    service
-        .shared
-        .behaviour()
-        .streams
-        .push_back(Fault::Slow { ms: 5 });
+    service.shared.behaviour().streams.push_back(Fault::Slow { ms: 5 });
     let mut trainer = Trainer::new(root.path(), &service.server(), "r");
     trainer.rows(1_000, 4);
     trainer.finish(0);
     let uploader = Uploader::start(root.path(), settings());
     phase(&trainer, "streaming").await;
     let (_stopper, stop) = Stop::new();
-    soon("sync returns", drain(root.path(), settings(), None, stop))
-        .await
-        .unwrap();
+    soon("sync returns", drain(root.path(), settings(), None, stop)).await.unwrap();
     service.shared.store().expect(trainer.id, &trainer.logged);
     uploader.ended().await;
 }
@@ -198,33 +155,20 @@ async fn sync_waits_for_an_uploader_that_gets_through() {
 async fn sync_of_nothing_is_an_error() {
     let (_stopper, stop) = Stop::new();
     let missing = tempfile::tempdir().unwrap().path().join("missing");
-    let err = drain(&missing, settings(), None, stop)
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        err.contains("missing") && err.contains("give a spool"),
-        "{err}"
-    );
+    let err = drain(&missing, settings(), None, stop).await.unwrap_err().to_string();
+    assert!(err.contains("missing") && err.contains("give a spool"), "{err}");
 }
 
 /// Scenario: the wish to end, in the middle of the work. Guarantees: the uploader ends, nothing is lost, the next one goes on.
 #[tokio::test]
 async fn a_stopped_uploader_leaves_the_rest_for_the_next() {
     let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
-    service
-        .shared
-        .behaviour()
-        .streams
-        .push_back(Fault::Slow { ms: 5 });
+    service.shared.behaviour().streams.push_back(Fault::Slow { ms: 5 });
     let mut trainer = Trainer::new(root.path(), &service.server(), "r");
     trainer.rows(1_000, 4);
     trainer.finish(0);
     let uploader = Uploader::start(root.path(), settings());
-    until("some of it is stored", || {
-        service.shared.store().stored() > 100
-    })
-    .await;
+    until("some of it is stored", || service.shared.store().stored() > 100).await;
     uploader.stop().await;
     assert_eq!(look(&trainer).state, "waiting");
     Uploader::start(root.path(), settings()).ended().await;

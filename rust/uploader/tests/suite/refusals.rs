@@ -24,11 +24,7 @@ fn final_codes() -> [Code; 6] {
 async fn a_refused_registration_keeps_the_spool_for_a_new_drainer() {
     for code in final_codes() {
         let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
-        service
-            .shared
-            .behaviour()
-            .calls
-            .push_back((Status::new(code, "because of that"), false));
+        service.shared.behaviour().calls.push_back((Status::new(code, "because of that"), false));
         let mut trainer = Trainer::new(root.path(), &service.server(), "r");
         trainer.rows(10, 3);
         trainer.finish(0);
@@ -48,10 +44,7 @@ async fn a_refused_registration_keeps_the_spool_for_a_new_drainer() {
 async fn a_refused_stream_keeps_the_spool_for_a_new_drainer() {
     for code in final_codes() {
         let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
-        let fault = Fault::FailWith {
-            after: 1,
-            status: Status::new(code, "because of that"),
-        };
+        let fault = Fault::FailWith { after: 1, status: Status::new(code, "because of that") };
         service.shared.behaviour().streams.push_back(fault);
         let mut trainer = Trainer::new(root.path(), &service.server(), "r");
         trainer.rows(100, 3);
@@ -68,33 +61,19 @@ async fn a_refused_stream_keeps_the_spool_for_a_new_drainer() {
 #[tokio::test]
 async fn exhaustion_is_final_without_retry_info() {
     // google.rpc.Status with one RetryInfo of zero.
-    let any = [
-        b"\x0a\x28type.googleapis.com/google.rpc.RetryInfo".as_slice(),
-        b"\x12\x02\x0a\x00",
-    ]
-    .concat();
+    let any = [b"\x0a\x28type.googleapis.com/google.rpc.RetryInfo".as_slice(), b"\x12\x02\x0a\x00"].concat();
     let details = [&[0x1a, any.len() as u8][..], &any].concat();
     for (status, state) in [
         (Status::resource_exhausted("too much"), Some("refused")),
-        (
-            Status::with_details(Code::ResourceExhausted, "busy", details.into()),
-            None,
-        ),
+        (Status::with_details(Code::ResourceExhausted, "busy", details.into()), None),
     ] {
         let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
-        service
-            .shared
-            .behaviour()
-            .streams
-            .push_back(Fault::Refuse(status));
+        service.shared.behaviour().streams.push_back(Fault::Refuse(status));
         let mut trainer = Trainer::new(root.path(), &service.server(), "r");
         trainer.rows(10, 3);
         trainer.finish(0);
         Uploader::start(root.path(), settings()).ended().await;
-        assert_eq!(
-            stepline_core::spool::status(&trainer.dir).map(|s| s.state),
-            state
-        );
+        assert_eq!(stepline_core::spool::status(&trainer.dir).map(|s| s.state), state);
     }
 }
 
@@ -103,11 +82,7 @@ async fn exhaustion_is_final_without_retry_info() {
 async fn a_fenced_drainer_stops() {
     let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
     let mut trainer = Trainer::new(root.path(), &service.server(), "r");
-    service
-        .shared
-        .behaviour()
-        .epochs
-        .insert(trainer.id, u64::MAX);
+    service.shared.behaviour().epochs.insert(trainer.id, u64::MAX);
     trainer.rows(10, 3);
     trainer.finish(0);
     Uploader::start(root.path(), settings()).ended().await;
@@ -124,15 +99,8 @@ async fn each_drainer_has_a_higher_epoch() {
     let mut last = 0;
     for round in 0..4u64 {
         let uploader = Uploader::start(root.path(), settings());
-        until("it streams", || {
-            service
-                .shared
-                .behaviour()
-                .epochs
-                .get(&trainer.id)
-                .is_some_and(|epoch| *epoch > last)
-        })
-        .await;
+        until("it streams", || service.shared.behaviour().epochs.get(&trainer.id).is_some_and(|epoch| *epoch > last))
+            .await;
         last = service.shared.behaviour().epochs[&trainer.id];
         assert!(last > round);
         uploader.kill().await;
@@ -145,10 +113,7 @@ async fn each_drainer_has_a_higher_epoch() {
 #[tokio::test]
 async fn an_unknown_attempt_is_registered_again_once() {
     let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
-    let meta = stepline_core::spool::SpoolMeta {
-        attempt: Some(9),
-        ..crate::trainer::meta(&service.server(), "r")
-    };
+    let meta = stepline_core::spool::SpoolMeta { attempt: Some(9), ..crate::trainer::meta(&service.server(), "r") };
     let mut trainer = Trainer::with(root.path(), meta);
     trainer.rows(10, 3);
     trainer.finish(0);
@@ -156,11 +121,7 @@ async fn an_unknown_attempt_is_registered_again_once() {
     service.shared.store().expect(trainer.id, &trainer.logged);
 
     let refusal = || Fault::Refuse(Status::not_found("no such attempt"));
-    service
-        .shared
-        .behaviour()
-        .streams
-        .extend([refusal(), refusal()]);
+    service.shared.behaviour().streams.extend([refusal(), refusal()]);
     let mut trainer = Trainer::new(root.path(), &service.server(), "r");
     trainer.rows(10, 3);
     trainer.finish(0);
@@ -190,15 +151,11 @@ async fn a_rejected_batch_blocks_nothing() {
     let store = service.shared.store();
     let rejected = store.rejected(trainer.id);
     assert_eq!(rejected.len(), 2);
-    let kept = trainer.logged.iter().filter(|((seq, _), _)| {
-        !rejected
-            .iter()
-            .any(|(first, last)| (first..=last).contains(&seq))
-    });
-    store.expect(
-        trainer.id,
-        &kept.map(|(key, value)| (*key, *value)).collect(),
-    );
+    let kept = trainer
+        .logged
+        .iter()
+        .filter(|((seq, _), _)| !rejected.iter().any(|(first, last)| (first..=last).contains(&seq)));
+    store.expect(trainer.id, &kept.map(|(key, value)| (*key, *value)).collect());
 }
 
 /// Scenario: a refused spool beside sound ones, and one that cannot be read at all. Guarantees: the sound ones are not held up.
@@ -226,19 +183,12 @@ async fn a_broken_spool_blocks_no_other() {
 #[tokio::test]
 async fn a_refused_spool_is_kept_on_the_disk_while_its_writer_lives() {
     let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
-    service
-        .shared
-        .behaviour()
-        .calls
-        .push_back((Status::already_exists("taken"), false));
+    service.shared.behaviour().calls.push_back((Status::already_exists("taken"), false));
     let mut trainer = Trainer::new(root.path(), &service.server(), "r");
     let uploader = Uploader::start(root.path(), settings());
     phase(&trainer, "refused").await;
     let lock = trainer.dir.join(stepline_core::spool::layout::DRAIN_LOCK);
-    until("the lock is free", || {
-        !stepline_core::spool::DirLock::held(&lock)
-    })
-    .await;
+    until("the lock is free", || !stepline_core::spool::DirLock::held(&lock)).await;
     assert!(!uploader.task.is_finished());
     trainer.rows(1, 1);
     trainer.seal();

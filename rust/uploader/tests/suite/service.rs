@@ -88,10 +88,7 @@ impl Shared {
             epochs: HashMap::new(),
             keys: Vec::new(),
         };
-        Shared {
-            store: Arc::default(),
-            behaviour: Arc::new(Mutex::new(behaviour)),
-        }
+        Shared { store: Arc::default(), behaviour: Arc::new(Mutex::new(behaviour)) }
     }
 
     pub fn store(&self) -> MutexGuard<'_, Store> {
@@ -128,10 +125,7 @@ impl Service {
         let (tell, told) = std::sync::mpsc::channel();
         let service = shared.clone();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let wanted = address.unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
                 let listener = TcpListener::bind(wanted).await.unwrap();
@@ -143,12 +137,7 @@ impl Service {
             });
             // Dropping the runtime drops the connections.
         });
-        Service {
-            shared,
-            address: told.recv().unwrap(),
-            kill: Some(kill),
-            thread: Some(thread),
-        }
+        Service { shared, address: told.recv().unwrap(), kill: Some(kill), thread: Some(thread) }
     }
 
     /// Returns when nothing of it is left.
@@ -177,11 +166,10 @@ impl Drop for Service {
 
 async fn serve(shared: Shared, listener: TcpListener) -> Result<(), tonic::transport::Error> {
     let counted = shared.clone();
-    let incoming =
-        tokio_stream::StreamExt::map(TcpListenerStream::new(listener), move |connection| {
-            counted.behaviour().connections += 1;
-            connection
-        });
+    let incoming = tokio_stream::StreamExt::map(TcpListenerStream::new(listener), move |connection| {
+        counted.behaviour().connections += 1;
+        connection
+    });
     tonic::transport::Server::builder()
         .add_service(IngestServer::new(shared.clone()))
         .add_service(RunsServer::new(shared))
@@ -193,14 +181,8 @@ async fn serve(shared: Shared, listener: TcpListener) -> Result<(), tonic::trans
 impl Ingest for Shared {
     type PushStream = ReceiverStream<Result<PushReply, Status>>;
 
-    async fn push(
-        &self,
-        request: Request<Streaming<PushRequest>>,
-    ) -> Result<Response<Self::PushStream>, Status> {
-        let key = request
-            .metadata()
-            .get("authorization")
-            .map(|key| key.to_str().unwrap().to_owned());
+    async fn push(&self, request: Request<Streaming<PushRequest>>) -> Result<Response<Self::PushStream>, Status> {
+        let key = request.metadata().get("authorization").map(|key| key.to_str().unwrap().to_owned());
         let fault = {
             let mut behaviour = self.behaviour();
             behaviour.opened += 1;
@@ -208,12 +190,7 @@ impl Ingest for Shared {
             behaviour.streams.pop_front().unwrap_or(Fault::None)
         };
         let (replies, queue) = mpsc::channel(64);
-        let stream = PushTask {
-            shared: self.clone(),
-            frames: request.into_inner(),
-            replies: replies.clone(),
-            fault,
-        };
+        let stream = PushTask { shared: self.clone(), frames: request.into_inner(), replies: replies.clone(), fault };
         tokio::spawn(async move {
             if let Err(status) = stream.run().await {
                 let _ = replies.send(Err(status)).await;
@@ -232,10 +209,7 @@ struct PushTask {
 
 impl PushTask {
     async fn run(mut self) -> Result<(), Status> {
-        let Some(PushRequest {
-            kind: Some(Frame::Hello(hello)),
-        }) = self.frames.message().await?
-        else {
+        let Some(PushRequest { kind: Some(Frame::Hello(hello)) }) = self.frames.message().await? else {
             return Err(self.violation("a stream began without Hello"));
         };
         let writer = WriterId(hello.writer.as_ref().try_into().unwrap());
@@ -246,33 +220,19 @@ impl PushTask {
             _ => {}
         }
         if self.shared.store().attempts.get(&hello.run_id) != Some(&hello.attempt) {
-            return Err(Status::not_found(format!(
-                "there is no attempt {} of run {}",
-                hello.attempt, hello.run_id
-            )));
+            return Err(Status::not_found(format!("there is no attempt {} of run {}", hello.attempt, hello.run_id)));
         }
         let settled = self.shared.store().settled(writer);
         if hello.first_unacknowledged > settled + 1 {
             if !hello.lost_before_upload {
-                return Err(Status::data_loss(format!(
-                    "{} follows {settled}",
-                    hello.first_unacknowledged
-                )));
+                return Err(Status::data_loss(format!("{} follows {settled}", hello.first_unacknowledged)));
             }
-            self.shared
-                .store()
-                .gap(writer, hello.first_unacknowledged - 1);
+            self.shared.store().gap(writer, hello.first_unacknowledged - 1);
         }
         let settled = self.shared.store().settled(writer);
         let mut next = settled + 1;
-        let forgotten = if let Fault::ForgetfulWelcome { by } = self.fault {
-            by
-        } else {
-            0
-        };
-        next = next
-            .saturating_sub(forgotten)
-            .max(hello.first_unacknowledged);
+        let forgotten = if let Fault::ForgetfulWelcome { by } = self.fault { by } else { 0 };
+        next = next.saturating_sub(forgotten).max(hello.first_unacknowledged);
         let window = self.welcome(next - 1).await;
         let mut decoder = StreamDecoder::new(DecodeLimits::default());
         let mut under_way = VecDeque::new();
@@ -285,10 +245,9 @@ impl PushTask {
                 return Err(self.violation("no columnar batch"));
             };
             if batch.first_seq != next || batch.last_seq < batch.first_seq {
-                return Err(self.violation(&format!(
-                    "batch {}..={} where {next} follows",
-                    batch.first_seq, batch.last_seq
-                )));
+                return Err(
+                    self.violation(&format!("batch {}..={} where {next} follows", batch.first_seq, batch.last_seq))
+                );
             }
             next = batch.last_seq + 1;
             under_way.push_back((batch.last_seq, data.len() as u64));
@@ -299,9 +258,7 @@ impl PushTask {
             };
             count += 1;
             match &self.fault {
-                Fault::DropBefore { after } if count > *after => {
-                    return Err(Status::unavailable("dropped before"))
-                }
+                Fault::DropBefore { after } if count > *after => return Err(Status::unavailable("dropped before")),
                 Fault::FailWith { after, status } if count > *after => return Err(status.clone()),
                 Fault::StoreHalf { after } if count > *after => {
                     let middle = batch.first_seq + (batch.last_seq - batch.first_seq) / 2;
@@ -313,41 +270,25 @@ impl PushTask {
             }
             let rejected = {
                 let behaviour = self.shared.behaviour();
-                behaviour
-                    .reject
-                    .iter()
-                    .any(|seq| (batch.first_seq..=batch.last_seq).contains(seq))
+                behaviour.reject.iter().any(|seq| (batch.first_seq..=batch.last_seq).contains(seq))
             };
             if rejected {
-                self.shared
-                    .store()
-                    .reject(writer, batch.first_seq, batch.last_seq);
+                self.shared.store().reject(writer, batch.first_seq, batch.last_seq);
                 let reason = "it holds what cannot be stored".to_owned();
-                let batch = v1::Rejected {
-                    first_seq: batch.first_seq,
-                    last_seq: batch.last_seq,
-                    reason,
-                };
+                let batch = v1::Rejected { first_seq: batch.first_seq, last_seq: batch.last_seq, reason };
                 under_way.clear();
                 self.reply(Reply::Rejected(batch)).await;
                 continue;
             }
             self.shared.store().commit(writer, &decoded, batch.last_seq);
             match &self.fault {
-                Fault::DropAfter { after } if count > *after => {
-                    return Err(Status::unavailable("dropped after"))
-                }
-                Fault::LoseAcks { after } if count > *after => {
-                    return Err(Status::unavailable("acks are lost"))
-                }
+                Fault::DropAfter { after } if count > *after => return Err(Status::unavailable("dropped after")),
+                Fault::LoseAcks { after } if count > *after => return Err(Status::unavailable("acks are lost")),
                 Fault::LoseAcks { .. } | Fault::Mute => continue,
                 _ => {}
             }
             under_way.clear();
-            self.reply(Reply::Ack(v1::Ack {
-                committed_seq: batch.last_seq,
-            }))
-            .await;
+            self.reply(Reply::Ack(v1::Ack { committed_seq: batch.last_seq })).await;
         }
         Ok(())
     }
@@ -372,9 +313,7 @@ impl PushTask {
         let mut behaviour = self.shared.behaviour();
         let known = behaviour.epochs.entry(writer).or_default();
         if epoch < *known {
-            return Err(Status::aborted(format!(
-                "epoch {epoch} is over, {known} has the writer"
-            )));
+            return Err(Status::aborted(format!("epoch {epoch} is over, {known} has the writer")));
         }
         *known = epoch;
         Ok(())
@@ -383,10 +322,7 @@ impl PushTask {
     fn check_window(&self, under_way: &VecDeque<(u64, u64)>, (batches, bytes): (usize, u64)) {
         let sum: u64 = under_way.iter().map(|(_, bytes)| bytes).sum();
         if under_way.len() > batches || (under_way.len() > 1 && sum > bytes) {
-            self.violation(&format!(
-                "{} batches of {sum} bytes are under way",
-                under_way.len()
-            ));
+            self.violation(&format!("{} batches of {sum} bytes are under way", under_way.len()));
         }
     }
 
@@ -402,10 +338,7 @@ impl PushTask {
 
 impl Shared {
     /// The effect of a unary call, or the status that is told in its place.
-    fn call<T>(
-        &self,
-        effect: impl FnOnce(&mut Store) -> Result<T, Status>,
-    ) -> Result<Response<T>, Status> {
+    fn call<T>(&self, effect: impl FnOnce(&mut Store) -> Result<T, Status>) -> Result<Response<T>, Status> {
         let fault = {
             let mut behaviour = self.behaviour();
             behaviour.called += 1;
@@ -424,10 +357,7 @@ impl Shared {
 
 #[tonic::async_trait]
 impl Runs for Shared {
-    async fn create_run(
-        &self,
-        request: Request<v1::CreateRunRequest>,
-    ) -> Result<Response<v1::CreateRunReply>, Status> {
+    async fn create_run(&self, request: Request<v1::CreateRunRequest>) -> Result<Response<v1::CreateRunReply>, Status> {
         let run_id = request.into_inner().run_id;
         self.call(|store| {
             let attempt = *store.attempts.entry(run_id.clone()).or_insert(1);
@@ -436,55 +366,29 @@ impl Runs for Shared {
         })
     }
 
-    async fn update_run(
-        &self,
-        request: Request<v1::UpdateRunRequest>,
-    ) -> Result<Response<v1::UpdateRunReply>, Status> {
+    async fn update_run(&self, request: Request<v1::UpdateRunRequest>) -> Result<Response<v1::UpdateRunReply>, Status> {
         let request = request.into_inner();
         self.call(|store| {
             let stored = store.stored();
-            store.events.push(Event::Updated {
-                run_id: request.run_id,
-                summary_json: request.summary_json,
-                stored,
-            });
+            store.events.push(Event::Updated { run_id: request.run_id, summary_json: request.summary_json, stored });
             Ok(v1::UpdateRunReply {})
         })
     }
 
-    async fn finish_run(
-        &self,
-        request: Request<v1::FinishRunRequest>,
-    ) -> Result<Response<v1::FinishRunReply>, Status> {
-        let v1::FinishRunRequest {
-            run_id,
-            attempt,
-            exit_code,
-            ..
-        } = request.into_inner();
+    async fn finish_run(&self, request: Request<v1::FinishRunRequest>) -> Result<Response<v1::FinishRunReply>, Status> {
+        let v1::FinishRunRequest { run_id, attempt, exit_code, .. } = request.into_inner();
         self.call(|store| {
             let stored = store.stored();
-            store.events.push(Event::Finished {
-                run_id,
-                attempt,
-                exit_code,
-                stored,
-            });
+            store.events.push(Event::Finished { run_id, attempt, exit_code, stored });
             Ok(v1::FinishRunReply {})
         })
     }
 
-    async fn get_run(
-        &self,
-        _: Request<v1::GetRunRequest>,
-    ) -> Result<Response<v1::GetRunReply>, Status> {
+    async fn get_run(&self, _: Request<v1::GetRunRequest>) -> Result<Response<v1::GetRunReply>, Status> {
         Err(Status::unimplemented("no uploader asks this"))
     }
 
-    async fn list_runs(
-        &self,
-        _: Request<v1::ListRunsRequest>,
-    ) -> Result<Response<v1::ListRunsReply>, Status> {
+    async fn list_runs(&self, _: Request<v1::ListRunsRequest>) -> Result<Response<v1::ListRunsReply>, Status> {
         Err(Status::unimplemented("no uploader asks this"))
     }
 }

@@ -28,25 +28,10 @@ struct Writer {
 /// What else was done, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    Created {
-        run_id: String,
-        attempt: u32,
-    },
-    Updated {
-        run_id: String,
-        summary_json: String,
-        stored: usize,
-    },
-    Finished {
-        run_id: String,
-        attempt: u32,
-        exit_code: i32,
-        stored: usize,
-    },
-    Gap {
-        first: u64,
-        last: u64,
-    },
+    Created { run_id: String, attempt: u32 },
+    Updated { run_id: String, summary_json: String, stored: usize },
+    Finished { run_id: String, attempt: u32, exit_code: i32, stored: usize },
+    Gap { first: u64, last: u64 },
 }
 
 impl Store {
@@ -58,20 +43,10 @@ impl Store {
     /// Stores the points of a batch above what is stored, up to `last`.
     pub fn commit(&mut self, writer: WriterId, batch: &DecodedBatch, last: u64) {
         let kept = self.writers.entry(writer).or_default();
-        for point in batch
-            .points()
-            .filter(|p| kept.settled < p.seq && p.seq <= last)
-        {
+        for point in batch.points().filter(|p| kept.settled < p.seq && p.seq <= last) {
             let value = (point.step, point.time_ms, point.value.to_bits());
-            if kept
-                .points
-                .insert((point.seq, point.metric), value)
-                .is_some()
-            {
-                self.violations.push(format!(
-                    "sequence {} was sent twice in one batch",
-                    point.seq
-                ));
+            if kept.points.insert((point.seq, point.metric), value).is_some() {
+                self.violations.push(format!("sequence {} was sent twice in one batch", point.seq));
             }
         }
         kept.settled = kept.settled.max(last);
@@ -97,40 +72,22 @@ impl Store {
 
     /// Forgets everything, as a service does whose disk was lost.
     pub fn wipe(&mut self) {
-        *self = Store {
-            violations: std::mem::take(&mut self.violations),
-            ..Store::default()
-        };
+        *self = Store { violations: std::mem::take(&mut self.violations), ..Store::default() };
     }
 
     /// Exactly these points of the writer are stored, each once.
     pub fn expect(&self, writer: WriterId, logged: &Points) {
         let nothing = Points::new();
         let stored = self.writers.get(&writer).map_or(&nothing, |w| &w.points);
-        let missing: Vec<_> = logged
-            .iter()
-            .filter(|(key, value)| stored.get(key) != Some(value))
-            .take(3)
-            .collect();
-        let invented: Vec<_> = stored
-            .iter()
-            .filter(|(key, _)| !logged.contains_key(key))
-            .take(3)
-            .collect();
-        assert!(
-            missing.is_empty(),
-            "missing or changed: {missing:?}; {} of {} are stored",
-            stored.len(),
-            logged.len()
-        );
+        let missing: Vec<_> = logged.iter().filter(|(key, value)| stored.get(key) != Some(value)).take(3).collect();
+        let invented: Vec<_> = stored.iter().filter(|(key, _)| !logged.contains_key(key)).take(3).collect();
+        assert!(missing.is_empty(), "missing or changed: {missing:?}; {} of {} are stored", stored.len(), logged.len());
         assert!(invented.is_empty(), "never logged: {invented:?}");
         assert_eq!(self.violations, Vec::<String>::new());
     }
 
     pub fn rejected(&self, writer: WriterId) -> Vec<(u64, u64)> {
-        self.writers
-            .get(&writer)
-            .map_or_else(Vec::new, |w| w.rejected.clone())
+        self.writers.get(&writer).map_or_else(Vec::new, |w| w.rejected.clone())
     }
 }
 

@@ -30,12 +30,7 @@ pub fn settings() -> Settings {
         batch_points: 40,
         batch_bytes: 16 << 10,
     };
-    Settings {
-        tuning,
-        clock: Arc::new(TestClock::default()),
-        seed: 1,
-        ..Settings::default()
-    }
+    Settings { tuning, clock: Arc::new(TestClock::default()), seed: 1, ..Settings::default() }
 }
 
 /// Far more than any of these waits takes; so that a mistake fails and does not hang.
@@ -67,15 +62,8 @@ impl Uploader {
     pub fn start(root: &Path, settings: Settings) -> Uploader {
         let (stopper, stop) = Stop::new();
         let root = root.to_owned();
-        let work = async move {
-            host(&root, settings, Duration::from_millis(10), stop)
-                .await
-                .unwrap()
-        };
-        Uploader {
-            stopper,
-            task: tokio::spawn(work),
-        }
+        let work = async move { host(&root, settings, Duration::from_millis(10), stop).await.unwrap() };
+        Uploader { stopper, task: tokio::spawn(work) }
     }
 
     /// Until it ends by itself.
@@ -100,9 +88,6 @@ pub fn look(trainer: &Trainer) -> Status {
 }
 
 pub async fn phase(trainer: &Trainer, wanted: &str) -> Status {
-    until(&format!("the phase is {wanted}"), || {
-        status(&trainer.dir).is_some_and(|s| s.state == wanted)
-    })
-    .await;
+    until(&format!("the phase is {wanted}"), || status(&trainer.dir).is_some_and(|s| s.state == wanted)).await;
     look(trainer)
 }

@@ -38,44 +38,25 @@ impl Trainer {
 
     pub fn with(root: &Path, meta: SpoolMeta) -> Trainer {
         // Small segments, so that many of them come and go.
-        let writer = SpoolWriter::create(
-            root,
-            meta,
-            WriterOptions {
-                segment_bytes: 16 << 10,
-                ..WriterOptions::default()
-            },
-        )
-        .unwrap();
-        Trainer {
-            id: writer.writer_id(),
-            dir: writer.dir().to_owned(),
-            writer,
-            logged: Points::new(),
-            step: 0,
-        }
+        let writer =
+            SpoolWriter::create(root, meta, WriterOptions { segment_bytes: 16 << 10, ..WriterOptions::default() })
+                .unwrap();
+        Trainer { id: writer.writer_id(), dir: writer.dir().to_owned(), writer, logged: Points::new(), step: 0 }
     }
 
     fn remember(&mut self, seq: u64, name: &str, step: i64, time_ms: i64, value: f64) {
-        self.logged
-            .insert((seq, metric(name)), (step, time_ms, value.to_bits()));
+        self.logged.insert((seq, metric(name)), (step, time_ms, value.to_bits()));
     }
 
     /// `rows` calls of log() with the same `width` metrics.
     pub fn rows(&mut self, rows: usize, width: usize) {
         let names: Vec<String> = (0..width).map(|i| format!("m{i}")).collect();
-        let ids: Vec<u32> = names
-            .iter()
-            .map(|name| self.writer.name_id(name).unwrap())
-            .collect();
+        let ids: Vec<u32> = names.iter().map(|name| self.writer.name_id(name).unwrap()).collect();
         let keyset = self.writer.keyset_id(&ids).unwrap();
         for _ in 0..rows {
             self.step += 1;
             let values: Vec<f64> = (0..width).map(|i| odd_value(self.step, i)).collect();
-            let seq = self
-                .writer
-                .append_row(keyset, self.step, TIME + self.step, &values)
-                .unwrap();
+            let seq = self.writer.append_row(keyset, self.step, TIME + self.step, &values).unwrap();
             for (name, value) in names.iter().zip(values) {
                 self.remember(seq, name, self.step, TIME + self.step, value);
             }
@@ -85,18 +66,10 @@ impl Trainer {
     /// One call of log() with keys of its own.
     pub fn sparse(&mut self, width: usize) {
         self.step += 1;
-        let names: Vec<String> = (0..width)
-            .map(|i| format!("s{}", (self.step as usize + i) % 17))
-            .collect();
-        let ids: Vec<u32> = names
-            .iter()
-            .map(|name| self.writer.name_id(name).unwrap())
-            .collect();
+        let names: Vec<String> = (0..width).map(|i| format!("s{}", (self.step as usize + i) % 17)).collect();
+        let ids: Vec<u32> = names.iter().map(|name| self.writer.name_id(name).unwrap()).collect();
         let values: Vec<f64> = (0..width).map(|i| odd_value(self.step, i)).collect();
-        let seq = self
-            .writer
-            .append_sparse(&ids, self.step, TIME, &values)
-            .unwrap();
+        let seq = self.writer.append_sparse(&ids, self.step, TIME, &values).unwrap();
         for (name, value) in names.iter().zip(values) {
             self.remember(seq, name, self.step, TIME, value);
         }
@@ -118,15 +91,11 @@ impl Trainer {
     }
 
     pub fn update(&mut self, n: usize) {
-        self.control(&format!(
-            r#"{{"update": {{"summary_json": "{{\"n\":{n}}}"}}}}"#
-        ));
+        self.control(&format!(r#"{{"update": {{"summary_json": "{{\"n\":{n}}}"}}}}"#));
     }
 
     pub fn finish(&mut self, exit_code: i32) {
-        self.control(&format!(
-            r#"{{"finish": {{"exit_code": {exit_code}, "finished_ms": 1}}}}"#
-        ));
+        self.control(&format!(r#"{{"finish": {{"exit_code": {exit_code}, "finished_ms": 1}}}}"#));
         self.writer.seal().unwrap();
     }
 

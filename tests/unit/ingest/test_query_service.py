@@ -1,0 +1,235 @@
+"""Promise: every question has a whole answer, or an error that says what to do instead."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import struct
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import grpc
+import pytest
+from stepline._core import siphash64
+from stepline_ingest.errors import ServiceError
+from stepline_ingest.gen.stepline.v1 import query_pb2 as pb
+from stepline_ingest.gen.stepline.v1 import query_pb2_grpc
+from stepline_ingest.limits import Limits
+from stepline_ingest.query import QueryService
+from stepline_ingest.query.history import CHUNK_ROWS
+
+from tests.support.points import Point, block
+
+NAN, INF = float("nan"), float("inf")
+
+
+class Runs:
+    """What the service needs of RunsRepository."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+
+    def lock(self, run_id: str) -> asyncio.Lock:
+        return asyncio.Lock()
+
+    async def require(self, run_id: str) -> SimpleNamespace:
+        if run_id not in self.known:
+            raise ServiceError(grpc.StatusCode.NOT_FOUND, f"run {run_id} is not known here")
+        numbers = range(1, self.known[run_id] + 1)
+        return SimpleNamespace(attempts=[SimpleNamespace(number=n) for n in numbers])
+
+
+class Harness:
+    def __init__(self, store, runs: Runs, stub) -> None:
+        self.store, self.runs, self.stub = store, runs, stub
+        self._seq = 0
+
+    def put(self, run: str, metric: str, values: dict[int, float], **fixed: int) -> None:
+        """Stores VALUES, by step."""
+        points = []
+        for step, value in values.items():
+            self._seq += 1
+            points.append(
+                Point(
+                    run=siphash64(run),
+                    metric=siphash64(metric),
+                    step=step,
+                    value=value,
+                    seq=self._seq,
+                    **fixed,
+                )
+            )
+        self.store.insert_points([block(points)], rows=len(points), token=f"t{self._seq}")
+        self.store.insert_rows(
+            "raw_metrics",
+            ("run", "metric", "name", "first_seen"),
+            [(siphash64(run), siphash64(metric), metric, 0)],
+        )
+        self.runs.known[run] = max(self.runs.known.get(run, 1), fixed.get("attempt", 1))
+
+    async def chart(self, **request) -> list[pb.ChartLine]:
+        return [line async for line in self.stub.Chart(pb.ChartRequest(**request))]
+
+    async def history(self, **request) -> tuple[list[int], list[float]]:
+        steps: list[int] = []
+        values: list[float] = []
+        async for chunk in self.stub.History(pb.HistoryRequest(**request)):
+            assert len(chunk.time_ms) == 8 * chunk.rows
+            steps += struct.unpack(f"<{chunk.rows}q", chunk.step)
+            values += struct.unpack(f"<{chunk.rows}d", chunk.value)
+        return steps, values
+
+    async def sql(self, query: str, fmt: str = "") -> bytes:
+        request = pb.SqlRequest(query=query, format=fmt)
+        return b"".join([chunk.data async for chunk in self.stub.Sql(request)])
+
+
+@pytest.fixture
+async def service(embedded) -> AsyncIterator[Harness]:
+    runs = Runs()
+    server = grpc.aio.server()
+    with ThreadPoolExecutor(4) as executor:
+        servicer = QueryService(embedded, runs, Limits(), executor)
+        query_pb2_grpc.add_QueryServicer_to_server(servicer, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield Harness(embedded, runs, query_pb2_grpc.QueryStub(channel))
+        await server.stop(0)
+
+
+async def refused(call) -> tuple[grpc.StatusCode, str]:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value.code(), caught.value.details()
+
+
+async def test_history_is_every_point_in_order_through_attempts(service):
+    service.put("r", "m", {5: 1.0, 1: NAN, 3: -INF, 9: 4.0})
+    service.put("r", "m", {3: 2.5})
+    service.put("r", "m", {7: 8.0, 8: 9.0}, attempt=2)
+    service.put("r", "other", {6: 0.0}, attempt=2)
+    service.put("r", "m", {2: 77.0}, rank=1)
+    steps, values = await service.history(run_id="r", metric="m")
+    # Attempt 2 begins at step 6, with another metric: the 9 of attempt 1 is superseded.
+    assert steps == [1, 3, 3, 5, 7, 8]
+    assert str(values) == str([NAN, -INF, 2.5, 1.0, 8.0, 9.0])
+    assert await service.history(run_id="r", metric="m", start=3, stop=8) == (
+        [3, 3, 5, 7],
+        [-INF, 2.5, 1.0, 8.0],
+    )
+    assert await service.history(run_id="r", metric="m", rank=1) == ([2], [77.0])
+    assert await service.history(run_id="r", metric="m", rank=9) == ([], [])
+
+
+async def test_a_long_history_comes_in_chunks_and_can_be_left(service):
+    total = 3 * CHUNK_ROWS + 5
+    service.store.command(
+        "INSERT INTO raw_points "
+        "(run, metric, rank, attempt, step, time, value, writer, seq, received) "
+        f"SELECT {siphash64('long')}, {siphash64('m')}, 0, 1, number, 0, number, 1, number + 1, "
+        f"toDateTime(1790000000) FROM numbers({total})"
+    )
+    service.runs.known["long"] = 1
+    chunks = [c async for c in service.stub.History(pb.HistoryRequest(run_id="long", metric="m"))]
+    assert sum(c.rows for c in chunks) == total
+    assert max(c.rows for c in chunks) <= CHUNK_ROWS
+    assert b"".join(c.step for c in chunks) == struct.pack(f"<{total}q", *range(total))
+    call = service.stub.History(pb.HistoryRequest(run_id="long", metric="m"))
+    await call.read()
+    call.cancel()
+    # The connections are given back: more readers than threads and connections still get answers.
+    for _ in range(6):
+        call = service.stub.History(pb.HistoryRequest(run_id="long", metric="m"))
+        await call.read()
+        call.cancel()
+    assert (await service.history(run_id="long", metric="m", stop=1))[0] == [0]
+
+
+async def test_metrics_say_what_the_run_shows(service):
+    service.put("r", "train/loss", {0: 4.0, 10: NAN, 20: -1.0})
+    service.put("r", "train/loss", {20: 7.0}, rank=3)
+    service.put("r", "eval", {0: NAN})
+    service.put("r", "train/loss", {15: 2.0}, attempt=2)
+    reply = await service.stub.ListMetrics(pb.ListMetricsRequest(run_id="r"))
+    assert [m.name for m in reply.metrics] == ["eval", "train/loss"]
+    dead, loss = reply.metrics
+    assert (dead.count, dead.nonfinite, dead.ranks) == (1, 1, 1)
+    assert all(math.isnan(v) for v in (dead.min, dead.max, dead.last_value))
+    assert (loss.count, loss.ranks, loss.first_step, loss.last_step) == (3, 1, 0, 15)
+    assert (loss.last_value, loss.min, loss.max, loss.nonfinite) == (2.0, 2.0, 4.0, 1)
+    some = await service.stub.ListMetrics(pb.ListMetricsRequest(run_id="r", prefix="train/"))
+    assert [m.name for m in some.metrics] == ["train/loss"]
+
+
+async def test_a_chart_is_lines_of_columns(service):
+    service.put("r", "m", {0: 4.0, 1: 2.0, 2: NAN, 3: 8.0})
+    (line,) = await service.chart(run_ids=["r"], metrics=["m"], points=2)
+    assert (line.rows, line.bucket_width, line.tier_width) == (2, 2, 0)
+    assert not line.HasField("rank")
+    assert struct.unpack("<2q", line.x) == (0, 2)
+    assert struct.unpack("<2d", line.min) == (2.0, 8.0)
+    assert struct.unpack("<2d", line.mean) == (3.0, 8.0)
+    assert struct.unpack("<2q", line.argmin) == (1, 3)
+    assert struct.unpack("<2Q", line.count) == (2, 2)
+    assert struct.unpack("<2Q", line.nonfinite) == (0, 1)
+    (one,) = await service.chart(
+        run_ids=["r"], metrics=["m"], ranks=pb.RankSelection(rank=5), points=2
+    )
+    assert (one.rows, one.rank) == (0, 5)
+    (none,) = await service.chart(run_ids=["r"], metrics=["m"], start=9, stop=9)
+    assert none.rows == 0
+
+
+async def test_bad_charts_are_told_what_to_change(service):
+    service.put("r", "train/loss", {0: 1.0})
+    service.put("s", "other", {0: 1.0})
+    good = {"run_ids": ["r"], "metrics": ["train/loss"]}
+    for change, says in [
+        ({"points": 100_001}, "fewer"),
+        ({"x": "time"}, "leave x empty"),
+        ({"start": 5, "stop": 4}, "swap start and stop"),
+        ({"metrics": []}, "at least one"),
+        (
+            {"run_ids": [f"{i}" for i in range(200)], "metrics": list(map(str, range(51)))},
+            "several",
+        ),
+    ]:
+        code, text = await refused(service.chart(**{**good, **change}))
+        assert (code, says in text) == (grpc.StatusCode.INVALID_ARGUMENT, True), text
+    code, text = await refused(service.chart(run_ids=["nope"], metrics=["train/loss"]))
+    assert code == grpc.StatusCode.NOT_FOUND
+    code, text = await refused(service.chart(run_ids=["r"], metrics=["train/los"]))
+    assert (code, "'train/loss'" in text) == (grpc.StatusCode.NOT_FOUND, True), text
+    # One unknown pair among known ones is an empty line.
+    lines = await service.chart(run_ids=["r", "s"], metrics=["train/loss"])
+    assert [(line.run_id, line.rows) for line in lines] == [("r", 1), ("s", 0)]
+    code, text = await refused(service.history(run_id="r", metric="train/lss"))
+    assert (code, "'train/loss'" in text) == (grpc.StatusCode.NOT_FOUND, True), text
+    code, _ = await refused(service.history(run_id="r", metric="train/loss", start=2, stop=1))
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_sql_reads_and_only_reads(service):
+    service.put("r", "m", {0: NAN, 1: INF, 2: 2.0})
+    rows = [
+        json.loads(row)
+        for row in (
+            await service.sql("SELECT step, value FROM raw_points ORDER BY step")
+        ).splitlines()
+    ]
+    assert rows == [["step", "value"], ["Int64", "Float64"], [0, "nan"], [1, "inf"], [2, 2.0]]
+    assert await service.sql("SELECT 1 AS a", "CSVWithNames") == b'"a"\n1\n'
+    for query, code in [
+        ("", grpc.StatusCode.INVALID_ARGUMENT),
+        ("SELEC 1", grpc.StatusCode.INVALID_ARGUMENT),
+        ("SELECT nope FROM points", grpc.StatusCode.INVALID_ARGUMENT),
+        ("INSERT INTO raw_metrics VALUES (1, 1, 'x', 0)", grpc.StatusCode.PERMISSION_DENIED),
+        ("DROP TABLE raw_points", grpc.StatusCode.PERMISSION_DENIED),
+    ]:
+        got, text = await refused(service.sql(query))
+        assert got == code, (query, text)
+        assert len(text) < 1000
+    assert (await service.sql("SELECT count() FROM raw_points", "TSV")) == b"3\n"

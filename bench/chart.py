@@ -202,9 +202,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{name:32s} {row['ms']:9.2f} {row['look_ups']:9.2f}{parts}")
     small, large = rows["1 M steps"]["ms"], rows["10 M steps"]["ms"]
     print(f"\n10 M steps take {large / small:.2f} times what 1 M take; ", end="")
-    print(
-        f"read from points, {rows['10 M steps, points']['ms'] / large:.0f} times what the tier takes."
-    )
+    points = rows["10 M steps, points"]["ms"]
+    print(f"read from points, {points / large:.0f} times what the tier takes.")
     return 0
 
 

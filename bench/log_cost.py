@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -114,22 +115,28 @@ def measure(calls: int) -> list[dict[str, Any]]:
     return rows
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--calls", type=int, default=100_000)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv or [])
     rows = measure(arguments.calls)
     if arguments.json:
         print(json.dumps(rows))
-        return
-    for row in rows:
+        return 0
+    print(f"{'metrics':>8} {'':16}{'list(d.items())':>17}{'log()':>11}{'ratio':>7}{'ratio p99.9':>13}")
+    *costs, longest = rows
+    for row in costs:
         print(
-            "  ".join(
-                f"{k}={v:.2f}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items()
-            )
+            f"{row['metrics']:8,} {row['keys']:16}{row['floor_p50_ns']:14,} ns"
+            f"{row['log_p50_ns']:8,} ns{row['ratio_p50']:7.2f}{row['ratio_p99.9']:13.2f}"
         )
+    print(
+        f"longest of {longest['calls']:,} calls of 10 metrics: {longest['log_max_ns'] / 1e6:.1f} ms, "
+        f"of the floor {longest['floor_max_ns'] / 1e6:.1f} ms"
+    )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

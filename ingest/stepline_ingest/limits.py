@@ -103,5 +103,5 @@ class Limits:
 
     # --- stopping ---
 
-    drain_timeout: float = 8.0
+    drain_timeout: float = 6.0
     """Seconds in which groups in flight are committed and their acks sent."""

@@ -164,7 +164,7 @@ def same(got: dict, expected: list[chart_twin.Bucket]) -> None:
 
 
 @settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(0, 2**32))
 def test_every_column_is_what_the_definition_says(store, monkeypatch, seed):

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-import time
 from dataclasses import replace
 
 import grpc
@@ -275,4 +274,3 @@ async def test_random_faults_and_crashes(seed: int) -> None:
 
 def _wait(event: threading.Event) -> None:
     assert event.wait(30)
-    time.sleep(0)

@@ -1,4 +1,7 @@
 # Everything a person or a CI machine does here is a target of this file. `make help` lists them.
+# A test run writes its bytecode: without it, CPython 3.11 parses large modules anew each time and can fail at that.
+unexport PYTHONDONTWRITEBYTECODE
+
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -108,7 +111,7 @@ bench: dev ## Print the figures of the README, each as a ratio in one run
 
 .PHONY: load
 load: dev ## Run the locust load test headless against a service of its own
-	@$(PY) loadtest/run.py
+	@$(PY) -m loadtest.run
 
 .PHONY: clean
 clean: ## Remove what was built

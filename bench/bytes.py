@@ -1,8 +1,9 @@
 """Bytes a value, on the wire and on disk.
 
-On the wire: `rust/core/examples/batch_cost` encodes known generators and compares with their entropy and with byte shuffle + zstd 1.
-On disk: METRICS series of float32 noise, STEPS steps, through the whole chain into the embedded store; what the table's files hold
-after all merges, rollups apart.
+On the wire: `rust/core/examples/batch_cost` encodes known generators and compares with their
+entropy and with byte shuffle + zstd 1. On disk: METRICS series of float32 noise, STEPS steps,
+through the whole chain into the embedded store; what the table's files hold after all merges,
+rollups apart.
 """
 
 from __future__ import annotations
@@ -65,7 +66,10 @@ def disk() -> None:
     largest = ", ".join(f"{name} {size:.2f}" for name, size in list(columns.items())[:4])
     print(f"  points   {total:.2f} B a value ({largest})")
     print(f"  rollups  {rollups:.2f} B a value")
-    print(f"  together {total + rollups:.2f} B = {(total + rollups) / 16:.2f} x step and value as they are")
+    print(
+        f"  together {total + rollups:.2f} B = {(total + rollups) / 16:.2f} x step and value as "
+        "they are"
+    )
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from bench.merges import settle
 from stepline._core import siphash64
 from stepline_ingest.limits import Limits
 from stepline_ingest.query import plan
@@ -28,8 +29,6 @@ from stepline_ingest.query.chart import read_chart
 from stepline_ingest.query.request import ChartQuery, Range, Ranks
 from stepline_ingest.schema.upkeep import build_rollups
 from stepline_ingest.store import Store, open_store
-
-from bench.merges import settle
 
 ROUNDS, SLOW_ROUNDS = 25, 3
 BUCKETS = 1_000

@@ -1,9 +1,12 @@
-"""Durable points/s through the whole chain, against a bare insert of the same rows into the same table.
+"""Durable points/s through the whole chain, against a bare insert of the same rows into the same
+table.
 
-The chain: RANKS processes call `run.log()` with METRICS metrics for STEPS steps, the uploader sends, the service commits with fsync,
-until `finish()` says that nothing is left. The floor: the very same rows, already in memory as blocks of 1,000,000 rows in the order
-of the table's key, inserted into a fresh store with the same schema and settings. "Settled" adds the time until the engine has no
-merge left to do. Both run on the same cores in turns; the medians of ROUNDS are compared.
+The chain: RANKS processes call `run.log()` with METRICS metrics for STEPS steps, the uploader
+sends, the service commits with fsync, until `finish()` says that nothing is left. The floor: the
+very same rows, already in memory as blocks of 1,000,000 rows in the order of the table's key,
+inserted into a fresh store with the same schema and settings. "Settled" adds the time until the
+engine has no merge left to do. Both run on the same cores in turns; the medians of ROUNDS are
+compared.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The floor of bench/end_to_end.py: `python -m bench.floor SOURCE TARGET` reads all points of one store into memory and inserts them into
-a fresh one in blocks of 1,000,000 rows. Prints JSON."""
+"""The floor of bench/end_to_end.py: `python -m bench.floor SOURCE TARGET` reads all points of one
+store into memory and inserts them into a fresh one in blocks of 1,000,000 rows. Prints JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def blocks(source: Path) -> list[tuple[int, list[bytes]]]:
     types: dict[str, str] = {}
     rows = 0
     for block in store.stream_native(
-        f"SELECT {', '.join(POINTS_COLUMNS)} FROM {POINTS_TABLE} ORDER BY run, metric, rank, attempt, step"
+        f"SELECT {', '.join(POINTS_COLUMNS)} FROM {POINTS_TABLE} ORDER BY run, metric, rank, "
+        "attempt, step"
     ):
         rows += block.rows
         for column in block.columns:

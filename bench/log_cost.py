@@ -124,7 +124,9 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.json:
         print(json.dumps(rows))
         return 0
-    print(f"{'metrics':>8} {'':16}{'list(d.items())':>17}{'log()':>11}{'ratio':>7}{'ratio p99.9':>13}")
+    print(
+        f"{'metrics':>8} {'':16}{'list(d.items())':>17}{'log()':>11}{'ratio':>7}{'ratio p99.9':>13}"
+    )
     *costs, longest = rows
     for row in costs:
         print(
@@ -132,7 +134,8 @@ def main(argv: list[str] | None = None) -> int:
             f"{row['log_p50_ns']:8,} ns{row['ratio_p50']:7.2f}{row['ratio_p99.9']:13.2f}"
         )
     print(
-        f"longest of {longest['calls']:,} calls of 10 metrics: {longest['log_max_ns'] / 1e6:.1f} ms, "
+        f"longest of {longest['calls']:,} calls of 10 metrics: {longest['log_max_ns'] / 1e6:.1f} "
+        "ms, "
         f"of the floor {longest['floor_max_ns'] / 1e6:.1f} ms"
     )
     return 0

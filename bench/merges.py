@@ -1,4 +1,5 @@
-"""Waiting until an embedded store has nothing left to merge: `python -m bench.merges DATA` prints the seconds that took."""
+"""Waiting until an embedded store has nothing left to merge: `python -m bench.merges DATA` prints
+the seconds that took."""
 
 from __future__ import annotations
 

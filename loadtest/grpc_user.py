@@ -1,12 +1,14 @@
 """A locust user that speaks the ingest protocol through the generated stubs.
 
-Every batch becomes one locust request: its response time is the time from sending the batch to the acknowledgement that covers it,
-its response length the number of points, so that locust's own tables carry ack latency and points.
+Every batch becomes one locust request: its response time is the time from sending the batch to the
+acknowledgement that covers it, its response length the number of points, so that locust's own
+tables carry ack latency and points.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import queue
 import time
 import uuid
@@ -56,7 +58,7 @@ class WriterUser(User):
                 launch_id="load",
                 resume=runs_pb2.RESUME_ALLOW,
                 rank=self.rank,
-                world_size=0,
+                world_size=int(os.environ.get("LOAD_USERS", "16")),
                 writer=self.writer,
             )
         )
@@ -107,7 +109,8 @@ class WriterUser(User):
 def records(
     first_seq: int, rows: int, names: list[str]
 ) -> Iterator[tuple[int, int, int, dict[str, float]]]:
-    """Rows as a training loop logs them: the same names at every step, values with float32 noise."""
+    """Rows as a training loop logs them: the same names at every step, values with float32
+    noise."""
     now = int(time.time() * 1000)
     for seq in range(first_seq, first_seq + rows):
         noise = (seq * 2654435761) % 2**24 / 2**24

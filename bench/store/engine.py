@@ -69,7 +69,8 @@ def fill(store: EmbeddedStore, blocks: Sequence[bytes], rows: int) -> Cost:
     settled_cpu = _cpu() - cpu
     store.command("OPTIMIZE TABLE raw_points FINAL")
     ((size, points),) = store.query(
-        "SELECT sum(bytes_on_disk), sum(rows) FROM system.parts WHERE table = 'raw_points' AND active"
+        "SELECT sum(bytes_on_disk), sum(rows) FROM system.parts WHERE table = 'raw_points' AND "
+        "active"
     )
     return Cost(insert_cpu, settled_cpu, wall, int(str(size)) / int(str(points)))
 

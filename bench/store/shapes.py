@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
 from stepline_ingest.store.native_types import varint
 
 RUN = 7

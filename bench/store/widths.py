@@ -22,7 +22,8 @@ def main() -> None:
     shape = Shape("", 1, 1, 500_000, 8)
     data = list(blocks(shape))
     print(
-        f"one series of {shape.rows * shape.blocks:,} points, charts of {BUCKETS} buckets; x a look-up"
+        f"one series of {shape.rows * shape.blocks:,} points, charts of {BUCKETS} buckets; x a "
+        "look-up"
     )
     with opened(table(projections="")) as store:
         plain = fill(store, data, shape.rows)
@@ -51,7 +52,8 @@ def _chart(store: EmbeddedStore, steps: int, width: int) -> float:
     position, scale = (tiers.cell(width), width) if width else ("step", 1)
     last = steps // scale
     chart = (
-        f"SELECT intDiv({position}, {max(1, last // BUCKETS)}) AS bucket, {_AGGREGATES} FROM raw_points "
+        f"SELECT intDiv({position}, {max(1, last // BUCKETS)}) AS bucket, {_AGGREGATES} FROM "
+        "raw_points "
         f"WHERE {where} AND {position} >= 0 AND {position} < {last} GROUP BY bucket ORDER BY bucket"
     )
     reading = (

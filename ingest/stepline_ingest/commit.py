@@ -24,7 +24,6 @@ from concurrent.futures import Executor
 from typing import Protocol
 
 from stepline import _core
-
 from stepline_ingest.budget import Budget
 from stepline_ingest.errors import ServiceError, later
 from stepline_ingest.items import Points, Reject

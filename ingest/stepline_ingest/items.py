@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from stepline import _core
-
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.names import RunNames
 from stepline_ingest.writers import Writer

@@ -94,13 +94,6 @@ class Limits:
     query_threads: int = 8
     """Queries that run at a time."""
 
-    # --- upkeep ---
-
-    upkeep_pause: float = 10.0
-    """Seconds without a commit after which rollups are built that merges have not built."""
-    upkeep_rows: int = 20_000
-    """Points without rollups that are not worth it."""
-
     # --- stopping ---
 
     drain_timeout: float = 6.0

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 from stepline import _core
-
 from stepline_ingest.limits import Limits
 from stepline_ingest.store.errors import StoreError
 

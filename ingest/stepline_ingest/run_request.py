@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from stepline import _core
 
+from stepline import _core
 from stepline_ingest.errors import ServiceError, invalid
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, runs_pb2
 from stepline_ingest.limits import Limits

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from stepline import _core
-
 from stepline_ingest.run_record import Attempt, RunRecord
 from stepline_ingest.run_request import json_text
 from stepline_ingest.runs_repository import FinishRow, WriterRow

@@ -36,12 +36,13 @@ from stepline_ingest.runs_repository import RunsRepository
 from stepline_ingest.session import Pipeline
 from stepline_ingest.sql_http import SqlPort
 from stepline_ingest.store import Store, StoreError, open_store
-from stepline_ingest.upkeep import Upkeep
 from stepline_ingest.writers import Writers
 
 log = logging.getLogger(__name__)
 
-FORCED_EXIT = 1.5
+CALL_GRACE = 2.0
+"""Seconds that calls other than Push get to end, once the streams are drained."""
+FORCED_EXIT = 3.5
 """Seconds after the drain until the process ends without waiting for an engine that hangs."""
 
 
@@ -75,7 +76,6 @@ class Server:
         self._committer: Committer | None = None
         self._committing: asyncio.Task[None] | None = None
         self._ingest: IngestService | None = None
-        self._upkeep: Upkeep | None = None
         self._drained = False
         self._health = health.aio.HealthServicer()
         self._grpc = grpc_port.new_server(config.limits)
@@ -96,8 +96,6 @@ class Server:
         self._committer = Committer(points, limits=limits, budget=budget, executor=self._commits)
         self._committing = self._committer.start()
         committer = self._committer
-        self._upkeep = Upkeep(store, self._lookups, limits, commits=lambda: committer.groups)
-        self._upkeep.start()
         runs_service = RunsService(runs, limits)
         self._ingest = IngestService(
             writers=Writers(points.mark, settle_timeout=limits.hello_timeout),
@@ -152,8 +150,6 @@ class Server:
         watchdog.daemon = True
         watchdog.start()
         await self._health.enter_graceful_shutdown()
-        if self._upkeep is not None:
-            self._upkeep.stop()
         try:
             await asyncio.wait_for(self._drain(), limits.drain_timeout)
             self._drained = True
@@ -161,7 +157,7 @@ class Server:
             log.warning(
                 "batches in flight could not be committed in time; their clients send them again"
             )
-        await self._grpc.stop(grace=0.5)
+        await self._grpc.stop(grace=CALL_GRACE)
         for runner in self._runners:
             await runner.cleanup()
         for pool in (self._commits, self._decoders, self._lookups, self._queries):
@@ -182,7 +178,7 @@ class Server:
             await self._committer.stop()
 
     def _force_exit(self) -> None:
-        """A query, the upkeep or the engine itself does not end. Everything acknowledged is on
+        """A query or the engine itself does not end. Everything acknowledged is on
         disk, and what the engine has begun it ends when it is opened again."""
         log.warning("the engine does not close by itself, the process ends without it")
         logging.shutdown()

@@ -10,8 +10,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import grpc
-from stepline import _core
 
+from stepline import _core
 from stepline_ingest.budget import Budget
 from stepline_ingest.errors import ServiceError, invalid, later
 from stepline_ingest.gen.stepline.v1 import ingest_pb2

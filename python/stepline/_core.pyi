@@ -10,6 +10,7 @@ from typing_extensions import Buffer
 
 __all__ = [
     "Batch",
+    "BatchEncoder",
     "Connection",
     "CoreError",
     "HistoryStream",
@@ -274,6 +275,13 @@ def siphash64(text: str) -> int:
     """SipHash-2-4 with a zero key, the same as ClickHouse's sipHash64(text)."""
 
 def encode_batch(records: Sequence[tuple[int, int, int, Mapping[str, float]]]) -> bytes:
-    """For load tests: records of (seq, step, time_ms, {name: value}) as one self-contained columnar
-    batch.
+    """For tests: records of (seq, step, time_ms, {name: value}) as the first columnar batch of a
+    stream.
     """
+
+@final
+class BatchEncoder:
+    """For load tests: the columnar batches of one stream, one after the other."""
+
+    def __new__(cls) -> BatchEncoder: ...
+    def encode(self, records: Sequence[tuple[int, int, int, Mapping[str, float]]]) -> bytes: ...

@@ -54,8 +54,8 @@ class JsonRecord(Mapping[str, Any]):
         """
         changes = jsonable({**(values or {}), **more}, self._what)
         if changes:
-            self._values.update(changes)
             self._changed(changes)
+            self._values.update(changes)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({dict(self)!r})"

@@ -12,7 +12,9 @@ import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import index
 from pathlib import PurePath
+from typing import SupportsIndex
 
 from .errors import InvalidRequest
 
@@ -46,8 +48,12 @@ class Launch:
         """
         env = os.environ if environ is None else environ
         found_rank, found_size = _rank_and_size(env)
-        the_rank = found_rank if rank is None else rank
-        size = world_size if world_size is not None else max(found_size, the_rank + 1)
+        the_rank = found_rank if rank is None else _index("rank", rank)
+        size = (
+            max(found_size, the_rank + 1)
+            if world_size is None
+            else _index("world_size", world_size)
+        )
         if not 0 <= the_rank < 2**32:
             raise InvalidRequest(f"rank={the_rank} is out of range: pass 0 or more.")
         if size <= the_rank:
@@ -98,6 +104,13 @@ def _number(env: Mapping[str, str], name: str) -> int:
             f"The environment variable {name}={env[name]!r} is not a whole number: correct it, or "
             "pass rank= and world_size=."
         ) from None
+
+
+def _index(name: str, value: SupportsIndex) -> int:
+    try:
+        return index(value)
+    except TypeError:
+        raise InvalidRequest(f"{name}={value!r} is not a whole number: pass an int.") from None
 
 
 def _launch_ids(env: Mapping[str, str]) -> tuple[str, str] | None:

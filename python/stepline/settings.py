@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
+from .config import RESERVED
 from .errors import InvalidRequest
 
 Mode = Literal["online", "offline", "disabled"]
@@ -70,6 +71,16 @@ class Settings:
         Raises InvalidRequest with the argument's name and what it may be.
         """
         env = os.environ if environ is None else environ
+        _check_texts(
+            server=server,
+            api_key=api_key,
+            project=project,
+            run_id=run_id,
+            name=name,
+            group=group,
+            job_type=job_type,
+            fork_from=fork_from,
+        )
         found_run_id = run_id or env.get("STEPLINE_RUN_ID") or None
         if found_run_id is not None:
             check_run_id(found_run_id)
@@ -83,6 +94,11 @@ class Settings:
             raise InvalidRequest(
                 f"config is a {type(config).__name__}: pass a dict, such as config=vars(args)."
             )
+        if config is not None and RESERVED in config:
+            raise InvalidRequest(f"The config key {RESERVED!r} is reserved: choose another.")
+        words = tuple(tags or ())
+        if not all(isinstance(tag, str) for tag in words):
+            raise InvalidRequest(f"tags={list(words)!r} are not all text: pass a list of str.")
         return cls(
             server=find_server(server, env),
             api_key=find_api_key(api_key, env),
@@ -90,7 +106,7 @@ class Settings:
             run_id=found_run_id,
             name=name,
             config=dict(config or {}),
-            tags=tuple(tags or ()),
+            tags=words,
             group=group,
             job_type=job_type,
             resume=_choice("resume", resume, get_args(Resume)),
@@ -140,6 +156,15 @@ def check_run_id(run_id: str) -> None:
             f"run_id={run_id!r} cannot be used: take 1 to 64 letters, digits, dots, dashes or "
             "underscores, the first a letter or a digit."
         )
+
+
+def _check_texts(**arguments: object) -> None:
+    for name, value in arguments.items():
+        if value is not None and not isinstance(value, str):
+            raise InvalidRequest(
+                f"{name}={value!r} is a {type(value).__name__}: pass text, such as "
+                f"{name}={str(value)!r}."
+            )
 
 
 def _choice(name: str, value: str, allowed: tuple[_Choice, ...]) -> _Choice:

@@ -1,7 +1,7 @@
 """SIGKILL of the service.
 
-Scenario: two ranks log without a pause while the service commits one group after the other; it is killed at a random moment and
-started again on the same ports and the same store.
+Scenario: two ranks log without a pause while the service commits one group after the other; it is
+killed at a random moment and started again on the same ports and the same store.
 Guarantees: after the last restart every point is stored exactly once; the trainers never notice.
 """
 

@@ -1,7 +1,8 @@
 """SIGKILL of the training process.
 
-Scenario: a trainer logs without a pause and reports each log() call after it returned; it is killed at a random moment.
-Guarantees: every call that returned is stored exactly once; the call that the kill interrupted is stored wholly or not at all.
+Scenario: a trainer logs without a pause and reports each log() call after it returned; it is killed
+at a random moment. Guarantees: every call that returned is stored exactly once; the call that the
+kill interrupted is stored wholly or not at all.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """SIGKILL of the uploader process.
 
-Scenario: the uploader of a host is killed at a random moment, twice, while a trainer logs; the trainer starts another one by
-itself.
-Guarantees: everything that was logged is stored exactly once, and finish() says that nothing is left.
+Scenario: the uploader of a host is killed at a random moment, twice, while a trainer logs; the
+trainer starts another one by itself.
+Guarantees: everything that was logged is stored exactly once, and finish() says that nothing is
+left.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Points in equal points out, bit for bit, through the whole chain: spool, uploader, gRPC, service, chDB, reader."""
+"""Points in equal points out, bit for bit, through the whole chain: spool, uploader, gRPC, service,
+chDB, reader."""
 
 from __future__ import annotations
 
@@ -30,12 +31,14 @@ Call = tuple[int, int, dict[str, float]]  # rank, step, metrics
 def calls(draw: st.DrawFn) -> list[Call]:
     """log() calls of up to three ranks whose key sets repeat, as those of a training loop do."""
     names = draw(st.lists(NAMES, min_size=1, max_size=6, unique=True))
-    keys = draw(st.lists(st.lists(st.sampled_from(names), min_size=1, unique=True), min_size=1, max_size=4))
+    keys = draw(
+        st.lists(st.lists(st.sampled_from(names), min_size=1, unique=True), min_size=1, max_size=4)
+    )
     return draw(
         st.lists(
             st.tuples(st.integers(0, 2), STEPS, st.sampled_from(keys)).flatmap(
                 lambda t: st.tuples(
-                    st.just(t[0]), st.just(t[1]), st.fixed_dictionaries({k: VALUES for k in t[2]})
+                    st.just(t[0]), st.just(t[1]), st.fixed_dictionaries(dict.fromkeys(t[2], VALUES))
                 )
             ),
             max_size=60,

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from stepline._core import siphash64
 from stepline_ingest.query import plan
 from stepline_ingest.query.buckets import COLUMNS
@@ -21,7 +22,6 @@ from stepline_ingest.query.chart import read_chart
 from stepline_ingest.query.request import ChartQuery, Range, Ranks
 from stepline_ingest.schema.upkeep import build_rollups
 from stepline_ingest.store import Store, open_store
-
 from tests.support import chart_twin
 from tests.support.points import Point, block
 

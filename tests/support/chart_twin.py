@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from stepline_ingest.query.grid import grid
 from stepline_ingest.schema import tiers
-
 from tests.support.points import Point, bits
 
 

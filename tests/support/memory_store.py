@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from stepline_ingest.items import Reject
 from stepline_ingest.store.errors import StoreError
 from stepline_ingest.writers import Binding

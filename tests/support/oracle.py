@@ -1,6 +1,7 @@
 """The one judge of conservation: what must be stored, computed from who logged it and when.
 
-A value is a function of (rank, step, metric index), so any stored point can be checked without a record of what was sent.
+A value is a function of (rank, step, metric index), so any stored point can be checked without a
+record of what was sent.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ def judge(
 ) -> Verdict:
     """Checks that steps 0, 1, .. of one rank are stored exactly once each, with the right values.
 
-    `at_least` is the number of calls known to have returned, `at_most` the number begun: what a kill
-    interrupted may be there or not, but wholly, and in every metric alike.
+    `at_least` is the number of calls known to have returned, `at_most` the number begun: what a
+    kill interrupted may be there or not, but wholly, and in every metric alike.
     """
     counts = set()
     for index, metric in enumerate(METRICS):

@@ -68,7 +68,8 @@ def uploaders(directory: Path) -> list[psutil.Process]:
 
 
 def stop_uploaders(directory: Path) -> None:
-    """SIGKILL; returns when they are dead, whether or not the trainer that started them has reaped them."""
+    """SIGKILL; returns when they are dead, whether or not the trainer that started them has reaped
+    them."""
     for process in uploaders(directory):
         process.kill()
         wait_until(lambda process=process: _is_dead(process), what="the uploader is dead")

@@ -1,4 +1,5 @@
-"""A training process for the fault tests: logs the oracle's values and says on standard output which calls have returned.
+"""A training process for the fault tests: logs the oracle's values and says on standard output
+which calls have returned.
 
 python -m tests.support.trainer SERVER DIR RUN_ID RANK STEPS [--pause SECONDS] [--finish]
 """

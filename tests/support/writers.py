@@ -17,7 +17,6 @@ from stepline_ingest.limits import Limits
 from stepline_ingest.names import NamesRegistry
 from stepline_ingest.session import Pipeline, Session
 from stepline_ingest.writers import Binding, Writer, Writers
-
 from tests.support.memory_store import MemoryStore
 
 METRICS = ("loss", "lr")

@@ -13,6 +13,7 @@ from typing import Any
 
 import chdb
 import pytest
+
 from stepline import _core
 
 Record = tuple[int, int, int, dict[str, float]]

@@ -7,6 +7,7 @@ import struct
 from typing import Any
 
 import pytest
+
 from stepline import _core
 from stepline_ingest.gen.stepline.v1 import ingest_pb2
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from stepline._core import siphash64
-
 from stepline_ingest.gen.stepline.v1 import query_pb2
 from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import NativeBlock, Setting, Store

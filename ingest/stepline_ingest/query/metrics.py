@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stepline._core import siphash64
-
 from stepline_ingest.gen.stepline.v1 import query_pb2
 from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Param, Setting, Store

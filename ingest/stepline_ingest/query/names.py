@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Mapping, Sequence
 
 from stepline._core import siphash64
-
 from stepline_ingest.store.contract import Setting, Store
 
 _LISTED = 100_000

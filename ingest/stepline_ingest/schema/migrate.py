@@ -52,8 +52,9 @@ class Migration:
 
     @property
     def checksum(self) -> str:
-        """Of the statements; comments may be mended."""
-        return hashlib.sha256("\n".join(self.statements()).encode()).hexdigest()[:16]
+        """Of the statements; comments and blanks may be mended."""
+        words = " ; ".join(self.statements()).split()
+        return hashlib.sha256(" ".join(words).encode()).hexdigest()[:16]
 
     def statements(self) -> list[str]:
         parts = _COMMENT.sub("", self.text).split(";\n")

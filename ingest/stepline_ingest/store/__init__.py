@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .contract import MAX_BLOCK_ROWS, POINTS_COLUMNS, NativeBlock, Param, Setting, Store
 from .errors import StoreError
+
+if TYPE_CHECKING:
+    from .embedded import EmbeddedStore
+    from .server import ServerStore
 
 __all__ = [
     "MAX_BLOCK_ROWS",
@@ -22,18 +27,19 @@ __all__ = [
 def open_store(spec: str | None, data_dir: Path) -> Store:
     """The store that SPEC names, clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, or the embedded one
     in DATA_DIR. Its tables are brought up to date. Raises StoreError."""
-    from stepline_ingest.schema import migrate
+    from stepline_ingest.schema import Upkeep, migrate
 
     store = _open(spec, data_dir)
     try:
         migrate(store)
+        store.before_close(Upkeep(store).stop)
     except BaseException:
         store.close()
         raise
     return store
 
 
-def _open(spec: str | None, data_dir: Path) -> Store:
+def _open(spec: str | None, data_dir: Path) -> EmbeddedStore | ServerStore:
     if spec is None:
         from .embedded import EmbeddedStore
 

@@ -51,6 +51,7 @@ class EmbeddedStore:
         self._target = f"{directory / 'chdb'}?config-file={config}"
         self._pool = Pool(self._connect)
         self._tables = Tables(self.query)
+        self._before_close: list[Callable[[], None]] = []
         try:
             # The engine lives from its first connection to its last; this one spans the life of the
             # store.
@@ -152,7 +153,13 @@ class EmbeddedStore:
 
     # --- the end ---
 
+    def before_close(self, call: Callable[[], None]) -> None:
+        """CALL runs when the store closes, while it can still be used."""
+        self._before_close.append(call)
+
     def close(self) -> None:
+        while self._before_close:
+            self._before_close.pop()()
         root, self._root = self._root, None
         if root is None:
             return

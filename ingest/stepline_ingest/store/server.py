@@ -54,6 +54,7 @@ class ServerStore:
                 pool_mgr=get_pool_manager(maxsize=_CONNECTIONS, num_pools=2),
             )
         self._tables = Tables(self.query)
+        self._before_close: list[Callable[[], None]] = []
         self.command(f"CREATE DATABASE IF NOT EXISTS {address.database}")
         self._client.database = address.database
         self._view_settings = self._known(VIEW_SETTINGS)
@@ -158,7 +159,15 @@ class ServerStore:
         names = {name for (name,) in rows}
         return {name: value for name, value in settings.items() if name in names}
 
+    # --- the end ---
+
+    def before_close(self, call: Callable[[], None]) -> None:
+        """CALL runs when the store closes, while it can still be used."""
+        self._before_close.append(call)
+
     def close(self) -> None:
+        while self._before_close:
+            self._before_close.pop()()
         self._client.close()
 
 

@@ -17,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="where the service and the spools keep their files (default: %(default)s)",
     )
     parser.add_argument(
-        "--steps", type=int, default=4_500, help="optimizer steps (default: %(default)s)"
+        "--steps", type=int, default=5_000, help="optimizer steps (default: %(default)s)"
     )
 
 

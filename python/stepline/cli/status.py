@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .. import _core
+from ..errors import InvalidRequest, sentence
 from ..settings import find_dir
 from .options import add_json
 from .output import Column, print_json, print_table
@@ -35,7 +36,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints a table of spools, and whether an uploader runs."""
     root = str(find_dir(args.dir))
-    spools = _core.spool_scan(root)
+    try:
+        spools = _core.spool_scan(root)
+    except _core.CoreError as error:
+        raise InvalidRequest(f"{sentence(str(error))} Pass another --dir.") from None
     if args.json:
         print_json(dict(spool) for spool in spools)
         return 0

@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
         )
     if not left:
         print(
-            f"nothing is left in {args.dir}: {_calls(waiting):,} calls of {len(waiting)} spools sent"
+            f"nothing is left in {args.dir}: {_calls(waiting):,} calls of {len(waiting)} spools "
+            "sent"
         )
     return 1 if left else 0
 

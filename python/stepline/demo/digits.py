@@ -28,7 +28,7 @@ class Digits:
         self._random = np.random.default_rng(1 + rank)
 
     def batch(self) -> tuple[Images, Labels]:
-        """Random images of shape (batch, 64), grey from 0 to 1 with some noise, and their labels."""
+        """Random images of shape (batch, 64), grey from 0 to 1 with noise, and their labels."""
         images, labels = self._training
         chosen = self._random.integers(0, len(labels), self._batch)
         noise = self._random.normal(0.0, self._noise, (self._batch, images.shape[1]))

@@ -1,4 +1,4 @@
-"""What torch.distributed is to a real job: averaging gradients over ranks, here in shared memory."""
+"""What torch.distributed is to a real job: gradients averaged over ranks, in shared memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class Exchange:
 
     def __init__(self, context: SpawnContext, *, ranks: int, size: int) -> None:
         self._shape = (2, ranks, size)
-        # Two sets of rows, used in turn: a rank may write the next one while others still read this one.
+        # Two sets of rows, used in turn: a rank may write the next one while others still read
+        # this one.
         self._rows = context.RawArray("d", 2 * ranks * size)
         self._rounds = context.RawArray("q", ranks)
         self._barrier = context.Barrier(ranks, timeout=_PATIENCE)
@@ -29,11 +30,12 @@ class Exchange:
         here[rank] = vector
         self._barrier.wait()
         self._rounds[rank] += 1
-        return here.mean(axis=0)
+        mean: Array = here.mean(axis=0)
+        return mean
 
     def rounds(self) -> int:
         """How often the slowest rank has come by."""
-        return min(self._rounds)
+        return min(int(rounds) for rounds in self._rounds)
 
     def abort(self) -> None:
         """Lets waiting ranks fail instead of waiting for one that is gone."""

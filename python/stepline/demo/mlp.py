@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ class Mlp:
     def __init__(self, widths: Sequence[int], *, seed: int) -> None:
         self._shapes = [
             shape
-            for inputs, outputs in zip(widths[:-1], widths[1:], strict=True)
+            for inputs, outputs in pairwise(widths)
             for shape in ((inputs, outputs), (outputs,))
         ]
         self._parameters = np.zeros(sum(map(_size, self._shapes)))

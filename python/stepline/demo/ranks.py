@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
@@ -82,7 +82,7 @@ def _rank(steps: int, exchange: Exchange, reports: SimpleQueue[FinishReport]) ->
 
 
 def _watch(
-    processes: list[BaseProcess],
+    processes: Sequence[BaseProcess],
     exchange: Exchange,
     reports: SimpleQueue[FinishReport],
     show: Callable[[int], None],
@@ -119,4 +119,3 @@ class _Environment:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-

@@ -1,20 +1,21 @@
 """The training script of the demo, as a user would write it. Every rank runs this function.
 
-It knows nothing of servers, ranks or run ids: `stepline.init()` finds them in the environment, and so
-all ranks log to one run.
+It knows nothing of servers, ranks or run ids: `stepline.init()` finds them in the environment, and
+so all ranks log to one run.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import stepline
 from stepline.demo.digits import Digits
 from stepline.demo.exchange import Exchange
 from stepline.demo.mlp import Mlp, norm
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "layers": [64, 192, 96, 10],
     "batch": 96,
     "lr": 0.08,
@@ -67,4 +68,5 @@ def train(steps: int, exchange: Exchange) -> stepline.FinishReport:
 def learning_rate(step: int, steps: int) -> float:
     """Linear warm-up, then half a cosine."""
     warm = min(1.0, (step + 1) / CONFIG["warmup"])
-    return CONFIG["lr"] * warm * 0.5 * (1.0 + math.cos(math.pi * step / steps))
+    decay = 0.5 * (1.0 + math.cos(math.pi * step / steps))
+    return float(CONFIG["lr"] * warm * decay)

@@ -45,6 +45,9 @@ def draw(
     charts = [chart for chart in charts if len(chart)]
     if not charts:
         return f"{title}: no points in this range"
+    if not any(np.any(_shown(chart.mean, log)) for chart in charts):
+        what = "positive" if log else "finite"
+        return "\n".join([f"{title}: no {what} values in this range", *_captions(charts)])
     plotext.clear_figure()
     plotext.plotsize(width, height)
     plotext.theme("clear")
@@ -77,8 +80,12 @@ def _has_band(chart: Chart) -> bool:
 def _line(x: np.ndarray, y: np.ndarray, label: str | None, color: str, log: bool) -> None:
     import plotext
 
-    shown = np.isfinite(y) & ((y > 0) if log else True)
+    shown = _shown(y, log)
     plotext.plot(x[shown].tolist(), y[shown].tolist(), label=label, color=color, marker="braille")
+
+
+def _shown(y: np.ndarray, log: bool) -> np.ndarray:
+    return np.isfinite(y) & ((y > 0) if log else True)
 
 
 def _captions(charts: Sequence[Chart]) -> list[str]:

@@ -32,5 +32,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(block::build_block, m)?)?;
     m.add_function(wrap_pyfunction!(block::write_block, m)?)?;
     m.add_function(wrap_pyfunction!(siphash64, m)?)?;
+    m.add_class::<encode::BatchEncoder>()?;
     m.add_function(wrap_pyfunction!(encode::encode_batch, m)?)
 }

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stepline import _core
 
+from stepline import _core
 from tests.support.spool_file import read_spool
 
 META = {

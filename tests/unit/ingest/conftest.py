@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from stepline_ingest.store import Store, open_store
 
+from stepline_ingest.store import Store, open_store
 from tests.support.clickhouse_http import clickhouse
 
 

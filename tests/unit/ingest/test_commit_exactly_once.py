@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import grpc
 import pytest
-from stepline_ingest.errors import ServiceError
 
+from stepline_ingest.errors import ServiceError
 from tests.support.memory_store import MemoryStore, refused, unknown
 from tests.support.writers import FAST, IMPATIENT, Process, binding, columnar, plain
 

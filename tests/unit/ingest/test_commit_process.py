@@ -14,13 +14,17 @@ from pathlib import Path
 import grpc
 import pytest
 import urllib3
-from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc, runs_pb2, runs_pb2_grpc
 
+from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc, runs_pb2, runs_pb2_grpc
 from tests.support.service import Service
 
 METRICS = ("loss", "lr", "norm")
 SEQS = 60_000
 SEQS_A_BATCH = 1_000
+LATER = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.CANCELLED,  # what gRPC says of a call that a stopping server cuts off
+)
 
 
 def value(seq: int, index: int) -> float:
@@ -70,7 +74,7 @@ class Sender:
                         self._create(channel)
                         self._push(channel)
                 except grpc.RpcError as error:
-                    if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    if error.code() not in LATER:
                         raise
                     time.sleep(0.05)
         except BaseException as error:

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from stepline_ingest.config import ServeConfig, address, is_loopback
 from stepline_ingest.errors import StartupError
-
 from tests.support.service import Service
 
 

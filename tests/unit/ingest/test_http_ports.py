@@ -11,8 +11,8 @@ import grpc
 import pytest
 import urllib3
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from stepline_ingest.sql_http import unescaped
 
+from stepline_ingest.sql_http import unescaped
 from tests.support.service import Service
 
 

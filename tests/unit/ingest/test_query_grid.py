@@ -5,6 +5,7 @@ int64.
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from stepline_ingest.query.grid import Grid, grid
 from stepline_ingest.query.lineage import STEP_END, STEP_MIN
 

@@ -4,6 +4,7 @@ import itertools
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stepline_ingest.query.lineage import STEP_END, STEP_MIN, Segment, clip, lineage
 
 STEPS = st.one_of(

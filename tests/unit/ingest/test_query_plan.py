@@ -4,6 +4,7 @@ is wanted.
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stepline_ingest.query.grid import grid
 from stepline_ingest.query.lineage import lineage
 from stepline_ingest.query.plan import Extent, Piece, pieces, wants_tier

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import grpc
 import pytest
+
 from stepline._core import siphash64
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.gen.stepline.v1 import query_pb2 as pb
@@ -19,7 +20,6 @@ from stepline_ingest.gen.stepline.v1 import query_pb2_grpc
 from stepline_ingest.limits import Limits
 from stepline_ingest.query import QueryService
 from stepline_ingest.query.history import CHUNK_ROWS
-
 from tests.support.points import Point, block
 
 NAN, INF = float("nan"), float("inf")

@@ -11,12 +11,12 @@ from typing import Any
 
 import grpc
 import pytest
+
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, runs_pb2
 from stepline_ingest.limits import Limits
 from stepline_ingest.runs import RunsService
 from stepline_ingest.runs_repository import RunsRepository
-
 from tests.support.memory_runs import MemoryRunTables
 
 LIMITS = replace(Limits(), max_config_bytes=2_000, max_tags=10)

@@ -4,6 +4,7 @@ no harm."""
 from __future__ import annotations
 
 import pytest
+
 from stepline_ingest.schema import SchemaError, migrate, migrations
 from stepline_ingest.schema.migrate import Migration
 from stepline_ingest.store import StoreError
@@ -58,7 +59,7 @@ def test_a_schema_error_is_a_store_error():
 
 def test_comments_may_be_mended():
     plain = Migration(1, "x", "-- a\nCREATE TABLE a;\n\nCREATE TABLE b;\n")
-    mended = Migration(1, "x", "-- b\n  -- c\nCREATE TABLE a;\n\nCREATE TABLE b;\n")
+    mended = Migration(1, "x", "-- b\n  -- c\nCREATE  TABLE a;\n\n-- d\nCREATE TABLE\n b;\n")
     changed = Migration(1, "x", "CREATE TABLE a;\n\nCREATE TABLE c;\n")
     assert plain.statements() == ["CREATE TABLE a", "CREATE TABLE b"]
     assert plain.checksum == mended.checksum != changed.checksum

@@ -8,10 +8,10 @@ import re
 from collections import defaultdict
 
 import pytest
+
 from stepline_ingest.schema import migrations, tiers
 from stepline_ingest.schema.upkeep import bare_parts, build_rollups
 from stepline_ingest.store import StoreError
-
 from tests.support.points import Point, bits, block, line, rollup
 
 STEP_MIN, STEP_MAX = -(2**63), 2**63 - 1
@@ -179,7 +179,7 @@ def test_each_tier_is_read_by_its_name_and_pruned(store, width):
     store.insert_points([block(points)], rows=len(points), token="t")
     build_rollups(store)
     sql = (
-        f"SELECT {tiers.cell(width)} AS cell, {tiers.COUNT}, {tiers.LOW}, {tiers.FIRST} FROM raw_points "
+        f"SELECT {tiers.cell(width)} AS cell, {tiers.COUNT}, {tiers.LOW} FROM raw_points "
         f"WHERE run = 1 AND metric = 2 AND rank = 0 AND attempt = 1 AND {tiers.cell(width)} >= -1 "
         f"AND {tiers.cell(width)} < 0 GROUP BY run, metric, rank, attempt, cell"
     )
@@ -235,10 +235,3 @@ def test_the_migration_holds_the_projections_of_the_code():
     text = next(migration.text for migration in migrations() if migration.name == "points")
     assert tiers.projection_ddl() in text
     assert re.findall(r"PROJECTION (\w+)", text) == list(tiers.projections())
-
-
-def test_upkeep_leaves_small_leftovers_alone(store):
-    store.command("SYSTEM STOP MERGES raw_points")
-    store.insert_points([block(line(range(10)))], rows=10, token="t")
-    assert build_rollups(store, min_rows=11) == 0
-    assert [bare.rows for bare in bare_parts(store)] == [10]

@@ -10,12 +10,12 @@ from typing import Any
 
 import grpc
 import pytest
+
 from stepline import _core
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc
 from stepline_ingest.limits import Limits
 from stepline_ingest.push import IngestService
 from stepline_ingest.writers import Binding
-
 from tests.support.memory_store import MemoryStore, refused, unknown
 from tests.support.writers import FAST, IMPATIENT, Process, binding, columnar, damaged, plain
 

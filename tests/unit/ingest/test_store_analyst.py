@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from stepline_ingest.store import StoreError
 from stepline_ingest.store.analyst import judged
-
 from tests.support.points import block, line
 
 

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from stepline_ingest.store import StoreError, open_store
 
+from stepline_ingest.store import StoreError, open_store
 from tests.support.points import block, line
 
 HOLD = """

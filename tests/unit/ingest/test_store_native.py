@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stepline_ingest.store import StoreError
 from stepline_ingest.store.native import block_shape, read_blocks, write_block
 

@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from stepline_ingest.store import MAX_BLOCK_ROWS, StoreError, open_store
 
+from stepline_ingest.store import MAX_BLOCK_ROWS, StoreError, open_store
 from tests.support.points import Point, block, line
 
 PARTS = (

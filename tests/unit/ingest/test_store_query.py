@@ -8,6 +8,7 @@ import struct
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from stepline_ingest.store import StoreError
 
 ONE_STORE = settings(
@@ -42,8 +43,9 @@ def test_numbers_as_parameters(shared, unsigned, signed, real, several):
 
 def test_types_of_small_results(shared):
     found = shared.query(
-        "SELECT true, toInt8(-1), toFloat32(0.5), toDateTime64('2026-09-21 00:00:00.123', 3, 'UTC'),"
-        " CAST(NULL AS Nullable(String)), [['a'], []], toUInt128(-1), toFixedString('ab', 2),"
+        "SELECT true, toInt8(-1), toFloat32(0.5),"
+        " toDateTime64('2026-09-21 00:00:00.123', 3, 'UTC'), CAST(NULL AS Nullable(String)), "
+        "[['a'], []], toUInt128(-1), toFixedString('ab', 2),"
         " toDate('1970-01-03')"
     )
     assert found == [(True, -1, 0.5, 1789948800123, None, [["a"], []], 2**128 - 1, b"ab", 2)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from stepline_ingest.store import StoreError
 
 

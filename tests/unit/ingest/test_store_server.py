@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from stepline_ingest.store import StoreError, open_store
 from stepline_ingest.store.dsn import ServerAddress, parse_dsn
 

@@ -69,7 +69,8 @@ SETTINGS
     fsync_after_insert = 1,
     fsync_part_directory = 1,
     -- Rollups are built by the first merge of a part: built by the INSERT they cost 2 to 3 times as much, as each part has its own
-    -- few rows of each series. A read of parts without them takes their points instead, from the same snapshot.
+    -- few rows of each series. A read of parts without them takes their points instead, from the same snapshot. For parts that
+    -- no merge comes to there is schema/upkeep.py.
     materialize_projections_on_insert = 0,
     materialize_projections_on_merge = 1,
     deduplicate_merge_projection_mode = 'rebuild',

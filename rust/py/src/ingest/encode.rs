@@ -15,37 +15,45 @@ type Call<'py> = (u64, i64, i64, Bound<'py, PyDict>);
 
 #[pyfunction]
 pub fn encode_batch<'py>(py: Python<'py>, records: Vec<Call<'py>>) -> PyResult<Bound<'py, PyBytes>> {
-    let mut encoder = Definitions::new();
-    for (seq, step, time_ms, metrics) in &records {
-        let mut names = Vec::with_capacity(metrics.len());
-        let mut values = Vec::with_capacity(metrics.len());
-        for (name, value) in metrics.iter() {
-            let name = name.extract::<String>()?;
-            names.push(encoder.name(&name).map_err(|error| batch_error(py, &error))?);
-            values.push(value.extract::<f64>()?);
-        }
-        let (seq, step, time_ms) = (*seq, *step, *time_ms);
-        encoder.row(seq, step, time_ms, names, &values).map_err(|error| batch_error(py, &error))?;
-    }
-    match py.detach(|| encoder.stream.finish()).map_err(|error| batch_error(py, &error))? {
-        Some(batch) => Ok(PyBytes::new(py, &batch.bytes)),
-        None => Err(core_error(py, "invalid", "there are no records to encode; give at least one")),
-    }
+    BatchEncoder::new().encode(py, records)
 }
 
-/// A stream of one batch, and the numbers of the names and key sets in it.
-struct Definitions {
+/// One stream, and the numbers of the names and key sets that were sent on it.
+#[pyclass(module = "stepline._core")]
+pub struct BatchEncoder {
     stream: StreamEncoder,
     names: HashMap<String, u32>,
     keysets: HashMap<Vec<u32>, u32>,
 }
 
-impl Definitions {
+#[pymethods]
+impl BatchEncoder {
+    #[new]
     fn new() -> Self {
         let limits = BatchLimits { max_points: usize::MAX, max_raw_bytes: usize::MAX };
-        Definitions { stream: StreamEncoder::new(limits), names: HashMap::new(), keysets: HashMap::new() }
+        BatchEncoder { stream: StreamEncoder::new(limits), names: HashMap::new(), keysets: HashMap::new() }
     }
 
+    fn encode<'py>(&mut self, py: Python<'py>, records: Vec<Call<'py>>) -> PyResult<Bound<'py, PyBytes>> {
+        for (seq, step, time_ms, metrics) in &records {
+            let mut names = Vec::with_capacity(metrics.len());
+            let mut values = Vec::with_capacity(metrics.len());
+            for (name, value) in metrics.iter() {
+                let name = name.extract::<String>()?;
+                names.push(self.name(&name).map_err(|error| batch_error(py, &error))?);
+                values.push(value.extract::<f64>()?);
+            }
+            let (seq, step, time_ms) = (*seq, *step, *time_ms);
+            self.row(seq, step, time_ms, names, &values).map_err(|error| batch_error(py, &error))?;
+        }
+        match py.detach(|| self.stream.finish()).map_err(|error| batch_error(py, &error))? {
+            Some(batch) => Ok(PyBytes::new(py, &batch.bytes)),
+            None => Err(core_error(py, "invalid", "there are no records to encode; give at least one")),
+        }
+    }
+}
+
+impl BatchEncoder {
     fn name(&mut self, name: &str) -> Result<u32, BatchError> {
         if let Some(&id) = self.names.get(name) {
             return Ok(id);

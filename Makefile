@@ -36,7 +36,7 @@ $(VENV)/.deps: pyproject.toml ingest/pyproject.toml | toolchain
 
 $(VENV)/.core: $(RUST_SOURCES) pyproject.toml $(VENV)/.deps
 	@echo "building the Rust extension (some minutes the first time)"
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet
+	@PIP_QUIET=1 VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet
 	@touch $@
 
 $(VENV)/.ingest: ingest/pyproject.toml $(VENV)/.core

@@ -67,11 +67,12 @@ class ServiceFailed(SteplineError):
 
 _UNREACHABLE_CODES = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 _CODES: dict[str, tuple[type[SteplineError], str]] = {
-    "INVALID_ARGUMENT": (InvalidRequest, "Correct the request."),
-    "OUT_OF_RANGE": (InvalidRequest, "Correct the range."),
-    "FAILED_PRECONDITION": (InvalidRequest, "Correct the request."),
+    # the service names the remedy of these itself
+    "INVALID_ARGUMENT": (InvalidRequest, ""),
+    "OUT_OF_RANGE": (InvalidRequest, ""),
+    "FAILED_PRECONDITION": (InvalidRequest, ""),
+    "PERMISSION_DENIED": (AccessDenied, ""),
     "UNAUTHENTICATED": (AccessDenied, "Pass api_key= or set STEPLINE_API_KEY."),
-    "PERMISSION_DENIED": (AccessDenied, "Use an API key that allows this."),
     "RESOURCE_EXHAUSTED": (LimitExceeded, "Ask for less at a time."),
     "ALREADY_EXISTS": (
         RunExists,
@@ -109,7 +110,7 @@ def from_core(
         if error.code == "NOT_FOUND":
             return missing(message)
         kind, remedy = _CODES.get(error.code, (ServiceFailed, _SERVICE_REMEDY))
-        return kind(f"{message} {remedy}" if message else remedy)
+        return kind(f"{message} {remedy}".strip() or f"The service says {error.code}.")
     message = sentence(str(error))
     if error.kind == "unreachable":
         return unreachable(server, str(error).strip().rstrip("."))

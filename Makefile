@@ -66,12 +66,13 @@ test-python: dev ## Run the Python tests, real service and real chDB included
 	@$(BIN)/pytest -q
 
 .PHONY: test-fault
-test-fault: dev ## Run the fault tests with many rounds (ROUNDS=200)
+test-fault: dev ## Run fault and property tests with many rounds (ROUNDS=200)
+	@PROPTEST_CASES=20000 STEPLINE_CASES=1500 cargo test --release --quiet -p stepline-core -p stepline-uploader
 	@STEPLINE_FAULT_ROUNDS=$${ROUNDS:-200} $(BIN)/pytest -q --timeout=7200 tests/fault
 
 .PHONY: soak
 soak: dev ## Log, kill and audit for MINUTES=30
-	@$(PY) tests/fault/soak.py --minutes $${MINUTES:-30}
+	@$(PY) -m tests.fault.soak --minutes $${MINUTES:-30}
 
 .PHONY: fmt
 fmt: $(VENV)/.deps ## Format Rust and Python

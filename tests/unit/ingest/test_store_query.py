@@ -42,12 +42,18 @@ def test_numbers_as_parameters(shared, unsigned, signed, real, several):
 
 
 def test_types_of_small_results(shared):
-    found = shared.query(
-        "SELECT true, toInt8(-1), toFloat32(0.5),"
-        " toDateTime64('2026-09-21 00:00:00.123', 3, 'UTC'), CAST(NULL AS Nullable(String)), "
-        "[['a'], []], toUInt128(-1), toFixedString('ab', 2),"
-        " toDate('1970-01-03')"
+    expressions = (
+        "true",
+        "toInt8(-1)",
+        "toFloat32(0.5)",
+        "toDateTime64('2026-09-21 00:00:00.123', 3, 'UTC')",
+        "CAST(NULL AS Nullable(String))",
+        "[['a'], []]",
+        "toUInt128(-1)",
+        "toFixedString('ab', 2)",
+        "toDate('1970-01-03')",
     )
+    found = shared.query(f"SELECT {', '.join(expressions)}")
     assert found == [(True, -1, 0.5, 1789948800123, None, [["a"], []], 2**128 - 1, b"ab", 2)]
 
 

@@ -31,8 +31,7 @@ def _writing() -> None:
             base = base or cost
             print(
                 f"{shape.name:14} {kind:24} insert {cost.insert_cpu / base.insert_cpu:.2f} x CPU, "
-                "until"
-                f" merges are quiet {cost.settled_cpu / base.settled_cpu:.2f} x,"
+                f"until merges are quiet {cost.settled_cpu / base.settled_cpu:.2f} x,"
                 f" {cost.bytes_per_point:.2f} B a point",
                 flush=True,
             )

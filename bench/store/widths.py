@@ -52,9 +52,9 @@ def _chart(store: EmbeddedStore, steps: int, width: int) -> float:
     position, scale = (tiers.cell(width), width) if width else ("step", 1)
     last = steps // scale
     chart = (
-        f"SELECT intDiv({position}, {max(1, last // BUCKETS)}) AS bucket, {_AGGREGATES} FROM "
-        "raw_points "
-        f"WHERE {where} AND {position} >= 0 AND {position} < {last} GROUP BY bucket ORDER BY bucket"
+        f"SELECT intDiv({position}, {max(1, last // BUCKETS)}) AS bucket, {_AGGREGATES} "
+        f"FROM raw_points WHERE {where} AND {position} >= 0 AND {position} < {last} "
+        "GROUP BY bucket ORDER BY bucket"
     )
     reading = (
         {"preferred_optimize_projection_name": tiers.name(width), "force_optimize_projection": 1}

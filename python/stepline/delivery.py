@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
-from . import _core, uploader
+from . import _core
 
 
 class Delivery(Protocol):
@@ -44,6 +44,10 @@ class ByProcess:
         self._root = root
 
     def tend(self, spool: str) -> None:
+        # Imported late: the uploader process runs that module as its main one, which must not be
+        # there already because of the package.
+        from . import uploader
+
         uploader.ensure_running(self._root)
 
     def stop(self) -> None:

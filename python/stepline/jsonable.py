@@ -19,8 +19,10 @@ def jsonable(value: object, where: str) -> Any:
     infinities: they become "nan", "inf" and "-inf". Raises InvalidValue, which names WHERE, for
     everything else.
     """
-    if value is None or isinstance(value, (bool, str)):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return _text(value, where)
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
@@ -30,7 +32,7 @@ def jsonable(value: object, where: str) -> Any:
     if isinstance(value, (list, tuple)):
         return [jsonable(item, f"{where}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, os.PathLike):
-        return os.fsdecode(value)
+        return _text(os.fsdecode(value), where)
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         return jsonable(value.item(), where)
     remedy = (
@@ -45,6 +47,16 @@ def dumps(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def _text(value: str, where: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidValue(
+            f"{where} has the text {value!r}, which UTF-8 cannot hold: replace its surrogates."
+        ) from None
+    return value
+
+
 def _object(value: Mapping[Any, object], where: str) -> dict[str, Any]:
     result = {}
     for key, item in value.items():
@@ -52,5 +64,5 @@ def _object(value: Mapping[Any, object], where: str) -> dict[str, Any]:
             raise InvalidValue(
                 f"{where} has the key {key!r}, but the keys of JSON are text: use {str(key)!r}."
             )
-        result[key] = jsonable(item, f"{where}[{key!r}]")
+        result[_text(key, where)] = jsonable(item, f"{where}[{key!r}]")
     return result

@@ -161,10 +161,7 @@ def check_run_id(run_id: str) -> None:
 def _check_texts(**arguments: object) -> None:
     for name, value in arguments.items():
         if value is not None and not isinstance(value, str):
-            raise InvalidRequest(
-                f"{name}={value!r} is a {type(value).__name__}: pass text, such as "
-                f"{name}={str(value)!r}."
-            )
+            raise InvalidRequest(f"{name} is not text but {type(value).__name__}: pass a str.")
 
 
 def _choice(name: str, value: str, allowed: tuple[_Choice, ...]) -> _Choice:

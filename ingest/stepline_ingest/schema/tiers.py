@@ -9,10 +9,11 @@ A value is *finite* or counted as nonfinite; all other aggregates leave nonfinit
 ALIAS columns pack what is compared into one integer, so that one state keeps an extreme and where
 it was, and no tie is left to the order in which parts are merged:
 
-    low_key    value above, step below: the least is the lowest value, at its earliest step high_key
-value above, step inverted below: the greatest is the highest value, at its earliest step order_key
-step above, then rank (20 bits), then sequence (44 bits): the order of logging, equal steps by rank,
-so that a band over ranks has one first and one last
+- low_key: value above, step below. The least is the lowest value, at its earliest step.
+- high_key: value above, step inverted below. The greatest is the highest value, at its earliest
+  step.
+- order_key: step above, then rank (20 bits), then sequence (44 bits). The order of logging, equal
+  steps by rank, so that a band over ranks has one first and one last.
 
 "Value above" is the integer that orders like the value: the bits of a double, all but the sign
 inverted when it is negative. "Step below" is the step with its sign bit flipped, as it is compared

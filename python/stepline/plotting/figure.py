@@ -46,11 +46,14 @@ def save_figure(
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.01)
-    if log:
+    positive = any(bool(np.any(chart.max > 0)) for chart in charts)
+    if log and positive:
         axes.set_yscale("log")
     if not any(len(chart) for chart in charts):
         axes.text(0.5, 0.5, "no points in this range", ha="center", transform=axes.transAxes)
-    elif axes.get_legend_handles_labels()[0] and len(charts) <= _MANY:
+    elif log and not positive:
+        axes.text(0.5, 0.9, "no positive values to take logarithms of", transform=axes.transAxes)
+    if axes.get_legend_handles_labels()[0] and len(charts) <= _MANY:
         axes.legend(frameon=False)
     try:
         figure.savefig(path, dpi=_DPI)

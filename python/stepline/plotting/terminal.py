@@ -7,8 +7,10 @@ import shutil
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from ..chart import Chart
+from ..columns import Float64
 
 _FALLBACK = (100, 30)
 _LARGEST = (160, 28)
@@ -64,6 +66,8 @@ def draw(
         _line(chart.x, chart.mean, "mean" if single else label, _COLORS[index % len(_COLORS)], log)
     first = min(int(chart.x[0]) for chart in charts)
     last = max(int(chart.x[-1]) + chart.bucket_width - 1 for chart in charts)
+    if first < last:
+        plotext.xlim(first, last)
     ticks = sorted({first + (last - first) * tick // (_TICKS - 1) for tick in range(_TICKS)})
     plotext.xticks(ticks, [f"{tick:,}" for tick in ticks])
     text = str(plotext.build()).rstrip("\n")
@@ -84,8 +88,9 @@ def _line(x: np.ndarray, y: np.ndarray, label: str | None, color: str, log: bool
     plotext.plot(x[shown].tolist(), y[shown].tolist(), label=label, color=color, marker="braille")
 
 
-def _shown(y: np.ndarray, log: bool) -> np.ndarray:
-    return np.isfinite(y) & ((y > 0) if log else True)
+def _shown(y: Float64, log: bool) -> npt.NDArray[np.bool_]:
+    shown: npt.NDArray[np.bool_] = np.isfinite(y)
+    return shown & (y > 0) if log else shown
 
 
 def _captions(charts: Sequence[Chart]) -> list[str]:

@@ -104,7 +104,7 @@ def random_points(seed, count):
             # (writer, seq, metric) names a point; here seq alone orders the ties.
             seq=seq,
         )
-        for seq in rng.sample(range(1, 2**63), count)
+        for seq in rng.sample(range(1, 2**44), count)
     ]
 
 
@@ -229,6 +229,26 @@ def test_packed_extremes_order_like_values_then_steps(store):
         f"AND {tiers.step_of_high('high_key')} = step"
     )
     assert unpacked == [(len(points),)]
+
+
+def test_a_band_has_one_first_and_one_last_however_its_ranks_arrive(store):
+    points = [
+        Point(step=step, rank=rank, seq=seq, value=float(rank * 100 + seq))
+        for step, rank, seq in [
+            (9, 2**20 - 1, 1),
+            (9, 3, 2**44 - 1),
+            (3, 1, 7),
+            (3, 0, 8),
+            (3, 0, 9),
+        ]
+    ]
+    for point in points:
+        store.insert_points([block([point])], rows=1, token=f"{point.rank}-{point.seq}")
+    sql = f"SELECT {tiers.FIRST}, {tiers.LAST} FROM raw_points"
+    whole = [(8.0, float((2**20 - 1) * 100 + 1))]
+    assert store.query(sql, settings=RAW) == whole
+    build_rollups(store)
+    assert store.query(sql, settings=PROJECTED) == whole
 
 
 def test_the_migration_holds_the_projections_of_the_code():

@@ -49,11 +49,12 @@ class Launch:
         env = os.environ if environ is None else environ
         found_rank, found_size = _rank_and_size(env)
         the_rank = found_rank if rank is None else _index("rank", rank)
-        size = (
-            max(found_size, the_rank + 1)
-            if world_size is None
-            else _index("world_size", world_size)
-        )
+        if world_size is not None:
+            size = _index("world_size", world_size)
+        elif rank is not None:  # an argument may go beyond what no launcher has told
+            size = max(found_size, the_rank + 1)
+        else:
+            size = found_size
         if not 0 <= the_rank < 2**32:
             raise InvalidRequest(f"rank={the_rank} is out of range: pass 0 or more.")
         if size <= the_rank:

@@ -271,3 +271,8 @@ def test_run_ids_are_eight_characters_without_look_alikes() -> None:
     assert len(ids) == 200
     assert all(len(one) == 8 and not set(one) & set("ilou") for one in ids)
     assert identity.derived_run_id("p", "l") == identity.derived_run_id("p", "l")
+
+
+def test_an_environment_that_contradicts_itself_is_refused():
+    with pytest.raises(InvalidRequest, match="world_size=4"):
+        Launch.detect(environ={"RANK": "8", "WORLD_SIZE": "4"})

@@ -27,9 +27,9 @@ class LocalService:
         self.grpc = self.http = self.sql = ""
         """HOST:PORT of each."""
 
-    def command(self) -> str:
-        """What a person types to have this service on its usual ports."""
-        return f"stepline serve --data {shlex.quote(str(self._data))}"
+    def arguments(self) -> str:
+        """The arguments that start this service on its usual ports."""
+        return f"serve --data {shlex.quote(str(self._data))}"
 
     def __enter__(self) -> LocalService:
         self._data.parent.mkdir(parents=True, exist_ok=True)

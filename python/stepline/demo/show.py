@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -48,21 +49,20 @@ def show(directory: Path, steps: int) -> int:
             )
         seconds = time.perf_counter() - began
         with stepline.connect(service.grpc) as client:
-            picture = _present(client, outcome, seconds, directory)
+            _present(client, outcome, seconds, directory)
+        stays = sys.stdout.isatty()
         _say("\nGo on:")
-        _say(f"  stepline metrics {outcome.run_id} --server {service.grpc}")
-        _say(f"  stepline plot {outcome.run_id} eval/accuracy --rank all --server {service.grpc}")
-        _say(f"  stepline sql 'SELECT * FROM series LIMIT 5' --server {service.grpc}")  # noqa: S608
-        _say(f"  {picture.name}: open {picture}")
-        if sys.stdout.isatty():
+        if not stays:
+            _say(f"  {_command()} {service.arguments()}    # it ends with this demo")
+        for line in _suggestions(outcome.run_id, f" --server {service.grpc}" if stays else ""):
+            _say(f"  {_command()} {line}")
+        if stays:
             _say("\nThe service runs until Ctrl-C.")
             service.wait()
-        else:
-            _say(f"\nThe service ends with this demo. Start it again: {service.command()}")
     return 0
 
 
-def _present(client: stepline.Client, outcome: Outcome, seconds: float, directory: Path) -> Path:
+def _present(client: stepline.Client, outcome: Outcome, seconds: float, directory: Path) -> None:
     view = client.run(outcome.run_id)
     metrics = view.metrics()
     stored = sum(metric.count for metric in metrics)
@@ -104,7 +104,19 @@ def _present(client: stepline.Client, outcome: Outcome, seconds: float, director
         log=True,
     )
     _say(f"picture: {picture}")
-    return picture
+
+
+def _suggestions(run_id: str, server: str) -> tuple[str, ...]:
+    return (
+        f"metrics {run_id}{server}",
+        f"plot {run_id} eval/accuracy --rank all{server}",
+        f"sql 'SELECT * FROM series LIMIT 5'{server}",  # noqa: S608
+    )
+
+
+def _command() -> str:
+    """How this program is called from where the user stands."""
+    return "stepline" if shutil.which("stepline") else sys.argv[0]
 
 
 @contextmanager

@@ -31,6 +31,15 @@ def forget(run: Run) -> None:
     _unfinished.pop(id(run), None)
 
 
+def code_of(error: BaseException | None) -> int:
+    """The exit code that an exception leaving a block stands for; None is no exception."""
+    if error is None:
+        return 0
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    return 1
+
+
 def exit_code() -> int:
     """1 when an exception ends the program; of `sys.exit(n)` nothing can be seen here."""
     interactive = hasattr(sys, "ps1")

@@ -20,7 +20,7 @@ class Health:
     refused: int
     """Values that were not numbers, or whose name was too long, and were left out."""
     gaps: int
-    """Calls lost because the disk was full; the service shows where."""
+    """Points lost because the disk was full; the service shows where."""
     lag_seconds: float
     """How old the oldest queued point can be, at most."""
     bytes: int
@@ -65,7 +65,7 @@ class FinishReport:
     refused: int
     """Values that were not numbers and were left out."""
     gaps: int
-    """Calls lost because the disk was full."""
+    """Points lost because the disk was full."""
     seconds: float
     """Spent in `finish()`."""
     server: str
@@ -86,10 +86,10 @@ class FinishReport:
 
     def __str__(self) -> str:
         lost = f", {self.refused:,} values refused" if self.refused else ""
-        lost += f", {self.gaps:,} calls lost on a full disk" if self.gaps else ""
+        lost += f", {self.gaps:,} lost on a full disk" if self.gaps else ""
         if self.spool is None:
             return f"run {self.run_id}: {self.stored:,} points stored{lost}"
-        why = f" ({self.error})" if self.error else ""
+        why = f" ({self.error.split(';')[0]})" if self.error else ""  # the remedy follows here
         return (
             f"run {self.run_id}: {self.stored:,} points stored, {self.left:,} left{why}{lost}; "
             f"they wait in {self.spool}, send them with: {self.command}"

@@ -181,7 +181,7 @@ class Run:
         else:
             self._pulse()
             progress = spools.wait(path, seq=target, timeout=timeout, tend=self._pulse)
-        left = progress.left(target, points)
+        left = progress.count_left(target, points)
         return FlushReport(
             stored=points - left,
             left=left,
@@ -233,7 +233,7 @@ class Run:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.finish(exit_code=0 if kind is None else 1)
+        self.finish(exit_code=exits.code_of(error))
 
     def __repr__(self) -> str:
         state = "finished" if self._report is not None else self.mode
@@ -289,7 +289,7 @@ class Run:
         left, error = 0, trouble
         if path:
             progress = spools.look(path)
-            left = progress.left(self._writer.last_seq(), stats["points"])
+            left = progress.count_left(self._writer.last_seq(), stats["points"])
             error = error or progress.error
         return FinishReport(
             run_id=self.id,

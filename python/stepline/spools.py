@@ -31,10 +31,10 @@ class Progress:
         return "" if self.status is None else self.status["error"]
 
     def left(self, last_seq: int, points: int) -> int:
-        """How many of the POINTS up to LAST_SEQ the service has not stored.
+        """How many of the POINTS up to LAST_SEQ the service has not stored, from what is at hand.
 
         Exact when all or none of them are; between, a share of the points according to the
-        sequences.
+        sequences. `count_left` reads the spool instead.
         """
         if self.status is None or last_seq == 0:
             return 0
@@ -42,6 +42,16 @@ class Progress:
         if queued <= 0:
             return 0
         return min(points, max(1, round(points * queued / last_seq)))
+
+    def count_left(self, last_seq: int, points: int) -> int:
+        """Like `left`, but exact: reads what is left of the spool where it has to."""
+        estimate = self.left(last_seq, points)
+        if estimate in (0, points):
+            return estimate
+        try:
+            return min(points, _core.spool_left(self.path))
+        except _core.CoreError:  # unreadable: the estimate has to do
+            return estimate
 
 
 def look(path: str) -> Progress:

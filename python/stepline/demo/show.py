@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import stepline
@@ -58,7 +58,8 @@ def show(directory: Path, steps: int) -> int:
             _say(f"  {_command()} {line}")
         if stays:
             _say("\nThe service runs until Ctrl-C.")
-            service.wait()
+            with suppress(KeyboardInterrupt):
+                service.wait()
     return 0
 
 
@@ -79,7 +80,7 @@ def _present(client: stepline.Client, outcome: Outcome, seconds: float, director
     width, height = terminal.size()
     band = view.chart("train/loss", points=terminal.buckets(width), ranks="band")
     drawn = terminal.draw(
-        [band] if isinstance(band, stepline.Chart) else band,
+        [band],
         title="train/loss, band over all ranks",
         width=width,
         height=height,
@@ -98,7 +99,7 @@ def _present(client: stepline.Client, outcome: Outcome, seconds: float, director
     fine = view.chart("train/loss", points=1_000, ranks="band")
     picture = directory / "train-loss.png"
     save_figure(
-        [fine] if isinstance(fine, stepline.Chart) else fine,
+        [fine],
         picture,
         title=f"train/loss of run {outcome.run_id}",
         log=True,

@@ -159,11 +159,18 @@ def test_after_finish_nothing_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "exit_code"), [(None, 0), (KeyError, 1), (KeyboardInterrupt, 1)]
+    ("failure", "exit_code"),
+    [
+        (None, 0),
+        (KeyError, 1),
+        (KeyboardInterrupt, 1),
+        (SystemExit, 0),
+        (SystemExit(0), 0),
+        (SystemExit(3), 3),
+        (SystemExit("bad input"), 1),
+    ],
 )
-def test_a_block_tells_how_it_ended(
-    tmp_path: Path, failure: type[BaseException] | None, exit_code: int
-) -> None:
+def test_a_block_tells_how_it_ended(tmp_path: Path, failure: Any, exit_code: int) -> None:
     run = start(tmp_path)
 
     def block() -> None:
@@ -174,7 +181,7 @@ def test_a_block_tells_how_it_ended(
     if failure is None:
         block()
     else:
-        with pytest.raises(failure):
+        with pytest.raises(failure if isinstance(failure, type) else type(failure)):
             block()
     (last,) = read_spool(spool_of(run)).controls
     assert last["finish"]["exit_code"] == exit_code

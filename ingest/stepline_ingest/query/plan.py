@@ -14,7 +14,7 @@ from .grid import Grid
 from .lineage import Lineage, Segment
 
 RAW_POINTS = 20_000
-"""Up to so many points are read raw: an estimate from the cost of a cell, not measured by itself."""
+"""Up to so many points are read raw: an estimate, not measured by itself."""
 POINTS_PER_CELL = 4
 """Reading a tier cell costs as much as reading so many points."""
 

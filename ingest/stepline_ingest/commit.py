@@ -29,6 +29,7 @@ from stepline_ingest.errors import ServiceError, later
 from stepline_ingest.items import Points, Reject
 from stepline_ingest.limits import Limits
 from stepline_ingest.linger import Linger
+from stepline_ingest.metrics import Refusal, metrics
 from stepline_ingest.persistence import Persistence, Poisoned, Unstored
 
 log = logging.getLogger(__name__)
@@ -90,13 +91,26 @@ class Committer:
     @property
     def trouble(self) -> str | None:
         """What the store says, while nothing can be stored."""
-        return self._persistence.down
+        return self._persistence.trouble
+
+    @property
+    def queued_batches(self) -> int:
+        return len(self._queue)
+
+    @property
+    def queued_points(self) -> int:
+        return self._queued_rows
 
     def submit(self, item: Points | Reject) -> None:
         """Takes ITEM over, which its writer and the budget count already; both are relieved when it
         is settled."""
         if self._stopping:
-            self._drop([item], later("the service is stopping; send this to its successor"))
+            self._drop(
+                [item],
+                later(
+                    "the service is stopping; send this to its successor", refusal=Refusal.STOPPING
+                ),
+            )
         elif self._persistence.down is not None:
             self._drop([item], _store_fails(self._persistence.down))
         else:
@@ -191,6 +205,7 @@ class Committer:
             for item in group:
                 item.names.confirm(metric for metric, _ in item.new_metrics)
         block = _Block(_trim(group), int(self._now()))
+        begun = time.monotonic()
         try:
             await self._persistence.until_known(lambda: block.insert(self._store))
         except (Poisoned, Unstored):
@@ -199,6 +214,21 @@ class Committer:
             raise
         self.groups += block.rows > 0
         self.rows += block.rows
+        if block.rows:
+            seconds = time.monotonic() - begun
+            metrics.group(points=block.rows, batches=len(group), seconds=seconds)
+            log.debug(
+                "stored %d points of %d batches in %.3f s",
+                block.rows,
+                len(group),
+                seconds,
+                extra={
+                    "event": "group_committed",
+                    "points": block.rows,
+                    "batches": len(group),
+                    "seconds": round(seconds, 4),
+                },
+            )
 
     async def _put_aside(self, item: Points, reason: str) -> None:
         """ITEM would spoil every group that it is in."""
@@ -222,6 +252,7 @@ class Committer:
             await self._persistence.until_known(lambda: self._store.insert_reject(reject, received))
         except Poisoned as error:
             raise Unstored(f"a rejected batch cannot be recorded: {error}") from error
+        metrics.rejected(reject.cause)
         self._release(reject)
         reject.writer.advance(reject.last_seq)
         reject.sink.rejected(reject.first_seq, reject.last_seq, reject.reason)
@@ -229,9 +260,11 @@ class Committer:
     # --- telling what became of it ---
 
     def _settle(self, group: Sequence[Points]) -> None:
+        now = time.monotonic()
         for item in group:
             item.writer.advance(item.last_seq)
             self._release(item)
+            metrics.stored(nbytes=item.nbytes, seconds=now - item.arrived)
         for item in group:
             item.sink.stored()
 

@@ -12,6 +12,7 @@ from stepline_ingest.limits import Limits
 GRPC_PORT = 7424
 HTTP_PORT = 7425
 SQL_PORT = 7426
+MIN_HANG_LIMIT = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,9 @@ class ServeConfig:
     """clickhouse://USER:PASSWORD@HOST:PORT/DATABASE; None for the embedded store under `data`."""
     insecure: bool = False
     """Listen off loopback although nothing is encrypted yet."""
+    hang_limit: float = 120.0
+    """Seconds without a sign of life from the event loop or the engine after which the process ends
+    itself; 0 for never."""
     limits: Limits = field(default_factory=Limits)
 
     def check(self) -> None:
@@ -41,6 +45,11 @@ class ServeConfig:
                 f"--grpc-port {self.grpc_port}, --http-port {self.http_port}, --sql-port "
                 f"{self.sql_port}: "
                 "each needs a port of its own"
+            )
+        if self.hang_limit < 0 or 0 < self.hang_limit < MIN_HANG_LIMIT:
+            raise StartupError(
+                f"--hang-limit {self.hang_limit:g}: give at least {MIN_HANG_LIMIT:g} seconds, or 0 "
+                "to switch the watchdog off"
             )
         if self.store is not None and not self.store.startswith(
             ("clickhouse://", "clickhouses://")

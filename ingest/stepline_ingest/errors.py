@@ -8,6 +8,9 @@ from typing import NoReturn, Protocol
 import grpc
 from google.protobuf import any_pb2, duration_pb2
 
+from stepline_ingest.metrics import Refusal, metrics
+from stepline_ingest.metrics.reasons import refusal_of
+
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 _STATUS_DETAILS = "grpc-status-details-bin"
 
@@ -17,15 +20,23 @@ class ServiceError(Exception):
 
     The message ends with what to do. An error with `retry_after` means later; UNAVAILABLE always
     does. Every other code without it means never: the same request will fail again.
+
+    `refusal` is what the metrics count it as.
     """
 
     def __init__(
-        self, code: grpc.StatusCode, message: str, *, retry_after: float | None = None
+        self,
+        code: grpc.StatusCode,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        refusal: Refusal | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.retry_after = retry_after
+        self.refusal = refusal or refusal_of(code)
 
     @property
     def is_retryable(self) -> bool:
@@ -45,15 +56,20 @@ class StartupError(Exception):
     """The service cannot start. One line for the operator, with the remedy."""
 
 
-def invalid(message: str) -> ServiceError:
-    return ServiceError(grpc.StatusCode.INVALID_ARGUMENT, message)
+def invalid(message: str, *, refusal: Refusal | None = None) -> ServiceError:
+    return ServiceError(grpc.StatusCode.INVALID_ARGUMENT, message, refusal=refusal)
 
 
-def later(message: str, *, after: float = 1.0) -> ServiceError:
+def later(
+    message: str, *, after: float = 1.0, refusal: Refusal = Refusal.STORE_FAILS
+) -> ServiceError:
     """UNAVAILABLE with RetryInfo. The delay is spread, so that a thousand clients do not come back
     in one instant."""
     return ServiceError(
-        grpc.StatusCode.UNAVAILABLE, message, retry_after=after * random.uniform(0.5, 1.5)
+        grpc.StatusCode.UNAVAILABLE,
+        message,
+        retry_after=after * random.uniform(0.5, 1.5),
+        refusal=refusal,
     )
 
 
@@ -69,7 +85,8 @@ class AbortableContext(Protocol):
 
 
 async def abort(context: AbortableContext, error: ServiceError) -> NoReturn:
-    """Ends the call with the status of ERROR."""
+    """Ends the call with the status of ERROR, and counts it."""
+    metrics.refused(error.refusal)
     # HTTP/2 carries the message in a header; a novel there would be refused by the other side.
     await context.abort(error.code, error.message[:4096], error.trailing_metadata())
     raise AssertionError("abort returned")

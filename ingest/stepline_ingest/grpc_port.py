@@ -9,10 +9,13 @@ import grpc
 from stepline_ingest.config import address
 from stepline_ingest.errors import StartupError
 from stepline_ingest.limits import Limits
+from stepline_ingest.metrics import metrics
+from stepline_ingest.metrics.calls import CallMeter
 
 
 def new_server(limits: Limits) -> grpc.aio.Server:
     return grpc.aio.server(
+        interceptors=(CallMeter(metrics, slow_query=limits.slow_query_seconds),),
         options=(
             # With it, two services on one port would both start and share the connections.
             ("grpc.so_reuseport", 0),
@@ -24,7 +27,7 @@ def new_server(limits: Limits) -> grpc.aio.Server:
             # Clients ping too; the default of five minutes would hang up on them.
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
             ("grpc.keepalive_permit_without_calls", 1),
-        )
+        ),
     )
 
 

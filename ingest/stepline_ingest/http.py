@@ -1,4 +1,5 @@
-"""The HTTP port for people and probes: GET / and GET /health. The dashboard will live here."""
+"""The HTTP port for people, probes and Prometheus: /, /healthz, /readyz, /metrics. The dashboard
+will live here."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from aiohttp import web
 
 from stepline_ingest.errors import StartupError
+from stepline_ingest.metrics import metrics
+from stepline_ingest.readiness import Readiness
 
 
 def service_version() -> str:
@@ -27,31 +30,45 @@ class Pages:
         *,
         store_kind: str,
         addresses: Callable[[], dict[str, str]],
-        trouble: Callable[[], str | None],
+        readiness: Readiness,
     ) -> None:
         self._store_kind = store_kind
         self._addresses = addresses
-        self._trouble = trouble
+        self._readiness = readiness
         self._started = time.monotonic()
 
     def app(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/", self._index)
-        app.router.add_get("/health", self._health)
+        app.router.add_get("/healthz", self._alive)
+        app.router.add_get("/readyz", self._ready)
+        app.router.add_get("/health", self._ready)
+        app.router.add_get("/metrics", self._metrics)
         return app
 
-    async def _health(self, request: web.Request) -> web.Response:
-        """200 while points can be stored, 503 while they cannot."""
-        trouble = self._trouble()
-        answer = {
-            "ok": trouble is None,
+    async def _alive(self, request: web.Request) -> web.Response:
+        """200 as long as the event loop turns. Whoever gets no answer should start the service
+        anew."""
+        return web.json_response(self._state())
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        """200 while points can be stored, 503 with the reason while they cannot."""
+        reason = self._readiness.reason()
+        answer = {"ok": reason is None, **self._state()}
+        if reason is not None:
+            answer["error"] = reason
+        return web.json_response(answer, status=200 if reason is None else 503)
+
+    def _state(self) -> dict[str, object]:
+        return {
+            "phase": self._readiness.phase.value,
             "version": service_version(),
             "uptime": round(time.monotonic() - self._started, 3),
             "store": self._store_kind,
         }
-        if trouble is not None:
-            answer["error"] = trouble
-        return web.json_response(answer, status=200 if trouble is None else 503)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return web.Response(body=metrics.page(), headers={"Content-Type": metrics.content_type})
 
     async def _index(self, request: web.Request) -> web.Response:
         addresses = self._addresses()
@@ -89,7 +106,8 @@ async def listen(
 
 _USES = {
     "grpc": "clients: <code>stepline.init(server=...)</code>, <code>stepline.connect(...)</code>",
-    "http": "this page and <a href='/health'>/health</a>",
+    "http": "this page, <a href='/healthz'>/healthz</a>, <a href='/readyz'>/readyz</a>, "
+    "<a href='/metrics'>/metrics</a>",
     "sql": "ClickHouse's HTTP interface, read-only",
 }
 

@@ -3,11 +3,13 @@ store."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from stepline import _core
 from stepline_ingest.errors import ServiceError
+from stepline_ingest.metrics import RejectReason
 from stepline_ingest.names import RunNames
 from stepline_ingest.writers import Writer
 
@@ -40,6 +42,7 @@ class Item:
     """In memory: what it takes of the budget."""
     settled: bool = False
     """Stored, rejected, or known not to be stored."""
+    arrived: float = field(default_factory=time.monotonic)
 
     def __str__(self) -> str:
         return f"batch {self.first_seq}..{self.last_seq} of {self.writer.binding.label}"
@@ -60,5 +63,6 @@ class Reject(Item):
     """A range that can never be stored."""
 
     reason: str
+    cause: RejectReason = RejectReason.STORE_REFUSES
     payload: bytes = b""
     """The batch as it arrived, so that a person can look into it."""

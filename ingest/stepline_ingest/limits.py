@@ -91,6 +91,8 @@ class Limits:
     """Engine time of one request; a longer one is ended."""
     query_memory_bytes: int = 4 << 30
     """Memory of the engine for one request."""
+    slow_query_seconds: float = 5.0
+    """A query that takes longer is named in the log."""
     query_threads: int = 8
     """Queries that run at a time."""
 

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
+import faulthandler
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from stepline_ingest import logs
 from stepline_ingest.config import GRPC_PORT, HTTP_PORT, SQL_PORT, ServeConfig
 from stepline_ingest.errors import StartupError
 from stepline_ingest.server import run
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
 
 def serve(argv: Sequence[str]) -> int:
-    """Runs the service until SIGTERM or SIGINT. Returns the exit code."""
+    """Runs the service until SIGTERM or SIGINT. Returns the exit code: 0 when everything received
+    is stored, 1 when it could not start, a part of it broke or the drain ran out of time."""
     args = _parser().parse_args(argv)
-    logging.basicConfig(
-        stream=sys.stderr, level=getattr(logging, args.log_level.upper()), format=LOG_FORMAT
-    )
+    logs.setup(level=args.log_level, form=args.log_format)
+    faulthandler.enable()
+    # SIGUSR1 shows what every thread does, and disturbs nothing.
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     config = ServeConfig(
         data=args.data.expanduser(),
         host=args.host,
@@ -30,6 +32,7 @@ def serve(argv: Sequence[str]) -> int:
         sql_port=args.sql_port,
         store=args.store,
         insecure=args.insecure,
+        hang_limit=args.hang_limit,
     )
     try:
         config.check()
@@ -82,5 +85,19 @@ def _parser() -> argparse.ArgumentParser:
         default="info",
         choices=("debug", "info", "warning", "error"),
         help="on standard error (%(default)s)",
+    )
+    parser.add_argument(
+        "--log-format",
+        default="text",
+        choices=logs.FORMATS,
+        help="text for people, json for machines, one event a line (%(default)s)",
+    )
+    parser.add_argument(
+        "--hang-limit",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="end the process, with exit code 70 and the stacks of its threads, when its event "
+        "loop or its engine gives no sign of life for so long; 0 for never (%(default)s)",
     )
     return parser

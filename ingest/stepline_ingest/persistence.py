@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 
 from stepline import _core
 from stepline_ingest.limits import Limits
+from stepline_ingest.metrics import metrics
 from stepline_ingest.store.errors import StoreError
 
 log = logging.getLogger(__name__)
+
+REMEMBERED = 30.0
+"""Seconds after which a failure says nothing about the store any more. Clients that were sent away
+come back sooner than that and try it again."""
 
 
 class Poisoned(Exception):
@@ -38,6 +44,18 @@ class Persistence:
         self._gave_up = gave_up
         self.down: str | None = None
         """What the store said last, while a call of unknown outcome is out of patience."""
+        self._refused: tuple[str, float] | None = None
+        """What the store said to the last call, and when, if that call failed for good."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be stored; None when it can, as far as is known. A failure counts until a
+        call succeeds or nobody has tried for REMEMBERED seconds."""
+        if self.down is not None:
+            return self.down
+        if self._refused is None or time.monotonic() - self._refused[1] > REMEMBERED:
+            return None
+        return self._refused[0]
 
     async def until_known(self, call: Callable[[], None]) -> None:
         """Returns when CALL took effect. Raises Poisoned or Unstored when it is known that it did
@@ -48,6 +66,10 @@ class Persistence:
         """
         try:
             await self._repeat(call)
+            self._refused = None
+        except Unstored as failure:
+            self._refused = (str(failure), time.monotonic())
+            raise
         finally:
             if self.down is not None:
                 log.warning("the outcome is known at last")
@@ -81,7 +103,10 @@ class Persistence:
                 reason = repr(error)
             else:
                 return
-            log.warning("the store failed, trying again: %s", reason)
+            metrics.store_failed()
+            log.warning(
+                "the store failed, trying again: %s", reason, extra={"event": "store_failed"}
+            )
             if loop.time() >= end:
                 if not unknown:
                     raise Unstored(reason)

@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from typing import TypeVar
 
 from stepline_ingest.items import Reject
+from stepline_ingest.metrics import metrics
 from stepline_ingest.store.contract import Store
 from stepline_ingest.writers import Binding
 
@@ -53,6 +54,7 @@ class PointsRepository:
                 {"preferred_optimize_projection_name": "ledger"},
             )
         )
+        metrics.mark_read()
         return _int(rows[0][0]) if rows else 0
 
     async def names(self, run: int) -> list[int]:

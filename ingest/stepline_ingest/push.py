@@ -12,6 +12,7 @@ import grpc
 
 from stepline_ingest.errors import ServiceError, abort, invalid, later
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc
+from stepline_ingest.metrics import Refusal
 from stepline_ingest.names import NamesRegistry
 from stepline_ingest.session import Pipeline, Session
 from stepline_ingest.store.errors import StoreError
@@ -51,11 +52,27 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
             if self._draining:
                 raise _stopping()
             await stream.run()
+            log.info("a stream of %s is done", stream.label, extra=stream.event("stream_closed"))
+        except asyncio.CancelledError:
+            log.info(
+                "a stream of %s was hung up", stream.label, extra=stream.event("stream_closed")
+            )
+            raise
         except ServiceError as error:
-            log.info("a stream of %s ends: %s", stream.label, error)
+            log.info(
+                "a stream of %s ends: %s",
+                stream.label,
+                error,
+                extra=stream.event("stream_closed", error),
+            )
             await abort(context, error)
         except StoreError as error:
-            log.warning("a stream of %s ends, the store fails: %s", stream.label, error)
+            log.warning(
+                "a stream of %s ends, the store fails: %s",
+                stream.label,
+                error,
+                extra=stream.event("stream_closed") | {"reason": Refusal.STORE_FAILS.value},
+            )
             await abort(
                 context, later(f"the store fails: {error}; nothing is lost, try again later")
             )
@@ -91,6 +108,22 @@ class PushStream:
         self._wake = asyncio.Event()
         """There may be something to say, or a reason to end."""
         self.ended = asyncio.Event()
+
+    def event(self, name: str, error: ServiceError | None = None) -> dict[str, object]:
+        """The keys of a line of the log."""
+        keys: dict[str, object] = {"event": name}
+        if self._writer is not None:
+            place = self._writer.binding
+            keys |= {
+                "run": place.run_id,
+                "rank": place.rank,
+                "attempt": place.attempt,
+                "writer": place.writer.hex(),
+                "committed": self._writer.committed,
+            }
+        if error is not None:
+            keys |= {"code": error.code.name, "reason": error.refusal.value}
+        return keys
 
     @property
     def label(self) -> str:
@@ -171,6 +204,7 @@ class PushStream:
         if hello.first_unacknowledged > writer.committed + 1:
             await self._skip_lost(session, writer, hello)
         await self._welcome(writer)
+        log.info("a stream of %s begins", self.label, extra=self.event("stream_opened"))
         return True
 
     async def _skip_lost(self, session: Session, writer: Writer, hello: ingest_pb2.Hello) -> None:
@@ -258,7 +292,7 @@ class PushStream:
 
 
 def _stopping() -> ServiceError:
-    return later("the service is stopping; come back when it runs again")
+    return later("the service is stopping; come back when it runs again", refusal=Refusal.STOPPING)
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:

@@ -1,8 +1,8 @@
 """Puts the service together, starts it, and stops it without losing what it received.
 
-Start: the store with the lock of its directory, then the ports, then the ready line. Stop, in the
-other direction: no new batches, what was received is committed and acknowledged, the ports close,
-the engine closes.
+Start: the port of probes, the store with the lock of its directory, the other ports, the ready
+line. Stop, in the other direction: health says so, no new batches, what was received is committed
+and acknowledged, the ports close, the engine closes.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aiohttp import web
-from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 
 from stepline_ingest import grpc_port
 from stepline_ingest.budget import Budget
@@ -25,17 +26,21 @@ from stepline_ingest.commit import Committer
 from stepline_ingest.config import ServeConfig, address
 from stepline_ingest.errors import StartupError
 from stepline_ingest.gen.stepline.v1 import ingest_pb2_grpc, query_pb2_grpc, runs_pb2_grpc
-from stepline_ingest.http import Pages, listen
+from stepline_ingest.http import Pages, listen, service_version
+from stepline_ingest.metrics import Name, metrics
+from stepline_ingest.metrics.sampler import Sampler
 from stepline_ingest.names import NamesRegistry
 from stepline_ingest.points_repository import PointsRepository
 from stepline_ingest.push import IngestService
 from stepline_ingest.query import QueryService
+from stepline_ingest.readiness import Readiness
 from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.runs import RunsService
 from stepline_ingest.runs_repository import RunsRepository
 from stepline_ingest.session import Pipeline
 from stepline_ingest.sql_http import SqlPort
 from stepline_ingest.store import Store, StoreError, open_store
+from stepline_ingest.watchdog import Watchdog
 from stepline_ingest.writers import Writers
 
 log = logging.getLogger(__name__)
@@ -51,12 +56,20 @@ async def run(config: ServeConfig) -> int:
     begin."""
     server = Server(config)
     stop = asyncio.Event()
+
+    def signalled() -> None:
+        if stop.is_set():
+            log.warning("a second signal: the process ends at once", extra={"event": "forced"})
+            logging.shutdown()
+            os._exit(1)
+        stop.set()
+
     try:
         await server.start()
         # After the engine, which may have set handlers of its own.
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, signalled)
         where = " ".join(f"{name}={place}" for name, place in server.addresses.items())
         sys.stdout.write(f"stepline ready {where}\n")
         sys.stdout.flush()
@@ -77,7 +90,9 @@ class Server:
         self._committing: asyncio.Task[None] | None = None
         self._ingest: IngestService | None = None
         self._drained = False
-        self._health = health.aio.HealthServicer()
+        self._readiness = Readiness()
+        self._watchdog: Watchdog | None = None
+        self._sampler: Sampler | None = None
         self._grpc = grpc_port.new_server(config.limits)
         self._runners: list[web.AppRunner] = []
         # Apart, so that slow queries keep neither commits nor new streams waiting.
@@ -89,6 +104,14 @@ class Server:
     async def start(self) -> None:
         config, limits = self._config, self._config.limits
         loop = asyncio.get_running_loop()
+        await self._readiness.start()
+        pages = Pages(
+            store_kind="chdb" if config.store is None else "clickhouse",
+            addresses=lambda: self.addresses,
+            readiness=self._readiness,
+        )
+        # First, so that probes see a service that starts, however long its store takes.
+        http = await self._listen(pages.app(), config.http_port, "http")
         self._store = store = await loop.run_in_executor(self._lookups, _open_store, config)
         points = PointsRepository(store, self._lookups)
         runs = RunsRepository(SqlRunTables(store), self._lookups, limits)
@@ -110,18 +133,12 @@ class Server:
             (ingest_pb2_grpc.add_IngestServicer_to_server, self._ingest),
             (runs_pb2_grpc.add_RunsServicer_to_server, runs_service),
             (query_pb2_grpc.add_QueryServicer_to_server, queries),
-            (health_pb2_grpc.add_HealthServicer_to_server, self._health),
+            (health_pb2_grpc.add_HealthServicer_to_server, self._readiness.servicer),
         )
         for register, service in services:
             register(service, self._grpc)
 
         grpc = grpc_port.bind(self._grpc, config.host, config.grpc_port)
-        pages = Pages(
-            store_kind=store.kind,
-            addresses=lambda: self.addresses,
-            trouble=lambda: committer.trouble,
-        )
-        http = await self._listen(pages.app(), config.http_port, "http")
         sql = await self._listen(
             SqlPort(store, self._queries, limits).app(), config.sql_port, "sql"
         )
@@ -130,7 +147,41 @@ class Server:
             name: address(config.host, port)
             for name, port in (("grpc", grpc), ("http", http), ("sql", sql))
         }
-        log.info("ready: %s, store %s in %s", self.addresses, store.kind, config.data)
+        await self._readiness.serving(lambda: committer.trouble)
+        self._watch(store, committer, budget)
+        log.info(
+            "ready: %s, store %s in %s",
+            self.addresses,
+            store.kind,
+            config.data,
+            extra={"event": "started", "store": store.kind, **self.addresses},
+        )
+
+    def _watch(self, store: Store, committer: Committer, budget: Budget) -> None:
+        """Begins to measure, and to look for what hangs."""
+        config, readiness, ingest = self._config, self._readiness, self._ingest
+        assert ingest is not None
+        metrics.set(Name.BUILD, 1, service_version(), store.kind)
+        metrics.set(Name.INFLIGHT_LIMIT_BYTES, config.limits.max_inflight_bytes)
+        gauges: tuple[tuple[Name, Callable[[], float]], ...] = (
+            (Name.STREAMS, lambda: ingest.streams),
+            (Name.WRITERS, lambda: len(ingest.writers)),
+            (Name.INFLIGHT_BYTES, lambda: budget.used),
+            (Name.BUDGET_WAITING, lambda: budget.waiting),
+            (Name.QUEUE_BATCHES, lambda: committer.queued_batches),
+            (Name.QUEUE_POINTS, lambda: committer.queued_points),
+            (Name.READY, lambda: readiness.reason() is None),
+            (Name.LOOP_LAG_SECONDS, lambda: readiness.lag),
+        )
+        for name, value in gauges:
+            metrics.watch(name, value)
+        self._sampler = Sampler(store, config.data, metrics)
+        if config.hang_limit:
+            self._watchdog = Watchdog(
+                limit=config.hang_limit,
+                loop_beat=lambda: readiness.beat,
+                ping_engine=(lambda: store.query("SELECT 1")) if store.kind == "chdb" else None,
+            )
 
     async def until(self, stop: asyncio.Event) -> bool:
         """Until STOP is set. True when the service ends by itself because a part of it broke."""
@@ -146,16 +197,21 @@ class Server:
     async def stop(self) -> None:
         """Ends everything that was started, within the drain timeout and a little more."""
         limits = self._config.limits
-        watchdog = threading.Timer(limits.drain_timeout + FORCED_EXIT, self._force_exit)
-        watchdog.daemon = True
-        watchdog.start()
-        await self._health.enter_graceful_shutdown()
+        last_resort = threading.Timer(limits.drain_timeout + FORCED_EXIT, self._force_exit)
+        last_resort.daemon = True
+        last_resort.start()
+        if self._watchdog is not None:
+            self._watchdog.stop()
+        if self._sampler is not None:
+            self._sampler.stop()
+        await self._readiness.draining()
         try:
             await asyncio.wait_for(self._drain(), limits.drain_timeout)
             self._drained = True
         except asyncio.TimeoutError:
             log.warning(
-                "batches in flight could not be committed in time; their clients send them again"
+                "batches in flight could not be committed in time; their clients send them again",
+                extra={"event": "drain_timeout"},
             )
         await self._grpc.stop(grace=CALL_GRACE)
         for runner in self._runners:
@@ -164,8 +220,9 @@ class Server:
             pool.shutdown(wait=False, cancel_futures=True)
         if self._store is not None:
             await asyncio.to_thread(self._store.close)
-        watchdog.cancel()
-        log.info("stopped")
+        await self._readiness.stop()
+        last_resort.cancel()
+        log.info("stopped", extra={"event": "stopped", "drained": self._drained})
 
     async def _drain(self) -> None:
         if self._ingest is not None:
@@ -180,7 +237,10 @@ class Server:
     def _force_exit(self) -> None:
         """A query or the engine itself does not end. Everything acknowledged is on
         disk, and what the engine has begun it ends when it is opened again."""
-        log.warning("the engine does not close by itself, the process ends without it")
+        log.warning(
+            "the engine does not close by itself, the process ends without it",
+            extra={"event": "forced"},
+        )
         logging.shutdown()
         os._exit(0 if self._drained else 1)
 

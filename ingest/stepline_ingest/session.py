@@ -17,6 +17,7 @@ from stepline_ingest.errors import ServiceError, invalid, later
 from stepline_ingest.gen.stepline.v1 import ingest_pb2
 from stepline_ingest.items import Points, Reject, Sink
 from stepline_ingest.limits import Limits
+from stepline_ingest.metrics import Refusal, RejectReason, metrics
 from stepline_ingest.names import RunNames
 from stepline_ingest.writers import Writer
 
@@ -79,7 +80,7 @@ class Session:
     def skip(self, last_seq: int, reason: str) -> None:
         """Records that the sequences up to LAST_SEQ will never come."""
         self._writer.enter(0)
-        self._reject(last_seq, reason, b"", nbytes=0, held=0)
+        self._reject(RejectReason.LOST_BEFORE_UPLOAD, last_seq, reason, b"", nbytes=0, held=0)
 
     async def accept(self, message: ingest_pb2.Batch) -> bool:
         """Takes a batch; returns when there is room for the next one. False: all of it was known
@@ -94,10 +95,12 @@ class Session:
         columnar = message.WhichOneof("encoding") == "columnar"
         self._check_range(first, last)
         if not columnar and last <= self._received:
+            metrics.repeated()
             return False
         data = message.columnar if columnar else message.plain.SerializeToString()
         nbytes = len(data)
         self._check_window(nbytes)
+        metrics.received(nbytes=nbytes)
         self._writer.enter(nbytes)
         held = 0
         handed_over = False
@@ -110,16 +113,22 @@ class Session:
                     "cut it"
                 )
                 self._names_lost = columnar
-                handed_over = self._reject(last, reason, data, nbytes=nbytes, held=held)
+                handed_over = self._reject(
+                    RejectReason.TOO_LARGE, last, reason, data, nbytes=nbytes, held=held
+                )
                 return True
             try:
                 batch = await self._decode(columnar, first, last, data)
             except _core.CoreError as error:
                 reason = self._judge(error, first, last)
                 self._names_lost = columnar
-                handed_over = self._reject(last, reason, data, nbytes=nbytes, held=held)
+                handed_over = self._reject(
+                    RejectReason.UNDECODABLE, last, reason, data, nbytes=nbytes, held=held
+                )
                 return True
+            metrics.decoded(batch.points)
             if last <= self._received:
+                metrics.repeated()
                 return False  # decoded for the names in it, which later batches use
             new_metrics = batch.new_metrics
             if not self._names.admit(new_metrics):
@@ -127,7 +136,9 @@ class Session:
                     f"run {self._writer.binding.run_id} would have more than "
                     f"{self._limits.max_metrics_per_run} metrics: use fewer names"
                 )
-                handed_over = self._reject(last, reason, data, nbytes=nbytes, held=held)
+                handed_over = self._reject(
+                    RejectReason.TOO_MANY_METRICS, last, reason, data, nbytes=nbytes, held=held
+                )
                 return True
             self._pipeline.budget.adjust(batch.nbytes - held)
             held = batch.nbytes
@@ -166,7 +177,8 @@ class Session:
                 f"a gap: the batch begins at sequence {first}, but {self._received} was the last "
                 "one received; "
                 f"send from {self._received + 1} on, or open a stream with lost_before_upload when "
-                "they are lost"
+                "they are lost",
+                refusal=Refusal.SEQUENCE,
             )
 
     def _check_window(self, nbytes: int) -> None:
@@ -180,6 +192,7 @@ class Session:
                 f"more is unacknowledged than the window of Welcome allows "
                 f"({limits.window_batches} batches, "
                 f"{limits.window_bytes} bytes): wait for acks before sending more",
+                refusal=Refusal.WINDOW,
             )
 
     def _judge(self, error: _core.CoreError, first: int, last: int) -> str:
@@ -191,7 +204,11 @@ class Session:
         if error.kind == "corrupt" and self._writer.suspect != expected and last >= expected:
             self._writer.suspect = expected
             log.warning("%s arrived damaged and is asked for again: %s", label, error)
-            raise later(f"{label} arrived damaged, send it again: {error}", after=0.1) from error
+            raise later(
+                f"{label} arrived damaged, send it again: {error}",
+                after=0.1,
+                refusal=Refusal.DAMAGED,
+            ) from error
         return str(error)
 
     # --- the way of a batch ---
@@ -203,7 +220,16 @@ class Session:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pipeline.decoders, decode, first, last, data)
 
-    def _reject(self, last: int, reason: str, payload: bytes, *, nbytes: int, held: int) -> bool:
+    def _reject(
+        self,
+        cause: RejectReason,
+        last: int,
+        reason: str,
+        payload: bytes,
+        *,
+        nbytes: int,
+        held: int,
+    ) -> bool:
         if last <= self._received:
             return False
         first = self._received + 1
@@ -218,6 +244,7 @@ class Session:
                 last_seq=last,
                 nbytes=nbytes,
                 held=held,
+                cause=cause,
                 reason=reason,
                 payload=payload,
             )

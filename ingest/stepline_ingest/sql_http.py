@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
 
 from aiohttp import web
 
 from stepline_ingest.limits import Limits
+from stepline_ingest.metrics import QueryKind, metrics
 from stepline_ingest.store.contract import Store
 from stepline_ingest.store.errors import StoreError
 
@@ -93,12 +95,15 @@ class SqlPort:
             for name, value in request.query.items()
             if name.startswith(PARAM)
         }
+        begun = time.monotonic()
         try:
             body = await asyncio.get_running_loop().run_in_executor(
                 self._executor, self._run, sql, fmt, params
             )
         except StoreError as error:
             return _refusal(error)
+        finally:
+            metrics.queried(QueryKind.SQL_HTTP, time.monotonic() - begun)
         return web.Response(
             body=body,
             headers={

@@ -16,6 +16,7 @@ import grpc
 from stepline_ingest.errors import ServiceError, abort, invalid, later
 from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
 from stepline_ingest.limits import Limits
+from stepline_ingest.metrics import Refusal
 from stepline_ingest.store.contract import Setting, Store, StoreError
 
 from .chart import read_chart
@@ -154,5 +155,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
 
 def _over(message: str) -> ServiceError:
     return ServiceError(
-        grpc.StatusCode.RESOURCE_EXHAUSTED, f"{message}; ask for a smaller range or fewer series"
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        f"{message}; ask for a smaller range or fewer series",
+        refusal=Refusal.QUERY_LIMIT,
     )

@@ -11,7 +11,9 @@ import grpc
 import pytest
 import urllib3
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client.parser import text_string_to_metric_families
 
+from stepline_ingest.readiness import SERVICES
 from stepline_ingest.sql_http import unescaped
 from tests.support.service import Service
 
@@ -44,10 +46,36 @@ def test_health(service: Service) -> None:
     assert said["version"]
 
 
-def test_grpc_health(service: Service) -> None:
+def test_probes(service: Service) -> None:
+    alive, ready = get(service.http, "/healthz"), get(service.http, "/readyz")
+    assert (alive.status, ready.status) == (200, 200)
+    assert alive.json()["phase"] == "serving"
+    assert ready.json()["ok"] is True
+    assert "error" not in ready.json()
+
+
+def test_metrics(service: Service) -> None:
+    get(service.sql, query="SELECT 1")
+    answer = get(service.http, "/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.data.decode())
+        for sample in family.samples
+    }
+    assert samples["stepline_ready",] == 1
+    assert samples["stepline_query_seconds_count", "sql_http"] >= 1
+    assert samples["process_resident_memory_bytes",] > 1 << 20
+    assert samples["stepline_inflight_limit_bytes",] > 0
+
+
+@pytest.mark.parametrize(
+    "name", ["", "stepline.v1.Ingest", "stepline.v1.Runs", "stepline.v1.Query"]
+)
+def test_grpc_health(service: Service, name: str) -> None:
     with grpc.insecure_channel(service.grpc) as channel:
         reply = health_pb2_grpc.HealthStub(channel).Check(
-            health_pb2.HealthCheckRequest(), timeout=60
+            health_pb2.HealthCheckRequest(service=name), timeout=60
         )
     assert reply.status == health_pb2.HealthCheckResponse.SERVING
 

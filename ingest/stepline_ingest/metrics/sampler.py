@@ -1,0 +1,81 @@
+"""Figures that cost a look at the engine or the disk: taken in a thread of its own, so that an
+engine that hangs keeps neither the page of metrics nor a probe waiting."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from pathlib import Path
+
+from stepline_ingest.store.contract import Store
+from stepline_ingest.store.errors import StoreError
+
+from .names import Name
+from .registry import Metrics
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 15.0
+"""Seconds between two looks."""
+
+_TABLES = """
+SELECT table, count(), sum(rows), sum(bytes_on_disk) FROM system.parts
+WHERE database = currentDatabase() AND active GROUP BY table
+"""
+_MEMORY = "SELECT toInt64(value) FROM system.metrics WHERE metric = 'MemoryTracking'"
+_MUTATIONS = (
+    "SELECT count() FROM system.mutations WHERE database = currentDatabase() AND NOT is_done"
+)
+_MERGES = "SELECT count() FROM system.merges WHERE database = currentDatabase()"
+
+
+class Sampler:
+    """Looks every INTERVAL seconds until `stop`."""
+
+    def __init__(
+        self, store: Store, directory: Path, metrics: Metrics, *, interval: float = INTERVAL
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._metrics = metrics
+        self._interval = interval
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Asks the store nothing more. Does not wait for a store that hangs."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.sample()
+            except (StoreError, OSError) as error:
+                log.debug("the engine gives no figures: %s", error)
+            if self._stopping.wait(self._interval):
+                return
+
+    def sample(self) -> None:
+        """Takes all figures once. Raises StoreError, OSError."""
+        disk = shutil.disk_usage(self._directory)
+        self._metrics.set(Name.DISK_FREE_BYTES, disk.free)
+        self._metrics.set(Name.DISK_SIZE_BYTES, disk.total)
+        for table, parts, rows, nbytes in self._store.query(_TABLES):
+            self._metrics.set(Name.PARTS, _number(parts), str(table))
+            self._metrics.set(Name.ROWS, _number(rows), str(table))
+            self._metrics.set(Name.STORE_BYTES, _number(nbytes), str(table))
+        for name, sql in (
+            (Name.ENGINE_MEMORY_BYTES, _MEMORY),
+            (Name.MUTATIONS, _MUTATIONS),
+            (Name.MERGES, _MERGES),
+        ):
+            ((value,),) = self._store.query(sql)
+            self._metrics.set(name, _number(value))
+        self._metrics.set(Name.SAMPLE_TIME, time.time())
+
+
+def _number(value: object) -> float:
+    return float(str(value))

@@ -69,9 +69,7 @@ def test_metrics(service: Service) -> None:
     assert samples["stepline_inflight_limit_bytes",] > 0
 
 
-@pytest.mark.parametrize(
-    "name", ["", "stepline.v1.Ingest", "stepline.v1.Runs", "stepline.v1.Query"]
-)
+@pytest.mark.parametrize("name", SERVICES)
 def test_grpc_health(service: Service, name: str) -> None:
     with grpc.insecure_channel(service.grpc) as channel:
         reply = health_pb2_grpc.HealthStub(channel).Check(

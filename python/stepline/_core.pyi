@@ -195,6 +195,17 @@ class Connection:
     def history(
         self, run_id: str, metric: str, rank: int, start: int | None, stop: int | None
     ) -> HistoryStream: ...
+    def export(
+        self,
+        run_id: str,
+        *,
+        metrics: Sequence[str],
+        ranks: Sequence[int],
+        start: int | None,
+        stop: int | None,
+        all_attempts: bool,
+        after: bytes,
+    ) -> ExportStream: ...
     def chart(
         self,
         run_ids: Sequence[str],
@@ -214,6 +225,16 @@ class HistoryStream:
     def __iter__(self) -> HistoryStream: ...
     def __next__(self) -> tuple[int, bytes, bytes, bytes]:
         """(rows, step int64, time_ms int64, value float64)"""
+
+@final
+class ExportStream:
+    def __iter__(self) -> ExportStream: ...
+    def __next__(
+        self,
+    ) -> tuple[list[tuple[str, int, int, int]], bytes, bytes, bytes, bytes]:
+        """(slices as (metric, rank, attempt, rows), step int64, time_ms int64, value float64,
+        cursor)
+        """
 
 # --- the service's side: rust/py/src/ingest.rs over stepline_core::{batch, block} -----------------
 

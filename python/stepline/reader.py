@@ -18,6 +18,7 @@ from .errors import (
     neighbours,
 )
 from .history import History
+from .points import Chunk, Points
 from .runs import Metric, RunInfo
 from .settings import find_api_key, find_server
 from .table import FORMAT, Table
@@ -37,6 +38,17 @@ class Transport(Protocol):
     def history(
         self, run_id: str, metric: str, rank: int, start: int | None, stop: int | None
     ) -> Iterable[tuple[int, bytes, bytes, bytes]]: ...
+    def export(
+        self,
+        run_id: str,
+        *,
+        metrics: list[str],
+        ranks: list[int],
+        start: int | None,
+        stop: int | None,
+        all_attempts: bool,
+        after: bytes,
+    ) -> Iterable[Chunk]: ...
     def chart(
         self,
         run_ids: list[str],
@@ -189,6 +201,38 @@ class RunView:
         if not len(found):
             self._check_metric(metric)
         return found
+
+    def points(
+        self,
+        metrics: Iterable[str] = (),
+        *,
+        ranks: Iterable[int] = (),
+        start: int | None = None,
+        stop: int | None = None,
+        all_attempts: bool = False,
+    ) -> Points:
+        """Every point of many series, to be read batch after batch or as one table.
+
+        METRICS are names or patterns ("*" stands for any characters, "?" for one), all without one;
+        RANKS the same. From step START (inclusive) to STOP (exclusive). ALL_ATTEMPTS gives also
+        what a newer attempt superseded. Reading raises MetricNotFound when no name matches.
+        """
+        check_range(start, stop)
+        names, of_ranks = _texts("metrics", metrics), list(ranks)
+
+        def read(after: bytes) -> Iterator[Chunk]:
+            with self._client._errors(missing=MetricNotFound):
+                yield from self._client._transport.export(
+                    self.id,
+                    metrics=names,
+                    ranks=of_ranks,
+                    start=start,
+                    stop=stop,
+                    all_attempts=all_attempts,
+                    after=after,
+                )
+
+        return Points(self.id, read)
 
     @overload
     def chart(

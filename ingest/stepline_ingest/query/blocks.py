@@ -29,6 +29,20 @@ def closing_blocks(blocks: Iterator[NativeBlock]) -> Iterator[Iterator[NativeBlo
             close()
 
 
+def gathered(blocks: Iterable[NativeBlock], rows: int) -> Iterator[list[NativeBlock]]:
+    """Small blocks put together to at most ROWS rows, so that no message is tiny."""
+    held: list[NativeBlock] = []
+    count = 0
+    for block in blocks:
+        if held and count + block.rows > rows:
+            yield held
+            held, count = [], 0
+        held.append(block)
+        count += block.rows
+    if held:
+        yield held
+
+
 def columns(blocks: Iterable[NativeBlock]) -> dict[str, Array]:
     """A whole result; nothing at all when it has no rows."""
     parts: dict[str, list[Array]] = {}

@@ -12,7 +12,7 @@ from stepline_ingest.gen.stepline.v1 import query_pb2
 from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import NativeBlock, Setting, Store
 
-from .blocks import closing_blocks
+from .blocks import closing_blocks, gathered
 from .lineage import STEP_END, STEP_MIN, clip
 from .names import UnknownMetricsError
 from .request import Range
@@ -34,7 +34,7 @@ _POINTS = select(
     ),
     order_by=("run", "metric", "rank", "attempt", "step", "writer", "seq"),
 )
-_IN_ORDER: dict[str, Setting] = {
+IN_ORDER: dict[str, Setting] = {
     # The table lies in this order, so the engine merges the parts as it reads and holds a block of
     # each.
     "optimize_read_in_order": 1,
@@ -74,24 +74,8 @@ def read_history(
             "first": segment.from_step,
             "last": segment.to_step - 1,
         }
-        with closing_blocks(
-            store.stream_native(_POINTS, params, {**limits, **_IN_ORDER})
-        ) as blocks:
-            yield from map(_chunk, _gathered(blocks))
-
-
-def _gathered(blocks: Iterator[NativeBlock]) -> Iterator[list[NativeBlock]]:
-    """Small blocks put together, so that no message is tiny."""
-    held: list[NativeBlock] = []
-    rows = 0
-    for block in blocks:
-        if held and rows + block.rows > CHUNK_ROWS:
-            yield held
-            held, rows = [], 0
-        held.append(block)
-        rows += block.rows
-    if held:
-        yield held
+        with closing_blocks(store.stream_native(_POINTS, params, {**limits, **IN_ORDER})) as blocks:
+            yield from map(_chunk, gathered(blocks, CHUNK_ROWS))
 
 
 def _chunk(blocks: Sequence[NativeBlock]) -> query_pb2.HistoryChunk:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 
 from stepline._core import siphash64
-from stepline_ingest.store.contract import Setting, Store
+from stepline_ingest.store.contract import Param, Setting, Store
 
 _LISTED = 100_000
 """Names among which the nearest ones are looked for."""
@@ -17,6 +18,10 @@ _NAMES = (
 _BY_PREFIX = (
     "SELECT DISTINCT metric, name FROM raw_metrics "
     "WHERE run = {run:UInt64} AND startsWith(name, {prefix:String}) ORDER BY name"
+)
+_BY_PATTERN = (
+    "SELECT DISTINCT metric, name FROM raw_metrics "
+    "WHERE run = {run:UInt64} AND match(name, {pattern:String}) ORDER BY name"
 )
 
 
@@ -33,7 +38,30 @@ def metric_names(
     store: Store, run_id: str, prefix: str, limits: Mapping[str, Setting]
 ) -> dict[int, str]:
     """The names of a run that begin with PREFIX, in order, by their hash."""
-    found = store.query(_BY_PREFIX, {"run": siphash64(run_id), "prefix": prefix}, limits)
+    params: dict[str, Param] = {"run": siphash64(run_id), "prefix": prefix}
+    return _by_id(store.query(_BY_PREFIX, params, limits))
+
+
+def matching_names(
+    store: Store, run_id: str, patterns: Sequence[str], limits: Mapping[str, Setting]
+) -> dict[int, str]:
+    """The names of a run that match one of PATTERNS, in order, by their hash; all without one."""
+    if not patterns:
+        return metric_names(store, run_id, "", limits)
+    params: dict[str, Param] = {"run": siphash64(run_id), "pattern": pattern_of(patterns)}
+    return _by_id(store.query(_BY_PATTERN, params, limits))
+
+
+def pattern_of(patterns: Sequence[str]) -> str:
+    """The regular expression of names that match one of PATTERNS, where * stands for any characters
+    and ? for one.
+    """
+    wild = {"*": ".*", "?": "."}
+    each = ("".join(wild.get(c) or re.escape(c) for c in pattern) for pattern in patterns)
+    return f"(?s)^(?:{'|'.join(each)})$"
+
+
+def _by_id(found: Sequence[tuple[object, ...]]) -> dict[int, str]:
     names: dict[int, str] = {}
     for metric, name in found:
         assert isinstance(metric, int)

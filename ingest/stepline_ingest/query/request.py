@@ -78,7 +78,9 @@ def chart_query(request: query_pb2.ChartRequest) -> ChartQuery:
     )
 
 
-def step_range(request: query_pb2.ChartRequest | query_pb2.HistoryRequest) -> Range:
+def step_range(
+    request: query_pb2.ChartRequest | query_pb2.HistoryRequest | query_pb2.ExportRequest,
+) -> Range:
     """Raises ServiceError(INVALID_ARGUMENT) for an inverted range."""
     start = request.start if request.HasField("start") else None
     stop = request.stop if request.HasField("stop") else None

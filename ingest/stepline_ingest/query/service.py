@@ -20,6 +20,7 @@ from stepline_ingest.metrics import Refusal
 from stepline_ingest.store.contract import Setting, Store, StoreError
 
 from .chart import read_chart
+from .export import Cursor, ExportQuery, read_export
 from .history import HistoryQuery, read_history
 from .metrics import read_metrics
 from .names import UnknownMetricsError, unknown_metrics_text
@@ -72,6 +73,27 @@ class QueryService(query_pb2_grpc.QueryServicer):
             attempts = await self._attempts(request.run_id)
             async for chunk in self._read(
                 lambda: read_history(self._store, query, attempts, self._engine_limits)
+            ):
+                yield chunk
+
+        async for chunk in self._answered(chunks(), context):
+            yield chunk
+
+    async def Export(
+        self, request: query_pb2.ExportRequest, context: Any
+    ) -> AsyncIterator[query_pb2.ExportChunk]:
+        async def chunks() -> AsyncGenerator[query_pb2.ExportChunk, None]:
+            query = ExportQuery(
+                request.run_id,
+                tuple(request.metrics),
+                tuple(request.ranks),
+                step_range(request),
+                request.all_attempts,
+                Cursor.unpack(request.after),
+            )
+            attempts = await self._attempts(request.run_id)
+            async for chunk in self._read(
+                lambda: read_export(self._store, query, attempts, self._engine_limits)
             ):
                 yield chunk
 

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from .._core import __version__
 from ..errors import SteplineError
-from . import demo, history, metrics, plot, runs, serve, sql, status, sync
+from . import demo, export, history, metrics, plot, runs, serve, sql, status, sync
 
 COMMANDS: dict[str, ModuleType] = {
     "serve": serve,
@@ -19,6 +19,7 @@ COMMANDS: dict[str, ModuleType] = {
     "metrics": metrics,
     "plot": plot,
     "history": history,
+    "export": export,
     "sql": sql,
     "status": status,
     "sync": sync,

@@ -2,6 +2,7 @@
 
 mod dicts;
 mod line;
+mod replies;
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +16,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::error::core_error;
 use line::{to_error, Line};
+use replies::{ExportStream, HistoryStream, Replies};
 
 /// Lines that wait for the next call; each thread that calls at the same time has its own.
 const IDLE_LINES: usize = 8;
@@ -104,7 +106,26 @@ impl Connection {
         let request = v1::HistoryRequest { run_id, metric, rank, start, stop };
         let (line, stream) =
             slf.get().stream(py, request, |link, request| async move { link.query().history(request).await })?;
-        Ok(HistoryStream { connection: slf.unbind(), going: Mutex::new(Some(Going { stream, line })) })
+        Ok(HistoryStream(Replies::new(slf.unbind(), line, stream)))
+    }
+
+    #[pyo3(signature = (run_id, *, metrics, ranks, start, stop, all_attempts, after))]
+    #[allow(clippy::too_many_arguments)] // the names are those of the request
+    fn export(
+        slf: Bound<'_, Self>,
+        run_id: String,
+        metrics: Vec<String>,
+        ranks: Vec<u32>,
+        start: Option<i64>,
+        stop: Option<i64>,
+        all_attempts: bool,
+        after: Vec<u8>,
+    ) -> PyResult<ExportStream> {
+        let py = slf.py();
+        let request = v1::ExportRequest { run_id, metrics, ranks, start, stop, all_attempts, after: after.into() };
+        let (line, stream) =
+            slf.get().stream(py, request, |link, request| async move { link.query().export(request).await })?;
+        Ok(ExportStream(Replies::new(slf.unbind(), line, stream)))
     }
 
     #[pyo3(signature = (run_ids, metrics, points, x, start, stop, ranks))]
@@ -250,71 +271,6 @@ impl Connection {
     }
 }
 
-struct Going {
-    // In this order: the stream goes before what moves it.
-    stream: Streaming<v1::HistoryChunk>,
-    line: Line,
-}
-
-#[pyclass(frozen)]
-struct HistoryStream {
-    connection: Py<Connection>,
-    going: Mutex<Option<Going>>,
-}
-
-#[pymethods]
-impl HistoryStream {
-    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
-        slf
-    }
-
-    #[allow(clippy::type_complexity)] // the tuple of the stub
-    fn __next__<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<Option<(u64, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
-        let Some(mut going) = self.take() else {
-            return Ok(None);
-        };
-        if !going.line.is_ours() {
-            std::mem::forget(going);
-            return Err(core_error(py, "closed", "the stream belongs to the process before the fork: ask again"));
-        }
-        let Going { stream, line } = &mut going;
-        let chunk = line.wait(py, |_| async { Ok(stream.message().await?) })?;
-        match chunk {
-            Ok(Some(chunk)) => {
-                *self.going.lock().unwrap_or_else(PoisonError::into_inner) = Some(going);
-                let column = |bytes: &[u8]| PyBytes::new(py, bytes);
-                Ok(Some((chunk.rows, column(&chunk.step), column(&chunk.time_ms), column(&chunk.value))))
-            }
-            Ok(None) => {
-                let Going { stream, line } = going;
-                drop(stream);
-                self.connection.get().give_back(line);
-                Ok(None)
-            }
-            Err(failure) => Err(to_error(py, &self.connection.get().server, &failure)),
-        }
-    }
-}
-
-impl HistoryStream {
-    fn take(&self) -> Option<Going> {
-        self.going.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl Drop for HistoryStream {
-    fn drop(&mut self) {
-        if let Some(going) = self.take() {
-            if !going.line.is_ours() {
-                std::mem::forget(going);
-            }
-        }
-    }
-}
-
 fn parsed<T>(py: Python<'_>, request: Result<T, JsonError>) -> PyResult<T> {
     request.map_err(|err| core_error(py, "invalid", err.to_string()))
 }
@@ -337,5 +293,6 @@ fn rank_selection(ranks: &Bound<'_, PyAny>) -> PyResult<v1::rank_selection::Kind
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Connection>()?;
-    m.add_class::<HistoryStream>()
+    m.add_class::<HistoryStream>()?;
+    m.add_class::<ExportStream>()
 }

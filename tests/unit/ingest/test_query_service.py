@@ -18,7 +18,7 @@ from stepline_ingest.errors import ServiceError
 from stepline_ingest.gen.stepline.v1 import query_pb2 as pb
 from stepline_ingest.gen.stepline.v1 import query_pb2_grpc
 from stepline_ingest.limits import Limits
-from stepline_ingest.query import QueryService
+from stepline_ingest.query import QueryService, export
 from stepline_ingest.query.history import CHUNK_ROWS
 from tests.support.points import Point, block
 
@@ -80,6 +80,28 @@ class Harness:
             steps += struct.unpack(f"<{chunk.rows}q", chunk.step)
             values += struct.unpack(f"<{chunk.rows}d", chunk.value)
         return steps, values
+
+    async def export(self, **request) -> list[tuple]:
+        """(metric, rank, attempt, step, value), in the order that it came."""
+        return [row async for _, rows in self.export_chunks(**request) for row in rows]
+
+    async def export_chunks(self, **request) -> AsyncIterator[tuple[bytes, list[tuple]]]:
+        async for chunk in self.stub.Export(pb.ExportRequest(**request)):
+            count = sum(part.rows for part in chunk.slices)
+            assert len(chunk.time_ms) == 8 * count
+            points = zip(
+                struct.unpack(f"<{count}q", chunk.step),
+                struct.unpack(f"<{count}d", chunk.value),
+                strict=True,
+            )
+            yield (
+                chunk.cursor,
+                [
+                    (part.metric, part.rank, part.attempt, *next(points))
+                    for part in chunk.slices
+                    for _ in range(part.rows)
+                ],
+            )
 
     async def sql(self, query: str, fmt: str = "") -> bytes:
         request = pb.SqlRequest(query=query, format=fmt)
@@ -146,6 +168,55 @@ async def test_a_long_history_comes_in_chunks_and_can_be_left(service):
         await call.read()
         call.cancel()
     assert (await service.history(run_id="long", metric="m", stop=1))[0] == [0]
+
+
+async def test_an_export_is_every_point_that_the_run_shows(service):
+    service.put("r", "train/loss", {1: 1.0, 2: 2.0, 9: 9.0})
+    service.put("r", "train/loss", {1: 5.0}, rank=3)
+    service.put("r", "train/[lr]", {2: 0.1})
+    service.put("r", "eval", {7: INF}, attempt=2)
+    service.put("other", "train/loss", {1: 77.0})
+    superseded = ("train/loss", 0, 1, 9, 9.0)
+    shown = [
+        ("eval", 0, 2, 7, INF),
+        ("train/[lr]", 0, 1, 2, 0.1),
+        ("train/loss", 0, 1, 1, 1.0),
+        ("train/loss", 0, 1, 2, 2.0),
+        ("train/loss", 3, 1, 1, 5.0),
+    ]
+    assert sorted(await service.export(run_id="r")) == shown
+    assert sorted(await service.export(run_id="r", all_attempts=True)) == sorted(
+        [*shown, superseded]
+    )
+    assert sorted(await service.export(run_id="r", metrics=["train/*"])) == shown[1:]
+    assert await service.export(run_id="r", metrics=["train/[lr]", "?val"], start=3) == shown[:1]
+    assert await service.export(run_id="r", ranks=[3, 4]) == shown[-1:]
+    assert await service.export(run_id="r", start=1, stop=1) == []
+    code, text = await refused(service.export(run_id="r", metrics=["train/lss"]))
+    assert (code, "'train/loss'" in text) == (grpc.StatusCode.NOT_FOUND, True), text
+    for bad in ({"after": b"x"}, {"start": 2, "stop": 1}):
+        code, text = await refused(service.export(run_id="r", **bad))
+        assert code == grpc.StatusCode.INVALID_ARGUMENT, text
+
+
+async def test_an_export_goes_on_behind_any_chunk(service, monkeypatch):
+    monkeypatch.setattr(export, "CHUNK_ROWS", 4)
+    monkeypatch.setitem(export.IN_ORDER, "max_block_size", 4)
+    for rank in (0, 1):
+        # Equal steps, more of them than a chunk holds.
+        for step in (1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3):
+            service.put("r", "a", {step: float(step)}, rank=rank)
+        service.put("r", "b", {2: 1.0, 3: 2.0}, rank=rank)
+    seq = [row async for _, row in service.export_chunks(run_id="r")]
+    whole = [row for rows in seq for row in rows]
+    assert len(whole) == 28
+    assert len(seq) >= 7
+    seen = 0
+    async for cursor, rows in service.export_chunks(run_id="r"):
+        seen += len(rows)
+        rest = await service.export(run_id="r", after=cursor)
+        assert rest == whole[seen:]
+    assert seen == len(whole)
 
 
 async def test_metrics_say_what_the_run_shows(service):

@@ -1259,6 +1259,58 @@ pub struct HistoryChunk {
     pub value: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportRequest {
+    #[prost(string, tag = "1")]
+    pub run_id: ::prost::alloc::string::String,
+    /// Names or patterns: * stands for any characters, ? for one. Empty for all.
+    #[prost(string, repeated, tag = "2")]
+    pub metrics: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Empty for all.
+    #[prost(uint32, repeated, tag = "3")]
+    pub ranks: ::prost::alloc::vec::Vec<u32>,
+    /// Inclusive start, exclusive stop, in steps.
+    #[prost(sint64, optional, tag = "4")]
+    pub start: ::core::option::Option<i64>,
+    #[prost(sint64, optional, tag = "5")]
+    pub stop: ::core::option::Option<i64>,
+    /// Also points that a newer attempt superseded.
+    #[prost(bool, tag = "6")]
+    pub all_attempts: bool,
+    /// The `cursor` of the last chunk of a stream that broke off. Empty for the beginning.
+    #[prost(bytes = "bytes", tag = "7")]
+    pub after: ::prost::bytes::Bytes,
+}
+/// Points of one or several series. Series follow each other in an order of the service's own; within one, points lie in the order
+/// of steps, equal steps in the order of logging.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportChunk {
+    #[prost(message, repeated, tag = "1")]
+    pub slices: ::prost::alloc::vec::Vec<SeriesSlice>,
+    /// One entry a point, slice after slice: int64
+    #[prost(bytes = "bytes", tag = "2")]
+    pub step: ::prost::bytes::Bytes,
+    /// int64, milliseconds since the epoch
+    #[prost(bytes = "bytes", tag = "3")]
+    pub time_ms: ::prost::bytes::Bytes,
+    /// float64
+    #[prost(bytes = "bytes", tag = "4")]
+    pub value: ::prost::bytes::Bytes,
+    /// Where this chunk ends.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub cursor: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SeriesSlice {
+    #[prost(string, tag = "1")]
+    pub metric: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub rank: u32,
+    #[prost(uint32, tag = "3")]
+    pub attempt: u32,
+    #[prost(uint64, tag = "4")]
+    pub rows: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ChartRequest {
     #[prost(string, repeated, tag = "1")]
     pub run_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
@@ -1491,6 +1543,28 @@ pub mod query_client {
             req.extensions_mut().insert(GrpcMethod::new("stepline.v1.Query", "History"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Every point of many series of a run, never sampled. A stream that broke off goes on where its last chunk says.
+        pub async fn export(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ExportChunk>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/stepline.v1.Query/Export");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("stepline.v1.Query", "Export"));
+            self.inner.server_streaming(req, path, codec).await
+        }
         /// Buckets for many runs and metrics in one request; one message a line.
         pub async fn chart(
             &mut self,
@@ -1569,6 +1643,17 @@ pub mod query_server {
             &self,
             request: tonic::Request<super::HistoryRequest>,
         ) -> std::result::Result<tonic::Response<Self::HistoryStream>, tonic::Status>;
+        /// Server streaming response type for the Export method.
+        type ExportStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ExportChunk, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Every point of many series of a run, never sampled. A stream that broke off goes on where its last chunk says.
+        async fn export(
+            &self,
+            request: tonic::Request<super::ExportRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ExportStream>, tonic::Status>;
         /// Server streaming response type for the Chart method.
         type ChartStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::ChartLine, tonic::Status>,
@@ -1742,6 +1827,52 @@ pub mod query_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = HistorySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stepline.v1.Query/Export" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportSvc<T: Query>(pub Arc<T>);
+                    impl<
+                        T: Query,
+                    > tonic::server::ServerStreamingService<super::ExportRequest>
+                    for ExportSvc<T> {
+                        type Response = super::ExportChunk;
+                        type ResponseStream = T::ExportStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Query>::export(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -69,6 +69,50 @@ class HistoryChunk(_message.Message):
     value: bytes
     def __init__(self, rows: _Optional[int] = ..., step: _Optional[bytes] = ..., time_ms: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
 
+class ExportRequest(_message.Message):
+    __slots__ = ("run_id", "metrics", "ranks", "start", "stop", "all_attempts", "after")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    RANKS_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
+    ALL_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    metrics: _containers.RepeatedScalarFieldContainer[str]
+    ranks: _containers.RepeatedScalarFieldContainer[int]
+    start: int
+    stop: int
+    all_attempts: bool
+    after: bytes
+    def __init__(self, run_id: _Optional[str] = ..., metrics: _Optional[_Iterable[str]] = ..., ranks: _Optional[_Iterable[int]] = ..., start: _Optional[int] = ..., stop: _Optional[int] = ..., all_attempts: _Optional[bool] = ..., after: _Optional[bytes] = ...) -> None: ...
+
+class ExportChunk(_message.Message):
+    __slots__ = ("slices", "step", "time_ms", "value", "cursor")
+    SLICES_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    slices: _containers.RepeatedCompositeFieldContainer[SeriesSlice]
+    step: bytes
+    time_ms: bytes
+    value: bytes
+    cursor: bytes
+    def __init__(self, slices: _Optional[_Iterable[_Union[SeriesSlice, _Mapping]]] = ..., step: _Optional[bytes] = ..., time_ms: _Optional[bytes] = ..., value: _Optional[bytes] = ..., cursor: _Optional[bytes] = ...) -> None: ...
+
+class SeriesSlice(_message.Message):
+    __slots__ = ("metric", "rank", "attempt", "rows")
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    metric: str
+    rank: int
+    attempt: int
+    rows: int
+    def __init__(self, metric: _Optional[str] = ..., rank: _Optional[int] = ..., attempt: _Optional[int] = ..., rows: _Optional[int] = ...) -> None: ...
+
 class ChartRequest(_message.Message):
     __slots__ = ("run_ids", "metrics", "points", "x", "start", "stop", "ranks")
     RUN_IDS_FIELD_NUMBER: _ClassVar[int]

@@ -45,6 +45,11 @@ class QueryStub:
                 request_serializer=stepline_dot_v1_dot_query__pb2.HistoryRequest.SerializeToString,
                 response_deserializer=stepline_dot_v1_dot_query__pb2.HistoryChunk.FromString,
                 _registered_method=True)
+        self.Export = channel.unary_stream(
+                '/stepline.v1.Query/Export',
+                request_serializer=stepline_dot_v1_dot_query__pb2.ExportRequest.SerializeToString,
+                response_deserializer=stepline_dot_v1_dot_query__pb2.ExportChunk.FromString,
+                _registered_method=True)
         self.Chart = channel.unary_stream(
                 '/stepline.v1.Query/Chart',
                 request_serializer=stepline_dot_v1_dot_query__pb2.ChartRequest.SerializeToString,
@@ -68,6 +73,13 @@ class QueryServicer:
 
     def History(self, request, context):
         """Every point of one series, never sampled, in the order of steps, equal steps in the order of logging.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Export(self, request, context):
+        """Every point of many series of a run, never sampled. A stream that broke off goes on where its last chunk says.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,6 +111,11 @@ def add_QueryServicer_to_server(servicer, server):
                     servicer.History,
                     request_deserializer=stepline_dot_v1_dot_query__pb2.HistoryRequest.FromString,
                     response_serializer=stepline_dot_v1_dot_query__pb2.HistoryChunk.SerializeToString,
+            ),
+            'Export': grpc.unary_stream_rpc_method_handler(
+                    servicer.Export,
+                    request_deserializer=stepline_dot_v1_dot_query__pb2.ExportRequest.FromString,
+                    response_serializer=stepline_dot_v1_dot_query__pb2.ExportChunk.SerializeToString,
             ),
             'Chart': grpc.unary_stream_rpc_method_handler(
                     servicer.Chart,
@@ -165,6 +182,33 @@ class Query:
             '/stepline.v1.Query/History',
             stepline_dot_v1_dot_query__pb2.HistoryRequest.SerializeToString,
             stepline_dot_v1_dot_query__pb2.HistoryChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Export(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stepline.v1.Query/Export',
+            stepline_dot_v1_dot_query__pb2.ExportRequest.SerializeToString,
+            stepline_dot_v1_dot_query__pb2.ExportChunk.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,197 @@
+"""Every point of many series of a run, never sampled, in the order in which the table lies.
+
+A stream that broke off can be continued: a cursor names the last point by its series, its step, and
+how many points of that step were sent. Points never change, so the rest follows.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stepline._core import siphash64
+from stepline_ingest.errors import invalid
+from stepline_ingest.gen.stepline.v1 import query_pb2
+from stepline_ingest.schema import tiers
+from stepline_ingest.store.contract import Param, Setting, Store
+
+from .blocks import Array, closing_blocks, columns, gathered, runs_of_equal
+from .history import CHUNK_ROWS, IN_ORDER
+from .lineage import STEP_END, STEP_MIN, Lineage, Segment, clip
+from .names import UnknownMetricsError, matching_names, pattern_of
+from .request import Range
+from .select import plain, select
+from .series import read_lineages
+
+_KEYS = ("metric", "rank", "attempt")
+_COLUMNS = plain(*_KEYS, "step", "time", "value")
+_ORDER = ("run", *_KEYS, "step", "writer", "seq")
+_CURSOR = struct.Struct("<QIIqQ")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The last point that was sent: SENT points of its series have been, at its step."""
+
+    metric: int
+    rank: int
+    attempt: int
+    step: int
+    sent: int
+
+    def pack(self) -> bytes:
+        return _CURSOR.pack(self.metric, self.rank, self.attempt, self.step, self.sent)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Cursor | None:
+        """None for the beginning. Raises ServiceError(INVALID_ARGUMENT)."""
+        if not data:
+            return None
+        if len(data) != _CURSOR.size:
+            raise invalid("`after` is no cursor of a chunk; leave it empty to begin again")
+        return cls(*_CURSOR.unpack(data))
+
+
+@dataclass(frozen=True, slots=True)
+class ExportQuery:
+    run_id: str
+    patterns: tuple[str, ...]
+    """Of the names of metrics; none for all."""
+    ranks: tuple[int, ...]
+    """None for all."""
+    steps: Range
+    all_attempts: bool
+    after: Cursor | None
+
+
+def read_export(
+    store: Store, query: ExportQuery, attempts: Sequence[int], limits: Mapping[str, Setting]
+) -> Iterator[query_pb2.ExportChunk]:
+    """Chunks of up to about CHUNK_ROWS points. Closing the iterator ends the query.
+
+    Raises UnknownMetricsError when no name of the run matches; StoreError.
+    """
+    names = matching_names(store, query.run_id, query.patterns, limits)
+    if not names and query.patterns:
+        raise UnknownMetricsError([query.run_id], query.patterns)
+    segments = _segments(store, query, attempts, limits)
+    if not names or not segments:
+        return
+    sql, params = _statement(query, segments)
+    end = query.after
+    skip = 0 if end is None else end.sent
+    with closing_blocks(store.stream_native(sql, params, {**limits, **IN_ORDER})) as blocks:
+        for group in gathered(blocks, CHUNK_ROWS):
+            found, skip = _without_first(columns(group), skip)
+            if not len(found["step"]):
+                continue
+            end = _end(found, end)
+            if any(int(metric) not in names for metric in np.unique(found["metric"])):
+                # Logged for the first time since the names were read.
+                names |= matching_names(store, query.run_id, query.patterns, limits)
+            yield _chunk(found, names, end)
+
+
+def _segments(
+    store: Store, query: ExportQuery, attempts: Sequence[int], limits: Mapping[str, Setting]
+) -> Lineage:
+    lo = STEP_MIN if query.steps.start is None else query.steps.start
+    hi = STEP_END if query.steps.stop is None else query.steps.stop
+    if query.all_attempts:
+        shown: Lineage = tuple(Segment(number, STEP_MIN, STEP_END) for number in attempts)
+    else:
+        run = siphash64(query.run_id)
+        shown = read_lineages(store, {run: attempts}, limits)[run]
+    return clip(shown, lo, hi)
+
+
+def _statement(query: ExportQuery, segments: Lineage) -> tuple[str, dict[str, Param]]:
+    params: dict[str, Param] = {"run": siphash64(query.run_id)}
+    pieces = []
+    for number, segment in enumerate(segments):
+        pieces.append(
+            f"(attempt = {{attempt{number}:UInt32}} "
+            f"AND step >= {{first{number}:Int64}} AND step <= {{last{number}:Int64}})"
+        )
+        params[f"attempt{number}"] = segment.attempt
+        params[f"first{number}"] = segment.from_step
+        params[f"last{number}"] = segment.to_step - 1
+    where = ["run = {run:UInt64}", f"({' OR '.join(pieces)})"]
+    if query.patterns:
+        where.append(
+            "metric IN (SELECT metric FROM raw_metrics "
+            "WHERE run = {run:UInt64} AND match(name, {pattern:String}))"
+        )
+        params["pattern"] = pattern_of(query.patterns)
+    if query.ranks:
+        where.append("rank IN {ranks:Array(UInt32)}")
+        params["ranks"] = list(query.ranks)
+    if query.after is not None:
+        where += _AFTER
+        params |= {
+            "after_metric": query.after.metric,
+            "after_rank": query.after.rank,
+            "after_attempt": query.after.attempt,
+            "after_step": query.after.step,
+        }
+    return select(_COLUMNS, tiers.TABLE, where=where, order_by=_ORDER), params
+
+
+_AFTER = (
+    "metric >= {after_metric:UInt64}",
+    "(metric > {after_metric:UInt64} OR rank > {after_rank:UInt32} "
+    "OR (rank = {after_rank:UInt32} AND (attempt > {after_attempt:UInt32} "
+    "OR (attempt = {after_attempt:UInt32} AND step >= {after_step:Int64}))))",
+)
+"""From the step of the cursor on. The first term, which the second implies, is for the index."""
+
+
+def _without_first(found: dict[str, Array], skip: int) -> tuple[dict[str, Array], int]:
+    """Without the SKIP first rows, and how many rows are still to be skipped."""
+    if not skip:
+        return found, 0
+    rows = len(found["step"])
+    return {name: column[skip:] for name, column in found.items()}, max(0, skip - rows)
+
+
+def _end(found: Mapping[str, Array], before: Cursor | None) -> Cursor:
+    """The cursor behind the rows FOUND, which follow on BEFORE."""
+    place = {name: int(found[name][-1]) for name in (*_KEYS, "step")}
+    other = np.zeros(len(found["step"]), dtype=bool)
+    for name, value in place.items():
+        other |= found[name] != value
+    differing = np.flatnonzero(other)
+    sent = len(other) if not len(differing) else len(other) - 1 - int(differing[-1])
+    end = Cursor(**place, sent=sent)
+    if before is not None and not len(differing) and _same_step(before, end):
+        return Cursor(**place, sent=sent + before.sent)
+    return end
+
+
+def _same_step(a: Cursor, b: Cursor) -> bool:
+    return (a.metric, a.rank, a.attempt, a.step) == (b.metric, b.rank, b.attempt, b.step)
+
+
+def _chunk(
+    found: Mapping[str, Array], names: Mapping[int, str], end: Cursor
+) -> query_pb2.ExportChunk:
+    metric, rank, attempt = (found[name] for name in _KEYS)
+    slices = [
+        query_pb2.SeriesSlice(
+            metric=names[int(metric[begin])],
+            rank=int(rank[begin]),
+            attempt=int(attempt[begin]),
+            rows=stop - begin,
+        )
+        for begin, stop in runs_of_equal(metric, rank, attempt)
+    ]
+    return query_pb2.ExportChunk(
+        slices=slices,
+        step=found["step"].tobytes(),
+        time_ms=found["time"].tobytes(),
+        value=found["value"].tobytes(),
+        cursor=end.pack(),
+    )

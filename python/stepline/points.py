@@ -1,0 +1,182 @@
+"""Every point of many series of a run, batch after batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from .columns import Columns, Float64, Int64, float64, int64, need
+from .errors import ServerUnreachable
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+
+Chunk = tuple[list[tuple[str, int, int, int]], bytes, bytes, bytes, bytes]
+"""Slices as (metric, rank, attempt, rows), the columns step, time and value, and the cursor behind
+them.
+"""
+
+_PAUSES = (0.1, 0.5, 1.0, 2.0, 4.0)
+"""Seconds between attempts to go on where a connection broke; they begin anew with each batch."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PointBatch(Columns):
+    """Some points: series after series, each in the order of steps, equal steps in the order of
+    logging.
+
+    Arrays of shape (points,); `slices` says which of them belong to which series.
+    """
+
+    run_id: str
+    slices: tuple[tuple[str, int, int, int], ...] = field(repr=False)
+    """(metric, rank, attempt, points), in the order of the arrays."""
+    step: Int64 = field(repr=False)
+    time: Int64 = field(repr=False)
+    """When it was logged: milliseconds since the epoch."""
+    value: Float64 = field(repr=False)
+    """As logged, NaN and infinities included."""
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """metric (str), rank, attempt (uint32), step, time, value."""
+        metrics, ranks, attempts, rows = self._by_slice()
+        return {
+            "metric": np.repeat(np.array(metrics, dtype=object), rows),
+            "rank": np.repeat(ranks, rows),
+            "attempt": np.repeat(attempts, rows),
+            "step": self.step,
+            "time": self.time,
+            "value": self.value,
+        }
+
+    def to_arrow(self) -> pyarrow.Table:
+        """A pyarrow.Table with the columns run, metric (dictionaries of text), rank, attempt, step,
+        time (timestamp in UTC) and value. Raises ImportError when pyarrow is not installed.
+        """
+        arrow = need("pyarrow", "to_arrow")
+        metrics, ranks, attempts, rows = self._by_slice()
+        names = list(dict.fromkeys(metrics))
+        place = {name: number for number, name in enumerate(names)}
+        of_slice = np.array([place[metric] for metric in metrics], dtype=np.int32)
+        return arrow.Table.from_arrays(
+            [
+                arrow.DictionaryArray.from_arrays(
+                    np.zeros(len(self), np.int32), arrow.array([self.run_id])
+                ),
+                arrow.DictionaryArray.from_arrays(
+                    np.repeat(of_slice, rows), arrow.array(names, arrow.string())
+                ),
+                arrow.array(np.repeat(ranks, rows)),
+                arrow.array(np.repeat(attempts, rows)),
+                arrow.array(self.step),
+                arrow.array(self.time).cast(arrow.timestamp("ms", "UTC")),
+                arrow.array(self.value),
+            ],
+            schema=arrow_schema(),
+        )
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Like `to_arrow`, as a pandas.DataFrame. Needs pandas and pyarrow."""
+        need("pandas", "to_pandas")
+        return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> polars.DataFrame:
+        """Like `to_arrow`, as a polars.DataFrame. Needs polars and pyarrow."""
+        made = need("polars", "to_polars").from_arrow(self.to_arrow())
+        return cast("polars.DataFrame", made)
+
+    def _by_slice(
+        self,
+    ) -> tuple[list[str], npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+        return (
+            [metric for metric, _, _, _ in self.slices],
+            np.array([rank for _, rank, _, _ in self.slices], dtype=np.uint32),
+            np.array([attempt for _, _, attempt, _ in self.slices], dtype=np.uint32),
+            np.array([rows for _, _, _, rows in self.slices], dtype=np.int64),
+        )
+
+
+class Points:
+    """A selection of the points of a run: nothing is read before it is iterated or turned into a
+    table, and each time anew.
+
+    Iterating gives `PointBatch`es of about 65,000 points, so that a selection of any size fits into
+    memory. When the connection breaks, it is continued where it broke; ServerUnreachable is raised
+    when that fails for some seconds.
+    """
+
+    def __init__(self, run_id: str, read: Callable[[bytes], Iterable[Chunk]]) -> None:
+        self._run_id = run_id
+        self._read = read
+
+    def __iter__(self) -> Iterator[PointBatch]:
+        for slices, step, moment, value, _ in _continued(self._read):
+            yield PointBatch(
+                run_id=self._run_id,
+                slices=tuple(slices),
+                step=int64(step),
+                time=int64(moment),
+                value=float64(value),
+            )
+
+    def to_arrow(self) -> pyarrow.Table:
+        """All of it as one pyarrow.Table; see `PointBatch.to_arrow`."""
+        arrow = need("pyarrow", "to_arrow")
+        tables = [batch.to_arrow() for batch in self]
+        if not tables:
+            return arrow_schema().empty_table()
+        return arrow.concat_tables(tables).unify_dictionaries()
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """All of it as one pandas.DataFrame. Needs pandas and pyarrow."""
+        need("pandas", "to_pandas")
+        return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> polars.DataFrame:
+        """All of it as one polars.DataFrame. Needs polars and pyarrow."""
+        made = need("polars", "to_polars").from_arrow(self.to_arrow())
+        return cast("polars.DataFrame", made)
+
+
+def _continued(read: Callable[[bytes], Iterable[Chunk]]) -> Iterator[Chunk]:
+    """The chunks of READ, which is asked to go on behind the last one when a connection breaks."""
+    cursor, broken = b"", 0
+    while True:
+        try:
+            for chunk in read(cursor):
+                cursor, broken = chunk[-1], 0
+                yield chunk
+        except ServerUnreachable:  # noqa: PERF203
+            if broken == len(_PAUSES):
+                raise
+            time.sleep(_PAUSES[broken])
+            broken += 1
+        else:
+            return
+
+
+def arrow_schema() -> pyarrow.Schema:
+    """The columns of points in Arrow. Raises ImportError when pyarrow is not installed."""
+    arrow = need("pyarrow", "to_arrow")
+    text = arrow.dictionary(arrow.int32(), arrow.string())
+    return arrow.schema(
+        [
+            ("run", text),
+            ("metric", text),
+            ("rank", arrow.uint32()),
+            ("attempt", arrow.uint32()),
+            ("step", arrow.int64()),
+            ("time", arrow.timestamp("ms", "UTC")),
+            ("value", arrow.float64()),
+        ]
+    )

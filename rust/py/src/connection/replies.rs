@@ -1,0 +1,123 @@
+//! Streams of replies as Python iterators.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use stepline_wire::v1;
+use tonic::Streaming;
+
+use super::line::{to_error, Line};
+use super::Connection;
+use crate::error::core_error;
+
+/// A stream that was begun on a connection of its own, which goes back when the stream has ended well.
+pub struct Replies<T> {
+    connection: Py<Connection>,
+    going: Mutex<Option<Going<T>>>,
+}
+
+struct Going<T> {
+    // In this order: the stream goes before what moves it.
+    stream: Streaming<T>,
+    line: Line,
+}
+
+impl<T: Send> Replies<T> {
+    pub fn new(connection: Py<Connection>, line: Line, stream: Streaming<T>) -> Replies<T> {
+        Replies { connection, going: Mutex::new(Some(Going { stream, line })) }
+    }
+
+    fn next(&self, py: Python<'_>) -> PyResult<Option<T>> {
+        let Some(mut going) = self.take() else {
+            return Ok(None);
+        };
+        if !going.line.is_ours() {
+            std::mem::forget(going);
+            return Err(core_error(py, "closed", "the stream belongs to the process before the fork: ask again"));
+        }
+        let Going { stream, line } = &mut going;
+        match line.wait(py, |_| async { Ok(stream.message().await?) })? {
+            Ok(Some(reply)) => {
+                *self.going.lock().unwrap_or_else(PoisonError::into_inner) = Some(going);
+                Ok(Some(reply))
+            }
+            Ok(None) => {
+                let Going { stream, line } = going;
+                drop(stream);
+                self.connection.get().give_back(line);
+                Ok(None)
+            }
+            Err(failure) => Err(to_error(py, &self.connection.get().server, &failure)),
+        }
+    }
+}
+
+impl<T> Replies<T> {
+    fn take(&self) -> Option<Going<T>> {
+        self.going.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<T> Drop for Replies<T> {
+    fn drop(&mut self) {
+        if let Some(going) = self.take() {
+            if !going.line.is_ours() {
+                std::mem::forget(going);
+            }
+        }
+    }
+}
+
+#[pyclass(frozen)]
+pub struct HistoryStream(pub Replies<v1::HistoryChunk>);
+
+#[pymethods]
+impl HistoryStream {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[allow(clippy::type_complexity)] // the tuple of the stub
+    fn __next__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<(u64, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
+        let column = |bytes: &[u8]| PyBytes::new(py, bytes);
+        let chunk = self.0.next(py)?;
+        Ok(chunk.map(|chunk| (chunk.rows, column(&chunk.step), column(&chunk.time_ms), column(&chunk.value))))
+    }
+}
+
+#[pyclass(frozen)]
+pub struct ExportStream(pub Replies<v1::ExportChunk>);
+
+type Slice = (String, u32, u32, u64);
+
+#[pymethods]
+impl ExportStream {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[allow(clippy::type_complexity)] // the tuple of the stub
+    fn __next__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<
+        Option<(Vec<Slice>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>)>,
+    > {
+        let column = |bytes: &[u8]| PyBytes::new(py, bytes);
+        let Some(chunk) = self.0.next(py)? else {
+            return Ok(None);
+        };
+        let slices = chunk.slices.into_iter().map(|slice| (slice.metric, slice.rank, slice.attempt, slice.rows));
+        Ok(Some((
+            slices.collect(),
+            column(&chunk.step),
+            column(&chunk.time_ms),
+            column(&chunk.value),
+            column(&chunk.cursor),
+        )))
+    }
+}

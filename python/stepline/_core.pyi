@@ -13,6 +13,7 @@ __all__ = [
     "BatchEncoder",
     "Connection",
     "CoreError",
+    "ExportStream",
     "HistoryStream",
     "RpcError",
     "UploaderThread",

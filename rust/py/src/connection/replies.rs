@@ -12,7 +12,7 @@ use super::Connection;
 use crate::error::core_error;
 
 /// A stream that was begun on a connection of its own, which goes back when the stream has ended well.
-pub struct Replies<T> {
+pub(super) struct Replies<T> {
     connection: Py<Connection>,
     going: Mutex<Option<Going<T>>>,
 }
@@ -70,7 +70,7 @@ impl<T> Drop for Replies<T> {
 }
 
 #[pyclass(frozen)]
-pub struct HistoryStream(pub Replies<v1::HistoryChunk>);
+pub struct HistoryStream(pub(super) Replies<v1::HistoryChunk>);
 
 #[pymethods]
 impl HistoryStream {
@@ -90,7 +90,7 @@ impl HistoryStream {
 }
 
 #[pyclass(frozen)]
-pub struct ExportStream(pub Replies<v1::ExportChunk>);
+pub struct ExportStream(pub(super) Replies<v1::ExportChunk>);
 
 type Slice = (String, u32, u32, u64);
 

@@ -35,9 +35,11 @@ class Service:
         http_port: int = 0,
         sql_port: int = 0,
         env: dict[str, str] | None = None,
+        module: str = "stepline_ingest",
     ) -> None:
         self.data = Path(data)
         self.log = self.data.with_name(self.data.name + ".log")
+        self._module = module
         self._options = options
         self._host = host
         self._ports = {"grpc": grpc_port, "http": http_port, "sql": sql_port}
@@ -58,7 +60,7 @@ class Service:
         """Starts the process and reads its ready line."""
         assert not self.alive, "the service runs already"
         self.data.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "stepline_ingest", "--data", str(self.data)]
+        command = [sys.executable, "-m", self._module, "--data", str(self.data)]
         command += ["--host", self._host]
         for name, port in self._ports.items():
             command += [f"--{name}-port", str(port)]
@@ -80,6 +82,15 @@ class Service:
         process = self._running()
         process.send_signal(signal.SIGKILL)
         self._reap(process)
+
+    def signal(self, number: int) -> None:
+        """Sends a signal and does not wait for what comes of it."""
+        self._running().send_signal(number)
+
+    def wait(self) -> int:
+        """Until the process has ended by itself; returns the exit code."""
+        assert self._process is not None
+        return self._reap(self._process)
 
     def terminate(self) -> int:
         """SIGTERM; returns the exit code."""

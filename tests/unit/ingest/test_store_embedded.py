@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stepline_ingest.store import StoreError, open_store
+from stepline_ingest.store import Store, StoreError, open_store
 from tests.support.points import block, line
 
 HOLD = """
@@ -169,3 +169,15 @@ def test_a_directory_with_an_awkward_name(tmp_path: Path):
     store.insert_points([block(line([1]))], rows=1, token="t")
     assert store.query("SELECT count() FROM raw_points") == [(1,)]
     store.close()
+
+
+def test_a_long_query_keeps_no_sign_of_life_waiting(embedded: Store) -> None:
+    """What the watchdog asks is answered beside a query that takes its time."""
+    slow = embedded.stream_native(
+        "SELECT sleepEachRow(1) AS s FROM numbers(600)", settings={"max_block_size": 1}
+    )
+    next(slow)
+    running = "SELECT count() FROM system.processes WHERE query LIKE 'SELECT sleepEachRow%'"
+    assert embedded.query("SELECT 1") == [(1,)]
+    assert embedded.query(running) == [(1,)]
+    slow.close()

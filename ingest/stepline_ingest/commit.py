@@ -2,10 +2,11 @@
 commit.
 
 Invariants
-- One group is in flight at a time. Batches that arrive meanwhile form the next one.
-- Groups keep the order of arrival, and a failure that leaves something unstored drops everything
-  behind it too. So the stored sequences of a writer never have a hole, and the highest of them is
-  its mark.
+- One INSERT is in flight at a time. Batches that arrive meanwhile form the next group, whose block
+  is built already when it is large enough. No other group is closed before that one's turn.
+- Groups keep the order in which each writer's batches arrived, and a failure that leaves something
+  unstored drops everything behind it too. So the stored sequences of a writer never have a hole,
+  and the highest of them is its mark.
 - A rejection closes its group: it is recorded when all before it is stored, and before anything
   behind it is. The mark passes over a rejected range only together with what lies below.
 - A group has one token and its bytes are built once. While it is not known whether an INSERT took
@@ -16,59 +17,53 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
-import uuid
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Protocol
 
-from stepline import _core
-from stepline_ingest.budget import Budget
 from stepline_ingest.errors import ServiceError, later
+from stepline_ingest.group import Group, PointsStore
 from stepline_ingest.items import Points, Reject
 from stepline_ingest.limits import Limits
 from stepline_ingest.linger import Linger
 from stepline_ingest.metrics import Refusal, metrics
 from stepline_ingest.persistence import Persistence, Poisoned, Unstored
+from stepline_ingest.turns import FairQueue
 
 log = logging.getLogger(__name__)
 
 
-class PointsStore(Protocol):
-    """What a commit writes. Every method blocks, raises StoreError, and runs in a thread."""
-
-    def insert_points(self, pieces: Sequence[bytes], *, rows: int, token: str) -> None: ...
-
-    def insert_names(self, names: Sequence[tuple[int, int, str]]) -> None:
-        """(run, metric, name); repeating it is harmless."""
-
-    def insert_reject(self, reject: Reject, received: int) -> None:
-        """Repeating it is harmless."""
-
-
 class Committer:
-    """One shard: a queue, a task, a thread."""
+    """One shard: a queue, a task that closes groups, a task that stores them."""
 
     def __init__(
         self,
         store: PointsStore,
         *,
         limits: Limits,
-        budget: Budget,
         executor: Executor,
         now: Callable[[], float] = time.time,
     ) -> None:
+        """EXECUTOR has a thread for the INSERT and one that builds the next block."""
         self._store = store
         self._limits = limits
-        self._budget = budget
+        self._executor = executor
         self._now = now
         self._linger = Linger(limits)
         self._persistence = Persistence(executor, limits, gave_up=self._send_away)
-        self._queue: deque[Points | Reject] = deque()
-        self._queued_rows = 0
-        self._taken: list[Points | Reject] = []
-        self._arrived = asyncio.Event()
+        self._queue = FairQueue()
+        self._ahead: Group | None = None
+        """Closed, and next in turn: being built, or waiting for the INSERT before it to end."""
+        self._storing: Group | None = None
+        self._built = asyncio.Event()
+        """The next group is ready to be stored, or there will be none."""
+        self._no_more = False
+        self._last_arrival = 0.0
+        self._wake = asyncio.Event()
+        """There may be a group to close."""
+        self._wanted: float = math.inf
+        """Queued points that are worth waking up for."""
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self.groups = 0
@@ -84,7 +79,7 @@ class Committer:
     async def stop(self) -> None:
         """Commits what is queued and ends."""
         self._stopping = True
-        self._arrived.set()
+        self._wake.set()
         if self._task is not None:
             await self._task
 
@@ -99,7 +94,7 @@ class Committer:
 
     @property
     def queued_points(self) -> int:
-        return self._queued_rows
+        return self._queue.rows
 
     def submit(self, item: Points | Reject) -> None:
         """Takes ITEM over, which its writer and the budget count already; both are relieved when it
@@ -114,121 +109,172 @@ class Committer:
         elif self._persistence.down is not None:
             self._drop([item], _store_fails(self._persistence.down))
         else:
-            self._queue.append(item)
-            if isinstance(item, Points):
-                self._queued_rows += item.batch.points
-            self._arrived.set()
-
-    # --- forming groups ---
+            self._queue.push(item)
+            self._last_arrival = asyncio.get_running_loop().time()
+            if self._queue.rows >= self._wanted:
+                self._wake.set()
 
     async def _run(self) -> None:
-        while True:
-            await self._gather()
-            if not self._queue:
-                return
-            group, reject = self._take()
-            self._taken = [*group, reject] if reject else [*group]
-            try:
-                if group:
-                    await self._commit(group)
-                if reject:
-                    await self._record(reject)
-            except Unstored as failure:
-                self._drop([*self._taken, *self._clear()], _store_fails(str(failure)))
-            self._taken = []
-            self._linger.observe(arrived_meanwhile=bool(self._queue))
+        former = asyncio.create_task(self._close_groups(), name="group former")
+        try:
+            await self._store_groups()
+        finally:
+            former.cancel()
+            await asyncio.gather(former, return_exceptions=True)
+        if not former.cancelled():
+            former.result()
 
-    async def _gather(self) -> None:
-        """Until a group is worth its INSERT or has waited long enough. Leaves an empty queue only
-        when stopping."""
-        while not self._queue:
-            if self._stopping:
-                return
-            self._arrived.clear()
-            await self._arrived.wait()
+    # --- closing groups ---
+
+    async def _close_groups(self) -> None:
+        """Until stopped and nothing is queued."""
+        try:
+            while await self._may_close():
+                await self._worth_closing()
+                if self._queue:  # it may have been dropped meanwhile
+                    await self._build(self._take())
+        finally:
+            self._no_more = True
+            self._built.set()
+
+    async def _may_close(self) -> bool:
+        """Waits until something is queued, and the group before it has had its turn. False when
+        nothing will come any more."""
+        while self._ahead is not None or not self._queue:
+            if self._stopping and not self._queue and self._ahead is None:
+                return False
+            await self._sleep(0 if self._ahead is None else math.inf)
+        return True
+
+    async def _worth_closing(self) -> None:
+        """Waits until what is queued is worth an INSERT, or has waited long enough."""
         loop = asyncio.get_running_loop()
-        closes = loop.time() + self._linger.window
-        while self._queued_rows < self._limits.group_target_rows and not self._stopping:
-            patience = min(self._linger.quiet, closes - loop.time())
-            if patience <= 0:
-                return
-            self._arrived.clear()
-            try:
-                await asyncio.wait_for(self._arrived.wait(), patience)
-            except asyncio.TimeoutError:
-                return
-
-    def _take(self) -> tuple[list[Points], Reject | None]:
-        """The next group in the order of arrival, and the rejection that closed it, if one did."""
-        group: list[Points] = []
-        rows = held = 0
-        while self._queue:
-            item = self._queue[0]
-            if isinstance(item, Reject):
-                self._queue.popleft()
-                return group, item
-            rows += item.batch.points
-            held += item.held
-            if group and (rows > self._limits.group_rows or held > self._limits.group_bytes):
+        began = loop.time()
+        while not self._stopping:
+            if self._storing is not None:
+                if self._queue.rows >= self._limits.group_ahead_rows:
+                    break
+                await self._sleep(self._limits.group_ahead_rows)
+                began = loop.time()
+                continue
+            if self._queue.rows >= self._limits.group_target_rows:
                 break
-            self._queue.popleft()
-            self._queued_rows -= item.batch.points
-            group.append(item)
-        return group, None
+            silent = max(began, self._last_arrival) + self._linger.quiet
+            patience = min(silent, began + self._linger.window) - loop.time()
+            if patience <= 0:
+                break
+            await self._sleep(self._limits.group_target_rows, patience)
 
-    def _clear(self) -> list[Points | Reject]:
-        queued, self._queue = list(self._queue), deque()
-        self._queued_rows = 0
-        return queued
+    async def _sleep(self, wanted: float, patience: float | None = None) -> None:
+        """Until WANTED points are queued, an INSERT ended, the service stops, or PATIENCE seconds
+        have passed."""
+        self._wanted = wanted
+        self._wake.clear()
+        timer = None
+        if patience is not None:
+            timer = asyncio.get_running_loop().call_later(patience, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            self._wanted = math.inf
+            if timer is not None:
+                timer.cancel()
 
-    # --- storing one ---
+    def _take(self) -> Group:
+        """The next group, and the rejection that closed it, if one did."""
+        points: list[Points] = []
+        reject = None
+        rows = held = 0
+        while self._queue and reject is None:
+            item = self._queue.first()
+            if isinstance(item, Reject):
+                reject = item
+            else:
+                rows += item.batch.points
+                held += item.held
+                limits = self._limits
+                if points and (rows > limits.group_rows or held > limits.group_bytes):
+                    break
+                points.append(item)
+            self._queue.pop()
+        return self._group(points, reject)
 
-    async def _commit(self, group: list[Points]) -> None:
+    def _group(self, points: Sequence[Points], reject: Reject | None = None) -> Group:
+        return Group(points, reject, received=int(self._now()), store=self._store)
+
+    async def _build(self, group: Group) -> None:
+        """Makes GROUP the next one to be stored. When its block cannot be built, that is found
+        again, and dealt with, when it is its turn."""
+        self._ahead = group
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._executor, group.build)
+        except Exception as error:
+            log.warning("a block could not be built ahead of its turn: %s", error)
+        if self._ahead is group:
+            self._built.set()
+        else:
+            group.close()  # dropped while it was being built
+
+    # --- storing them ---
+
+    async def _store_groups(self) -> None:
+        while self._ahead is not None or not self._no_more:
+            await self._built.wait()
+            self._built.clear()
+            group, self._ahead = self._ahead, None
+            if group is None:
+                continue
+            self._storing = group
+            self._wake.set()
+            try:
+                await self._commit(group)
+            except Unstored as failure:
+                self._drop([*group.items, *self._clear()], _store_fails(str(failure)))
+            self._storing = None
+            group.close()  # not when this task was cancelled: an INSERT may still read the block
+            self._wake.set()
+            self._linger.observe(arrived_meanwhile=bool(self._queue or self._ahead))
+
+    async def _commit(self, group: Group) -> None:
+        if group.points:
+            await self._store_points(group)
+        if group.reject is not None:
+            await self._record(group.reject)
+
+    async def _store_points(self, group: Group) -> None:
         try:
             await self._insert(group)
         except Poisoned as poisoned:
-            if len(group) == 1:
-                await self._put_aside(group[0], str(poisoned))
+            if len(group.points) == 1:
+                await self._put_aside(group.points[0], str(poisoned))
                 return
-            log.warning("a group of %d batches is stored one by one: %s", len(group), poisoned)
-            for item in group:
-                await self._commit([item])
+            log.warning(
+                "a group of %d batches is stored one by one: %s", len(group.points), poisoned
+            )
+            for item in group.points:
+                single = self._group([item])
+                await self._store_points(single)
+                single.close()
         else:
-            self._settle(group)
+            self._settle(group.points)
 
-    async def _insert(self, group: list[Points]) -> None:
+    async def _insert(self, group: Group) -> None:
         """Returns when GROUP is stored. Raises Poisoned or Unstored when it is known not to be."""
-        fresh = _fresh_names(group)
-        if fresh:
-            rows = [(run, metric, name) for (run, metric), name in fresh.items()]
-            await self._persistence.until_known(lambda: self._store.insert_names(rows))
-            for item in group:
-                item.names.confirm(metric for metric, _ in item.new_metrics)
-        block = _Block(_trim(group), int(self._now()))
-        begun = time.monotonic()
         try:
-            await self._persistence.until_known(lambda: block.insert(self._store))
+            names = group.names()
+            if names:
+                await self._persistence.until_known(lambda: self._store.insert_names(names))
+                group.confirm_names()
+            begun = time.monotonic()
+            await self._persistence.until_known(group.insert)
         except (Poisoned, Unstored):
-            for item in group:
+            for item in group.points:
                 item.writer.retreat()
             raise
-        self.groups += block.rows > 0
-        self.rows += block.rows
-        if block.rows:
-            seconds = time.monotonic() - begun
-            metrics.group(points=block.rows, batches=len(group), seconds=seconds)
-            log.debug(
-                "stored %d points of %d batches in %.3f s",
-                block.rows,
-                len(group),
-                seconds,
-                extra={
-                    "event": "group_committed",
-                    "points": block.rows,
-                    "batches": len(group),
-                    "seconds": round(seconds, 4),
-                },
-            )
+        self.groups += group.rows > 0
+        self.rows += group.rows
+        if group.rows:
+            _report(group, time.monotonic() - begun)
 
     async def _put_aside(self, item: Points, reason: str) -> None:
         """ITEM would spoil every group that it is in."""
@@ -236,6 +282,7 @@ class Committer:
         reject = Reject(
             writer=item.writer,
             sink=item.sink,
+            account=item.account,
             first_seq=item.first_seq,
             last_seq=item.last_seq,
             nbytes=item.nbytes,
@@ -259,14 +306,24 @@ class Committer:
 
     # --- telling what became of it ---
 
-    def _settle(self, group: Sequence[Points]) -> None:
+    def _settle(self, points: Sequence[Points]) -> None:
         now = time.monotonic()
-        for item in group:
+        for item in points:
             item.writer.advance(item.last_seq)
             self._release(item)
             metrics.stored(nbytes=item.nbytes, seconds=now - item.arrived)
-        for item in group:
+        for item in points:
             item.sink.stored()
+
+    def _clear(self) -> list[Points | Reject]:
+        """Everything that is not being stored."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return self._queue.clear()
+        if self._built.is_set():
+            self._built.clear()
+            ahead.close()
+        return [*ahead.items, *self._queue.clear()]
 
     def _drop(self, items: Sequence[Points | Reject], error: ServiceError) -> None:
         """ITEMS are known not to be stored; their clients will send them again. Without a pause for
@@ -275,58 +332,38 @@ class Committer:
         for item in items:
             if not item.settled:
                 self._release(item)
+                item.writer.retreat()
                 item.sink.fail(error)
 
     def _release(self, item: Points | Reject) -> None:
         item.settled = True
         item.writer.leave(item.nbytes)
-        self._budget.release(item.held)
+        item.account.release(item.held)
 
     def _send_away(self, reason: str) -> None:
         """The outcome of the group in flight is unknown and stays so. It is not settled, but its
         clients need not wait."""
         error = _store_fails(reason)
-        for item in self._taken:
+        for item in self._storing.items if self._storing is not None else ():
             item.sink.fail(error)
         self._drop(self._clear(), error)
 
 
-class _Block:
-    """The rows of a group as the store takes them. Built once, in the thread that sends it."""
-
-    def __init__(self, parts: list[tuple[_core.Batch, int]], received: int) -> None:
-        self._parts = parts
-        self._received = received
-        self._pieces: list[bytes] | None = None
-        self._token = uuid.uuid4().hex
-        self.rows = 0
-
-    def insert(self, store: PointsStore) -> None:
-        if self._pieces is None:
-            self._pieces, self.rows = _core.build_block(self._parts, self._received)
-        if self.rows:
-            store.insert_points(self._pieces, rows=self.rows, token=self._token)
-
-
-def _trim(group: Sequence[Points]) -> list[tuple[_core.Batch, int]]:
-    """Each batch with the sequence after which it holds anything new."""
-    parts = []
-    for item in group:
-        after = max(item.writer.built, item.first_seq - 1)
-        if after < item.last_seq:
-            parts.append((item.batch, after))
-            item.writer.built = item.last_seq
-    return parts
-
-
-def _fresh_names(group: Sequence[Points]) -> dict[tuple[int, int], str]:
-    """The names that the store does not have yet: (run, metric) to name."""
-    return {
-        (item.names.run, metric): name
-        for item in group
-        if item.new_metrics
-        for metric, name in item.names.missing(item.new_metrics)
-    }
+def _report(group: Group, seconds: float) -> None:
+    points, batches = group.rows, len(group.points)
+    metrics.group(points=points, batches=batches, seconds=seconds)
+    log.debug(
+        "stored %d points of %d batches in %.3f s",
+        points,
+        batches,
+        seconds,
+        extra={
+            "event": "group_committed",
+            "points": points,
+            "batches": batches,
+            "seconds": round(seconds, 4),
+        },
+    )
 
 
 def _store_fails(reason: str) -> ServiceError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from stepline import _core
+from stepline_ingest.budget import Account
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.metrics import RejectReason
 from stepline_ingest.names import RunNames
@@ -34,6 +35,8 @@ class Item:
 
     writer: Writer
     sink: Sink
+    account: Account
+    """What is held of the budget is given back to it."""
     first_seq: int
     last_seq: int
     nbytes: int

@@ -42,6 +42,12 @@ class Limits:
     max_inflight_bytes: int = 256 * MIB
     """Batches received and not yet settled. When it is used up, the service reads no further until
     something is settled."""
+    max_tenant_bytes: int = 128 * MIB
+    """The same for the runs of one project, so that one alone cannot keep the others waiting."""
+    max_waiting_bytes: int = 64 * MIB
+    """Batches that have arrived and wait for room. What comes beyond is refused undecoded."""
+    room_patience: float = 10.0
+    """Seconds that a batch waits for room before it is refused undecoded."""
 
     # --- a run ---
 
@@ -73,6 +79,8 @@ class Limits:
     """Memory of the batches of a group."""
     group_target_rows: int = 200_000
     """A group of this size does not linger: the cost of an INSERT is spread well enough."""
+    group_ahead_rows: int = 500_000
+    """A group of this size is closed and built while the INSERT of the one before it runs."""
     min_linger: float = 0.002
     """Seconds that a batch waits for company when the service is idle."""
     max_linger: float = 0.1

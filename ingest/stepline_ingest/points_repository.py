@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from stepline_ingest.items import Reject
 from stepline_ingest.metrics import metrics
-from stepline_ingest.store.contract import Store
+from stepline_ingest.store.contract import StagedBlock, Store
 from stepline_ingest.writers import Binding
 
 Result = TypeVar("Result")
@@ -62,8 +62,11 @@ class PointsRepository:
         rows = await self._blocking(lambda: self._store.query(_NAMES, {"run": run}))
         return [_int(metric) for (metric,) in rows]
 
-    def insert_points(self, pieces: Sequence[bytes], *, rows: int, token: str) -> None:
-        self._store.insert_points(pieces, rows=rows, token=token)
+    def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
+        return self._store.stage_points(write)
+
+    def insert_points(self, block: StagedBlock, *, token: str) -> None:
+        self._store.insert_points(block, rows=block.rows, token=token)
 
     def insert_names(self, names: Sequence[tuple[int, int, str]]) -> None:
         now_ms = time.time_ns() // 1_000_000

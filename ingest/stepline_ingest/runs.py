@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import grpc
@@ -109,7 +110,8 @@ class RunsService(runs_pb2_grpc.RunsServicer):
         async with self._runs.lock(place.run_id):
             await self._known_attempt(place)
         await self._runs.bind(place, host="", pid=0, created_ms=run_request.now_ms())
-        return place
+        run = await self._runs.get(place.run_id)
+        return replace(place, tenant=run.project) if run is not None else place
 
     async def _join(self, start: Start) -> tuple[RunRecord, Attempt]:
         """The attempt that START belongs to; begun, when it is the first of its launch. Holds the

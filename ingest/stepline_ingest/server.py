@@ -96,7 +96,7 @@ class Server:
         self._grpc = grpc_port.new_server(config.limits)
         self._runners: list[web.AppRunner] = []
         # Apart, so that slow queries keep neither commits nor new streams waiting.
-        self._commits = ThreadPoolExecutor(1, "commit")
+        self._commits = ThreadPoolExecutor(2, "commit")  # one stores, one builds the next block
         self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "decode")
         self._lookups = ThreadPoolExecutor(4, "lookup")
         self._queries = ThreadPoolExecutor(config.limits.query_threads, "query")
@@ -115,8 +115,13 @@ class Server:
         self._store = store = await loop.run_in_executor(self._lookups, _open_store, config)
         points = PointsRepository(store, self._lookups)
         runs = RunsRepository(SqlRunTables(store), self._lookups, limits)
-        budget = Budget(limits.max_inflight_bytes)
-        self._committer = Committer(points, limits=limits, budget=budget, executor=self._commits)
+        budget = Budget(
+            limits.max_inflight_bytes,
+            per_tenant=limits.max_tenant_bytes,
+            max_waiting=limits.max_waiting_bytes,
+            patience=limits.room_patience,
+        )
+        self._committer = Committer(points, limits=limits, executor=self._commits)
         self._committing = self._committer.start()
         committer = self._committer
         runs_service = RunsService(runs, limits)

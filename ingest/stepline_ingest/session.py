@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import grpc
 
 from stepline import _core
-from stepline_ingest.budget import Budget
+from stepline_ingest.budget import Budget, Exhausted
 from stepline_ingest.errors import ServiceError, invalid, later
 from stepline_ingest.gen.stepline.v1 import ingest_pb2
 from stepline_ingest.items import Points, Reject, Sink
@@ -23,6 +23,8 @@ from stepline_ingest.writers import Writer
 
 log = logging.getLogger(__name__)
 
+EXPANSION = 4
+"""A batch is expected to take this many times its bytes once it is decoded; corrected then."""
 INLINE_BYTES = 16 << 10
 """A batch up to this size is decoded at once: the way to a thread and back costs more."""
 
@@ -47,6 +49,7 @@ class Session:
         self._sink = sink
         self._pipeline = pipeline
         self._limits = limits
+        self._account = pipeline.budget.account(writer.binding.tenant)
         self._received = writer.committed
         self._ended = False
         self._names_lost = False
@@ -105,8 +108,9 @@ class Session:
         held = 0
         handed_over = False
         try:
-            await self._pipeline.budget.acquire(nbytes)
-            held = nbytes
+            expected = min(nbytes * EXPANSION, nbytes + self._limits.max_decoded_bytes)
+            await self._room(expected)
+            held = expected
             if nbytes > self._limits.max_batch_bytes:
                 reason = (
                     f"the batch has {nbytes} bytes, {self._limits.max_batch_bytes} are allowed: "
@@ -140,12 +144,13 @@ class Session:
                     RejectReason.TOO_MANY_METRICS, last, reason, data, nbytes=nbytes, held=held
                 )
                 return True
-            self._pipeline.budget.adjust(batch.nbytes - held)
+            self._account.adjust(batch.nbytes - held)
             held = batch.nbytes
             handed_over = self._submit(
                 Points(
                     writer=self._writer,
                     sink=self._sink,
+                    account=self._account,
                     first_seq=max(first, self._received + 1),
                     last_seq=last,
                     nbytes=nbytes,
@@ -158,7 +163,7 @@ class Session:
             return True
         finally:
             if not handed_over:
-                self._pipeline.budget.release(held)
+                self._account.release(held)
                 self._writer.leave(nbytes)
 
     # --- checks ---
@@ -213,6 +218,17 @@ class Session:
 
     # --- the way of a batch ---
 
+    async def _room(self, nbytes: int) -> None:
+        """Waits for its turn. Raises ServiceError when the line is too long."""
+        try:
+            await self._account.acquire(nbytes)
+        except Exhausted as full:
+            raise later(
+                f"{full}; nothing is lost, send again later what was not acknowledged",
+                after=2.0,
+                refusal=Refusal.OVERLOADED,
+            ) from full
+
     async def _decode(self, columnar: bool, first: int, last: int, data: bytes) -> _core.Batch:
         decode = self._decoder.decode_columnar if columnar else self._decoder.decode_plain
         if len(data) <= INLINE_BYTES:
@@ -240,6 +256,7 @@ class Session:
             Reject(
                 writer=self._writer,
                 sink=self._sink,
+                account=self._account,
                 first_seq=first,
                 last_seq=last,
                 nbytes=nbytes,

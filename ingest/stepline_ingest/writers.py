@@ -21,6 +21,7 @@ from typing import Protocol
 
 import grpc
 
+from stepline_ingest.budget import DEFAULT_TENANT
 from stepline_ingest.errors import ServiceError, invalid, later
 
 MAX_IDLE_WRITERS = 100_000
@@ -37,6 +38,8 @@ class Binding:
     """siphash64(run_id), the run in the store."""
     attempt: int
     rank: int
+    tenant: str = field(default=DEFAULT_TENANT, compare=False)
+    """Whose share of the service it takes: the project of the run."""
 
     @property
     def label(self) -> str:

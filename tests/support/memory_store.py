@@ -12,6 +12,7 @@ import numpy as np
 
 from stepline_ingest.items import Reject
 from stepline_ingest.store.errors import StoreError
+from stepline_ingest.store.staging import StagedBlock, Staging
 from stepline_ingest.writers import Binding
 
 Failure = Callable[[], None]
@@ -47,17 +48,21 @@ class MemoryStore:
     """Points that the store refuses, with the whole block that they are in."""
     out_of_reach: Callable[[bytes, int], bool] = lambda writer, seq: False
     """Points whose blocks find the store down."""
+    _staging: Staging = field(default_factory=Staging)
     _tokens: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     # --- what the committer uses ---
 
-    def insert_points(self, pieces: Sequence[bytes], *, rows: int, token: str) -> None:
-        record = Insert(token=token, rows=rows, stored=False)
+    def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
+        return self._staging.stage(write)
+
+    def insert_points(self, block: StagedBlock, *, token: str) -> None:
+        record = Insert(token=token, rows=block.rows, stored=False)
         self.inserts.append(record)
         _next(self.before)
-        found = read_block(b"".join(pieces))
-        assert len(found) == rows
+        found = read_block(b"".join(block.chunks()))
+        assert len(found) == block.rows
         if any(self.out_of_reach(writer, seq) for writer, seq, _, _ in found):
             refused()
         if any(self.poison(writer, seq) for writer, seq, _, _ in found):

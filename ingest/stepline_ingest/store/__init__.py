@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .contract import MAX_BLOCK_ROWS, POINTS_COLUMNS, NativeBlock, Param, Setting, Store
+from .contract import (
+    MAX_BLOCK_ROWS,
+    POINTS_COLUMNS,
+    NativeBlock,
+    Param,
+    Setting,
+    StagedBlock,
+    Store,
+)
 from .errors import StoreError
 
 if TYPE_CHECKING:
@@ -18,6 +26,7 @@ __all__ = [
     "NativeBlock",
     "Param",
     "Setting",
+    "StagedBlock",
     "Store",
     "StoreError",
     "open_store",

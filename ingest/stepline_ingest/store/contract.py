@@ -6,13 +6,14 @@ named without their database: a store works in one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from .errors import StoreError
 from .inserts import MAX_BLOCK_ROWS, POINTS_COLUMNS
 from .native import NativeBlock
 from .params import Param, Setting
+from .staging import StagedBlock
 
 __all__ = [
     "MAX_BLOCK_ROWS",
@@ -20,6 +21,7 @@ __all__ = [
     "NativeBlock",
     "Param",
     "Setting",
+    "StagedBlock",
     "Store",
     "StoreError",
 ]
@@ -32,12 +34,16 @@ class Store(Protocol):
     def kind(self) -> str:
         """ "chdb" or "clickhouse", for people."""
 
-    def insert_points(self, block: Sequence[bytes], *, rows: int, token: str) -> None:
+    def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
+        """A block for `insert_points` in memory outside the heap, which its `close` gives back.
+        WRITE gets an open file, writes one Native block to it and returns the number of rows."""
+
+    def insert_points(self, block: Sequence[bytes] | StagedBlock, *, rows: int, token: str) -> None:
         """Stores one Native block of `raw_points` as one part: all rows or none.
 
-        BLOCK is its bytes, cut anywhere, with the columns POINTS_COLUMNS. All rows have the same
-        `received` month. Repeating the call with the same token and the same bytes changes nothing;
-        the same token with other rows would drop them.
+        BLOCK was staged, or is its bytes, cut anywhere; its columns are POINTS_COLUMNS. All rows
+        have the same `received` month. Repeating the call with the same token and the same bytes
+        changes nothing; the same token with other rows would drop them.
         """
 
     def insert_rows(

@@ -23,7 +23,7 @@ from .lock import DirectoryLock
 from .native import NativeBlock, read_blocks
 from .params import Param, Setting, checked_name, encode_params, settings_clause, settings_list
 from .pool import Pool
-from .staging import Staging
+from .staging import StagedBlock, Staging
 
 log = logging.getLogger(__name__)
 
@@ -64,32 +64,37 @@ class EmbeddedStore:
 
     # --- writing ---
 
-    def insert_points(self, block: Sequence[bytes], *, rows: int, token: str) -> None:
+    def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
+        return self._staging.stage(write)
+
+    def insert_points(self, block: Sequence[bytes] | StagedBlock, *, rows: int, token: str) -> None:
         check_block(block, rows)
-        self._insert(POINTS_TABLE, POINTS_COLUMNS, block, points_settings(token))
+        settings = points_settings(token)
+        if isinstance(block, StagedBlock):
+            self._insert(POINTS_TABLE, POINTS_COLUMNS, block, settings)
+            return
+        with self._staging.stage_pieces(block, rows) as staged:
+            self._insert(POINTS_TABLE, POINTS_COLUMNS, staged, settings)
 
     def insert_rows(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> None:
         if rows:
             block = self._tables.block(table, columns, rows)
-            self._insert(table, columns, [block], rows_settings())
+            with self._staging.stage_pieces([block], len(rows)) as staged:
+                self._insert(table, columns, staged, rows_settings())
 
     def _insert(
         self,
         table: str,
         columns: Sequence[str],
-        pieces: Sequence[bytes],
+        block: StagedBlock,
         settings: Mapping[str, Setting],
     ) -> None:
         names = ", ".join(checked_name("column", name) for name in columns)
-        with (
-            self._pool.connection() as connection,
-            self._staging.file(pieces) as path,
-            _raised_as(insert_error),
-        ):
+        with self._pool.connection() as connection, _raised_as(insert_error):
             connection.query(
-                f"INSERT INTO {table} ({names}) FROM INFILE '{path}' COMPRESSION 'none'"
+                f"INSERT INTO {table} ({names}) FROM INFILE '{block.path}' COMPRESSION 'none'"
                 f"{settings_clause(settings)} FORMAT Native"
             )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from .errors import StoreError
 from .native import block_shape, write_block
 from .params import Setting
+from .staging import StagedBlock
 
 POINTS_TABLE = "raw_points"
 POINTS_COLUMNS = (
@@ -43,13 +44,14 @@ _SETTINGS: dict[str, Setting] = {
 }
 
 
-def check_block(pieces: Sequence[bytes], rows: int) -> None:
-    """Raises StoreError when PIECES begin no block of ROWS points that can become one part."""
+def check_block(block: Sequence[bytes] | StagedBlock, rows: int) -> None:
+    """Raises StoreError when BLOCK does not begin like one of ROWS points that can become one
+    part."""
     if not 0 < rows <= MAX_BLOCK_ROWS:
         raise StoreError(
             f"{rows} rows in one insert, 1 to {MAX_BLOCK_ROWS} are possible", blames_data=True
         )
-    found = block_shape(pieces)
+    found = block_shape([block.head(32)] if isinstance(block, StagedBlock) else block)
     if found != (len(POINTS_COLUMNS), rows):
         raise StoreError(
             f"the block has {found[0]} columns and {found[1]} rows instead of "

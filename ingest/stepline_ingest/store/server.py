@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ from .inserts import (
 )
 from .native import NativeBlock, read_blocks
 from .params import Param, Setting, checked_name
+from .staging import StagedBlock, Staging
 
 _CONNECTIONS = 32
 """Kept open to the server; more calls at the same time open more."""
@@ -54,6 +55,7 @@ class ServerStore:
                 pool_mgr=get_pool_manager(maxsize=_CONNECTIONS, num_pools=2),
             )
         self._tables = Tables(self.query)
+        self._staging = Staging()
         self._before_close: list[Callable[[], None]] = []
         self.command(f"CREATE DATABASE IF NOT EXISTS {address.database}")
         self._client.database = address.database
@@ -61,29 +63,33 @@ class ServerStore:
 
     # --- writing ---
 
-    def insert_points(self, block: Sequence[bytes], *, rows: int, token: str) -> None:
+    def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
+        return self._staging.stage(write)
+
+    def insert_points(self, block: Sequence[bytes] | StagedBlock, *, rows: int, token: str) -> None:
         check_block(block, rows)
-        self._insert(POINTS_TABLE, POINTS_COLUMNS, block, points_settings(token))
+        pieces = block.chunks() if isinstance(block, StagedBlock) else (piece for piece in block)
+        self._insert(POINTS_TABLE, POINTS_COLUMNS, pieces, points_settings(token))
 
     def insert_rows(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> None:
         if rows:
             block = self._tables.block(table, columns, rows)
-            self._insert(table, columns, [block], rows_settings())
+            self._insert(table, columns, (piece for piece in [block]), rows_settings())
 
     def _insert(
         self,
         table: str,
         columns: Sequence[str],
-        pieces: Sequence[bytes],
+        pieces: Generator[bytes, None, None],
         settings: Mapping[str, Setting],
     ) -> None:
         with _raised_as(insert_error):
             self._client.raw_insert(
                 table,
                 list(columns),
-                (piece for piece in pieces),
+                pieces,
                 settings=dict(settings),
                 fmt="Native",
             )
@@ -168,6 +174,7 @@ class ServerStore:
     def close(self) -> None:
         while self._before_close:
             self._before_close.pop()()
+        self._staging.close()
         self._client.close()
 
 

@@ -4,6 +4,7 @@ silent."""
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 from pathlib import Path
 
@@ -58,6 +59,25 @@ def test_one_block_is_one_part_wherever_its_bytes_are_cut(store):
     )
     store.insert_points([large], rows=70_000, token="b")
     assert store.query(PARTS) == [(1000,), (70_000,)]
+
+
+def test_a_staged_block_is_stored_as_often_as_it_takes(store):
+    data = block(line(range(100)))
+
+    def write(handle: int) -> int:
+        os.write(handle, data)
+        return 100
+
+    with store.stage_points(write) as staged:
+        assert (staged.rows, staged.size, staged.head(8)) == (100, len(data), data[:8])
+        assert b"".join(staged.chunks()) == data
+        for token in ("a", "a", "b"):
+            store.insert_points(staged, rows=staged.rows, token=token)
+    assert count(store) == 200
+    # The file is used again for a smaller block.
+    with store.stage_points(lambda handle: os.write(handle, block(line([1.0]))) and 1) as staged:
+        store.insert_points(staged, rows=1, token="c")
+    assert count(store) == 201
 
 
 def test_a_block_of_a_million_rows_is_one_part(embedded):

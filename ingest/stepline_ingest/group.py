@@ -1,0 +1,95 @@
+"""A group: the batches that one INSERT stores."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from stepline import _core
+from stepline_ingest.items import Points, Reject
+from stepline_ingest.store.contract import StagedBlock
+
+
+class PointsStore(Protocol):
+    """What a commit writes. Every method blocks, raises StoreError, and runs in a thread."""
+
+    def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
+        """A block that WRITE writes to an open file; it returns the number of rows."""
+
+    def insert_points(self, block: StagedBlock, *, token: str) -> None: ...
+
+    def insert_names(self, names: Sequence[tuple[int, int, str]]) -> None:
+        """(run, metric, name); repeating it is harmless."""
+
+    def insert_reject(self, reject: Reject, received: int) -> None:
+        """Repeating it is harmless."""
+
+
+class Group:
+    """Batches as one block, with the token of its INSERT. The bytes are made once, so every attempt
+    at the INSERT sends the same ones."""
+
+    def __init__(
+        self, points: Sequence[Points], reject: Reject | None, *, received: int, store: PointsStore
+    ) -> None:
+        self.points = list(points)
+        self.reject = reject
+        """What closed the group: recorded when the points are stored."""
+        self.rows = 0
+        """Of the block, once it is built."""
+        self._store = store
+        self._received = received
+        self._parts = _trim(self.points)
+        self._token = uuid.uuid4().hex
+        self._block: StagedBlock | None = None
+
+    @property
+    def items(self) -> list[Points | Reject]:
+        return [*self.points, self.reject] if self.reject is not None else [*self.points]
+
+    def build(self) -> None:
+        """Blocks, without the interpreter for most of the time. A second call does nothing."""
+        if self._block is None:
+            self._block = self._store.stage_points(self._write)
+            self.rows = self._block.rows
+
+    def insert(self) -> None:
+        """Blocks. Raises StoreError, CoreError."""
+        self.build()
+        if self._block is not None and self.rows:
+            self._store.insert_points(self._block, token=self._token)
+
+    def close(self) -> None:
+        """Gives the memory of the block back. Nothing of the group runs any more."""
+        if self._block is not None:
+            self._block.close()
+
+    def names(self) -> list[tuple[int, int, str]]:
+        """The names that the store does not have yet: (run, metric, name)."""
+        fresh = {
+            (item.names.run, metric): name
+            for item in self.points
+            if item.new_metrics
+            for metric, name in item.names.missing(item.new_metrics)
+        }
+        return [(run, metric, name) for (run, metric), name in fresh.items()]
+
+    def confirm_names(self) -> None:
+        """The store has them now."""
+        for item in self.points:
+            item.names.confirm(metric for metric, _ in item.new_metrics)
+
+    def _write(self, handle: int) -> int:
+        return _core.write_block(self._parts, self._received, handle)
+
+
+def _trim(points: Sequence[Points]) -> list[tuple[_core.Batch, int]]:
+    """Each batch with the sequence after which it holds anything new."""
+    parts = []
+    for item in points:
+        after = max(item.writer.built, item.first_seq - 1)
+        if after < item.last_seq:
+            parts.append((item.batch, after))
+            item.writer.built = item.last_seq
+    return parts

@@ -34,7 +34,9 @@ class Transport(Protocol):
     def list_runs(
         self, project: str, limit: int, offset: int
     ) -> tuple[list[dict[str, Any]], int]: ...
-    def list_metrics(self, run_id: str, prefix: str) -> list[dict[str, Any]]: ...
+    def list_metrics(
+        self, run_id: str, *, prefix: str, pattern: str, regex: str, limit: int, offset: int
+    ) -> tuple[list[dict[str, Any]], int]: ...
     def history(
         self, run_id: str, metric: str, rank: int, start: int | None, stop: int | None
     ) -> Iterable[tuple[int, bytes, bytes, bytes]]: ...
@@ -177,10 +179,30 @@ class RunView:
         """The run id."""
         return self.info.id
 
-    def metrics(self, prefix: str = "") -> list[Metric]:
-        """The metrics whose names begin with PREFIX, by name."""
+    def metrics(
+        self,
+        prefix: str = "",
+        *,
+        pattern: str = "",
+        regex: str = "",
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Metric]:
+        """The metrics of the run, by name; those that meet every condition that is given.
+
+        PREFIX begins the name, PATTERN is all of it ("*" stands for any characters, "?" for one),
+        REGEX is found anywhere in it (RE2). At most LIMIT of them, without the OFFSET first ones.
+        Raises InvalidRequest for a REGEX that is none.
+        """
         with self._client._errors():
-            found = self._client._transport.list_metrics(self.id, prefix)
+            found, _ = self._client._transport.list_metrics(
+                self.id,
+                prefix=prefix,
+                pattern=pattern,
+                regex=regex,
+                limit=limit or 0,
+                offset=offset,
+            )
         return [Metric.from_reply(metric) for metric in found]
 
     def history(

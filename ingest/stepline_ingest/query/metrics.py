@@ -15,7 +15,7 @@ from stepline_ingest.store.contract import Param, Setting, Store
 from .blocks import columns
 from .buckets import unpacked_value
 from .lineage import STEP_END, STEP_MIN, Segment
-from .names import metric_names
+from .names import NamesQuery, find_names
 from .select import plain, select
 from .series import read_lineages
 
@@ -32,6 +32,8 @@ _COLUMNS = {
 _ATTEMPT = ("run = {run:UInt64}", "attempt = {attempt:UInt32}")
 _BELOW = "step <= {last:Int64}"
 _KEYS = ("metric", "rank")
+_FEW = 1_000
+"""Up to so many metrics are looked up one by one; for more of them the run is read as a whole."""
 
 
 @dataclass(slots=True)
@@ -74,29 +76,47 @@ class _Summary:
 
 
 def read_metrics(
-    store: Store, run_id: str, prefix: str, attempts: Sequence[int], limits: Mapping[str, Setting]
-) -> list[query_pb2.Metric]:
-    """In the order of names; without those of which the run shows no point. Raises StoreError."""
+    store: Store,
+    run_id: str,
+    query: NamesQuery,
+    attempts: Sequence[int],
+    limits: Mapping[str, Setting],
+) -> query_pb2.ListMetricsReply:
+    """In the order of names; without those of which the run shows no point.
+
+    Raises ServiceError for a bad regular expression, StoreError.
+    """
     run = siphash64(run_id)
-    names = metric_names(store, run_id, prefix, limits)
+    names, total = find_names(store, run_id, query, limits)
     if not names:
-        return []
+        return query_pb2.ListMetricsReply(total=total)
+    only = list(names) if len(names) <= _FEW else []
     summaries: dict[int, _Summary] = {}
     for segment in read_lineages(store, {run: attempts}, limits)[run]:
-        for metric, *row in _statistics(store, run, segment, limits):
+        for metric, *row in _statistics(store, run, only, segment, limits):
             if metric in names:
                 summaries.setdefault(metric, _Summary()).add(*row)
-    return [
+    found = [
         _message(name, summaries[metric]) for metric, name in names.items() if metric in summaries
     ]
+    return query_pb2.ListMetricsReply(metrics=found, total=total)
 
 
 def _statistics(
-    store: Store, run: int, segment: Segment, limits: Mapping[str, Setting]
+    store: Store,
+    run: int,
+    only: Sequence[int],
+    segment: Segment,
+    limits: Mapping[str, Setting],
 ) -> Iterator[tuple[Any, ...]]:
-    """(metric, and what _Summary.add takes) of all that SEGMENT shows."""
+    """(metric, and what _Summary.add takes) of what SEGMENT shows of the metrics ONLY; of all
+    without one.
+    """
     params: dict[str, Param] = {"run": run, "attempt": segment.attempt}
     where = [*_ATTEMPT]
+    if only:
+        where.append("metric IN {metrics:Array(UInt64)}")
+        params["metrics"] = list(only)
     settings: dict[str, Setting] = {"preferred_optimize_projection_name": tiers.SERIES}
     if segment.to_step < STEP_END:
         # An attempt that was cut short has to be read point by point.

@@ -5,9 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from stepline._core import siphash64
-from stepline_ingest.store.contract import Param, Setting, Store
+from stepline_ingest.errors import invalid
+from stepline_ingest.store.contract import Param, Setting, Store, StoreError
+
+from .select import plain, select
 
 _LISTED = 100_000
 """Names among which the nearest ones are looked for."""
@@ -15,14 +19,30 @@ _NAMES = (
     "SELECT DISTINCT name FROM raw_metrics WHERE run = {run:UInt64} "
     "ORDER BY name LIMIT {limit:UInt64}"
 )
-_BY_PREFIX = (
-    "SELECT DISTINCT metric, name FROM raw_metrics "
-    "WHERE run = {run:UInt64} AND startsWith(name, {prefix:String}) ORDER BY name"
-)
+_OF_RUN = "SELECT DISTINCT metric, name FROM raw_metrics WHERE run = {run:UInt64} ORDER BY name"
 _BY_PATTERN = (
     "SELECT DISTINCT metric, name FROM raw_metrics "
     "WHERE run = {run:UInt64} AND match(name, {pattern:String}) ORDER BY name"
 )
+
+
+_TABLE = "raw_metrics"
+_MATCHING = ("run = {run:UInt64}", "startsWith(name, {prefix:String})")
+_ALL = 2**32 - 1
+_BAD_REGEX = 427
+"""ClickHouse's number of the error."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamesQuery:
+    """Names that meet every condition that is not empty."""
+
+    prefix: str = ""
+    pattern: str = ""
+    regex: str = ""
+    limit: int = 0
+    """0 for all."""
+    offset: int = 0
 
 
 class UnknownMetricsError(Exception):
@@ -34,12 +54,37 @@ class UnknownMetricsError(Exception):
         self.metrics = metrics
 
 
-def metric_names(
-    store: Store, run_id: str, prefix: str, limits: Mapping[str, Setting]
-) -> dict[int, str]:
-    """The names of a run that begin with PREFIX, in order, by their hash."""
-    params: dict[str, Param] = {"run": siphash64(run_id), "prefix": prefix}
-    return _by_id(store.query(_BY_PREFIX, params, limits))
+def find_names(
+    store: Store, run_id: str, query: NamesQuery, limits: Mapping[str, Setting]
+) -> tuple[dict[int, str], int]:
+    """A page of the names of a run, in order, by their hash; and how many there are on all pages.
+
+    Raises ServiceError(INVALID_ARGUMENT) for a regular expression that is none.
+    """
+    where = list(_MATCHING)
+    params: dict[str, Param] = {"run": siphash64(run_id), "prefix": query.prefix}
+    for name, text in (("pattern", query.pattern), ("regex", query.regex)):
+        if text:
+            where.append(f"match(name, {{{name}:String}})")
+            params[name] = pattern_of([text]) if name == "pattern" else text
+    keys = ("metric", "name")
+    page = select(plain(*keys), _TABLE, where=where, group_by=keys, order_by=("name",))
+    most = query.limit or _ALL
+    if query.limit or query.offset:
+        params |= {"limit": most, "offset": query.offset}
+        page += " LIMIT {limit:UInt32} OFFSET {offset:UInt32}"
+    try:
+        names = _by_id(store.query(page, params, limits))
+    except StoreError as error:
+        if error.code == _BAD_REGEX:
+            raise invalid(f"{query.regex!r} is no regular expression of RE2: {error}") from error
+        raise
+    if len(names) < most and (names or not query.offset):
+        # The last page.
+        return names, query.offset + len(names)
+    count = select({"names": "uniqExact(metric)"}, _TABLE, where=where)
+    ((total,),) = store.query(count, params, limits)
+    return names, int(str(total))
 
 
 def matching_names(
@@ -47,7 +92,7 @@ def matching_names(
 ) -> dict[int, str]:
     """The names of a run that match one of PATTERNS, in order, by their hash; all without one."""
     if not patterns:
-        return metric_names(store, run_id, "", limits)
+        return _by_id(store.query(_OF_RUN, {"run": siphash64(run_id)}, limits))
     params: dict[str, Param] = {"run": siphash64(run_id), "pattern": pattern_of(patterns)}
     return _by_id(store.query(_BY_PATTERN, params, limits))
 

@@ -23,7 +23,7 @@ from .chart import read_chart
 from .export import Cursor, ExportQuery, read_export
 from .history import HistoryQuery, read_history
 from .metrics import read_metrics
-from .names import UnknownMetricsError, unknown_metrics_text
+from .names import NamesQuery, UnknownMetricsError, unknown_metrics_text
 from .pump import pumped
 from .request import chart_query, step_range
 from .sql import read_sql
@@ -53,12 +53,14 @@ class QueryService(query_pb2_grpc.QueryServicer):
         self, request: query_pb2.ListMetricsRequest, context: Any
     ) -> query_pb2.ListMetricsReply:
         async def found() -> AsyncGenerator[query_pb2.ListMetricsReply, None]:
-            run_id, prefix = request.run_id, request.prefix
-            attempts = await self._attempts(run_id)
-            metrics = await self._blocking(
-                lambda: read_metrics(self._store, run_id, prefix, attempts, self._engine_limits)
+            run_id = request.run_id
+            query = NamesQuery(
+                request.prefix, request.pattern, request.regex, request.limit, request.offset
             )
-            yield query_pb2.ListMetricsReply(metrics=metrics)
+            attempts = await self._attempts(run_id)
+            yield await self._blocking(
+                lambda: read_metrics(self._store, run_id, query, attempts, self._engine_limits)
+            )
 
         (reply,) = [reply async for reply in self._answered(found(), context)]
         return reply

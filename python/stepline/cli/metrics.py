@@ -23,6 +23,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("run", help="a run id")
     parser.add_argument("--prefix", default="", help="only names that begin with this")
+    parser.add_argument("--pattern", default="", help="only names like this, with * and ?")
+    parser.add_argument("--regex", default="", help="only names in which this is found (RE2)")
+    parser.add_argument("--limit", type=int, metavar="N", help="at most so many (default: all)")
     add_json(parser)
     add_server(parser)
 
@@ -30,7 +33,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints a table of metrics."""
     with client_of(args) as client:
-        found = client.run(args.run).metrics(args.prefix)
+        found = client.run(args.run).metrics(
+            args.prefix, pattern=args.pattern, regex=args.regex, limit=args.limit
+        )
     if args.json:
         print_json(asdict(metric) for metric in found)
     else:

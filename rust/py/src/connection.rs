@@ -81,8 +81,19 @@ impl Connection {
         Ok((runs, reply.total))
     }
 
-    fn list_metrics<'py>(&self, py: Python<'py>, run_id: String, prefix: String) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        let request = v1::ListMetricsRequest { run_id, prefix };
+    #[pyo3(signature = (run_id, *, prefix, pattern, regex, limit, offset))]
+    #[allow(clippy::too_many_arguments)] // the names are those of the request
+    fn list_metrics<'py>(
+        &self,
+        py: Python<'py>,
+        run_id: String,
+        prefix: String,
+        pattern: String,
+        regex: String,
+        limit: u32,
+        offset: u32,
+    ) -> PyResult<(Vec<Bound<'py, PyDict>>, u64)> {
+        let request = v1::ListMetricsRequest { run_id, prefix, pattern, regex, limit, offset };
         let reply =
             self.unary(
                 py,
@@ -90,7 +101,8 @@ impl Connection {
                 request,
                 |link, request| async move { link.query().list_metrics(request).await },
             )?;
-        reply.metrics.iter().map(|metric| dicts::metric(py, metric)).collect()
+        let metrics = reply.metrics.iter().map(|metric| dicts::metric(py, metric)).collect::<PyResult<_>>()?;
+        Ok((metrics, reply.total))
     }
 
     #[pyo3(signature = (run_id, metric, rank, start, stop))]

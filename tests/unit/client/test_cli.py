@@ -80,9 +80,12 @@ class Service:
         self._ask("runs", project, limit, offset)
         return [RUN], 1
 
-    def list_metrics(self, run_id: str, prefix: str) -> list[dict[str, Any]]:
-        self._ask("metrics", run_id, prefix)
-        return [METRIC] if METRIC["name"].startswith(prefix) else []
+    def list_metrics(
+        self, run_id: str, *, prefix: str, **conditions: Any
+    ) -> tuple[list[dict[str, Any]], int]:
+        self._ask("metrics", run_id, prefix, *(c for c in conditions.values() if c))
+        found = [METRIC] if METRIC["name"].startswith(prefix) else []
+        return found, len(found)
 
     def history(
         self, run_id: str, metric: str, rank: int, start: int | None, stop: int | None
@@ -203,6 +206,10 @@ def test_wrong_usage_exits_with_2(
         (["runs"], ("runs", "", 20, 0)),
         (["runs", "--project", "p", "--limit", "3"], ("runs", "p", 3, 0)),
         (["metrics", "a1b2c3", "--prefix", "train/"], ("metrics", "a1b2c3", "train/")),
+        (
+            ["metrics", "a1b2c3", "--pattern", "*/loss", "--regex", "^t", "--limit", "5"],
+            ("metrics", "a1b2c3", "", "*/loss", "^t", 5),
+        ),
         (
             ["history", "a1b2c3", "train/loss", "--rank", "2", "--start", "-5", "--stop", "9"],
             ("history", "a1b2c3", "train/loss", 2, -5, 9),

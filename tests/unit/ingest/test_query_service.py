@@ -235,6 +235,30 @@ async def test_metrics_say_what_the_run_shows(service):
     assert [m.name for m in some.metrics] == ["train/loss"]
 
 
+async def test_metrics_are_found_by_prefix_pattern_and_regex(service):
+    names = ["eval/a.b", "eval/axb", "train/grad/0", "train/grad/1", "train/loss", "überraschung"]
+    for name in names:
+        service.put("r", name, {0: 1.0})
+
+    async def found(**conditions) -> tuple[list[str], int]:
+        reply = await service.stub.ListMetrics(pb.ListMetricsRequest(run_id="r", **conditions))
+        return [metric.name for metric in reply.metrics], reply.total
+
+    assert await found() == (names, 6)
+    assert await found(pattern="eval/a.b") == (["eval/a.b"], 1)
+    assert await found(pattern="*/grad/?") == (names[2:4], 2)
+    assert await found(pattern="?berraschung") == (names[5:], 1)
+    assert await found(pattern="grad") == ([], 0)
+    assert await found(regex="a.b$") == (names[:2], 2)
+    assert await found(prefix="train/", regex="[1s]") == (names[3:5], 2)
+    assert await found(limit=2, offset=1) == (names[1:3], 6)
+    assert await found(offset=4) == (names[4:], 6)
+    assert await found(limit=2, offset=9) == ([], 6)
+    assert await found(prefix="train/", limit=2, offset=2) == (["train/loss"], 3)
+    code, text = await refused(found(regex="(open"))
+    assert (code, "'(open'" in text) == (grpc.StatusCode.INVALID_ARGUMENT, True), text
+
+
 async def test_a_chart_is_lines_of_columns(service):
     service.put("r", "m", {0: 4.0, 1: 2.0, 2: NAN, 3: 8.0})
     (line,) = await service.chart(run_ids=["r"], metrics=["m"], points=2)

@@ -1194,17 +1194,33 @@ pub mod runs_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Names that meet all the conditions that are given, in the order of names.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListMetricsRequest {
     #[prost(string, tag = "1")]
     pub run_id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub prefix: ::prost::alloc::string::String,
+    /// * stands for any characters, ? for one.
+    #[prost(string, tag = "3")]
+    pub pattern: ::prost::alloc::string::String,
+    /// A regular expression in the syntax of RE2, found anywhere in the name.
+    #[prost(string, tag = "4")]
+    pub regex: ::prost::alloc::string::String,
+    /// A page of the names; 0 for all.
+    #[prost(uint32, tag = "5")]
+    pub limit: u32,
+    #[prost(uint32, tag = "6")]
+    pub offset: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListMetricsReply {
+    /// A page has fewer than `limit` entries where the run shows no point of a name any more.
     #[prost(message, repeated, tag = "1")]
     pub metrics: ::prost::alloc::vec::Vec<Metric>,
+    /// Names that meet the conditions, on all pages.
+    #[prost(uint64, tag = "2")]
+    pub total: u64,
 }
 /// One metric of a run over all its ranks.
 #[derive(Clone, PartialEq, ::prost::Message)]

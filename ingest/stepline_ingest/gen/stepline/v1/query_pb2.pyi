@@ -8,18 +8,28 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ListMetricsRequest(_message.Message):
-    __slots__ = ("run_id", "prefix")
+    __slots__ = ("run_id", "prefix", "pattern", "regex", "limit", "offset")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     PREFIX_FIELD_NUMBER: _ClassVar[int]
+    PATTERN_FIELD_NUMBER: _ClassVar[int]
+    REGEX_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     prefix: str
-    def __init__(self, run_id: _Optional[str] = ..., prefix: _Optional[str] = ...) -> None: ...
+    pattern: str
+    regex: str
+    limit: int
+    offset: int
+    def __init__(self, run_id: _Optional[str] = ..., prefix: _Optional[str] = ..., pattern: _Optional[str] = ..., regex: _Optional[str] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ...) -> None: ...
 
 class ListMetricsReply(_message.Message):
-    __slots__ = ("metrics",)
+    __slots__ = ("metrics", "total")
     METRICS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
     metrics: _containers.RepeatedCompositeFieldContainer[Metric]
-    def __init__(self, metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ...) -> None: ...
+    total: int
+    def __init__(self, metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., total: _Optional[int] = ...) -> None: ...
 
 class Metric(_message.Message):
     __slots__ = ("name", "count", "ranks", "first_step", "last_step", "last_value", "min", "max", "nonfinite")

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 _QUERIES = {
     "Query/ListMetrics": QueryKind.METRICS,
     "Query/History": QueryKind.HISTORY,
+    "Query/Export": QueryKind.EXPORT,
     "Query/Chart": QueryKind.CHART,
     "Query/Sql": QueryKind.SQL,
 }

@@ -74,6 +74,7 @@ class QueryKind(Enum):
 
     METRICS = "metrics"
     HISTORY = "history"
+    EXPORT = "export"
     CHART = "chart"
     SQL = "sql"
     SQL_HTTP = "sql_http"

@@ -11,7 +11,9 @@ def select(
     *,
     where: Sequence[str] = (),
     group_by: Sequence[str] = (),
+    having: Sequence[str] = (),
     order_by: Sequence[str] = (),
+    limit: int | None = None,
 ) -> str:
     """COLUMNS give the expression of each name; SOURCE is a table or a subquery in parentheses."""
     listed = ", ".join(
@@ -22,10 +24,13 @@ def select(
     for word, joint, terms in (
         ("WHERE", " AND ", where),
         ("GROUP BY", ", ", group_by),
+        ("HAVING", " AND ", having),
         ("ORDER BY", ", ", order_by),
     ):
         if terms:
             clauses += [word, joint.join(terms)]
+    if limit is not None:
+        clauses.append(f"LIMIT {limit}")
     return " ".join(clauses)
 
 

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from .._core import __version__
 from ..errors import SteplineError
-from . import demo, export, history, metrics, plot, runs, serve, sql, status, sync
+from . import demo, doctor, export, history, metrics, plot, runs, serve, sql, status, sync
 
 COMMANDS: dict[str, ModuleType] = {
     "serve": serve,
@@ -23,6 +23,7 @@ COMMANDS: dict[str, ModuleType] = {
     "sql": sql,
     "status": status,
     "sync": sync,
+    "doctor": doctor,
 }
 
 

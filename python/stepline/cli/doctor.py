@@ -1,0 +1,97 @@
+"""`stepline doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ..errors import SteplineError
+from .output import Column, print_table
+from .progress import Bar
+
+HELP = "audit a store from what is stored in it"
+
+CLEAN, WRONG, UNCHECKED = 0, 1, 2
+
+_EPILOG = (
+    "exit code: 0 nothing is wrong, 1 something is, 2 the store could not be read. "
+    "A directory is locked meanwhile, so its service must be stopped."
+)
+_COLUMNS = (Column("finding"), Column("where", wrap=True), Column("what", wrap=True))
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.epilog = _EPILOG
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument(
+        "--data", type=Path, metavar="DIR", help="the data directory of a service that is stopped"
+    )
+    where.add_argument(
+        "--store",
+        metavar="DSN",
+        help="clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, also while services use it",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints what was found and what to do about it."""
+    try:
+        found = _audit(args)
+    except (SteplineError, ImportError) as error:
+        print(f"stepline: {error}", file=sys.stderr)
+        return UNCHECKED
+    if args.json:
+        print(json.dumps(found))
+    else:
+        _print(found)
+    return WRONG if found["findings"] else CLEAN
+
+
+def _audit(args: argparse.Namespace) -> dict[str, Any]:
+    """The report as a JSON object."""
+    try:
+        from stepline_ingest import doctor
+        from stepline_ingest.store.errors import StoreError
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("stepline_ingest"):
+            raise
+        raise ImportError(
+            'the doctor comes with the service: pip install "stepline[server]"'
+        ) from None
+    try:
+        store = doctor.open_for_audit(args.store, (args.data or Path()).expanduser())
+        try:
+            with Bar("auditing", total=1) as bar:
+                report = doctor.audit(
+                    store,
+                    progress=lambda step: bar.show(step.done, total=step.total, what=step.what),
+                )
+        finally:
+            store.close()
+    except StoreError as error:
+        raise SteplineError(f"The store cannot be audited: {error}") from None
+    return report.to_json()
+
+
+def _print(found: dict[str, Any]) -> None:
+    findings: list[dict[str, Any]] = found["findings"]
+    size = f"{found['points']:,} points of {found['writers']:,} writers in {found['runs']:,} runs"
+    if found["rejected"]:
+        size += f", {found['rejected']:,} sequences recorded as rejected or lost"
+    if not findings:
+        print(f"nothing is wrong: {size}")
+        return
+    print(f"{len(findings):,} findings in {size}")
+    print_table(_COLUMNS, ((f["kind"], f["place"], f["message"]) for f in findings))
+    for kind, remedy in _remedies(findings):
+        print(f"{kind}: {remedy}")
+
+
+def _remedies(findings: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
+    return list({f["kind"]: f["remedy"] for f in findings}.items())

@@ -1,0 +1,248 @@
+"""Promise: the doctor names each way in which stored data can contradict itself, and no other."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from stepline_ingest.doctor import Finding, Kind, Report, audit, examine
+from stepline_ingest.doctor.pieces import LAST_ID, Piece, cut
+from stepline_ingest.doctor.sequences import merged, missing, shown, within
+from stepline_ingest.schema import tiers
+from stepline_ingest.schema.upkeep import build_rollups
+from stepline_ingest.store import Store
+from tests.support.audited import METRICS, Sample, moved
+from tests.support.points import RECEIVED
+
+
+def kinds(report: Report) -> set[Kind]:
+    return {finding.kind for finding in report.findings}
+
+
+def test_a_sound_store_is_clean(store: Store) -> None:
+    Sample().build(store)
+    report = audit(store)
+    assert report.findings == []
+    assert (report.points, report.runs, report.writers, report.rejected) == (1_180, 1, 2, 10)
+    build_rollups(store)
+    assert audit(store).clean
+
+
+def test_an_empty_store_is_clean_and_a_store_of_something_else_is_named(embedded: Store) -> None:
+    assert audit(embedded).clean
+    embedded.command("DROP TABLE schema_migrations")
+    assert kinds(audit(embedded)) == {Kind.SCHEMA}
+
+
+def test_a_hole_is_named_with_its_writer_and_its_ranges(embedded: Store) -> None:
+    sample = Sample()
+    sample.build(embedded)
+    sample.put(embedded, sample.points([301, 302, 305]), token="hole")
+    (found,) = audit(embedded).findings
+    assert (found.kind, found.run, found.attempt, found.rank) == (Kind.HOLE, "audited", 1, 0)
+    assert found.writer == f"{sample.writer:032x}"
+    assert (found.first_seq, found.last_seq) == (303, 304)
+    assert "2 of 305 sequences" in found.message
+    assert "303..304" in found.message
+
+
+Harm = Callable[[Store, Sample], None]
+
+
+def change(table: str, what: str) -> Harm:
+    """ALTERs the rows of the run; WHAT ends with a condition."""
+    return lambda store, sample: store.command(
+        f"ALTER TABLE {table} {what} AND run = {sample.run}", {"mutations_sync": 1}
+    )
+
+
+def again(store: Store, sample: Sample) -> None:
+    sample.put(store, sample.points([17, 18]), token="again")
+
+
+def again_with_another_value(store: Store, sample: Sample) -> None:
+    sample.put(store, moved(sample.points([17], metrics=METRICS[:1]), value=9.0), token="again")
+
+
+def again_at_another_step(store: Store, sample: Sample) -> None:
+    sample.put(store, moved(sample.points([17], metrics=METRICS[:1]), step=-4), token="again")
+
+
+def reject_hides_a_hole(store: Store, sample: Sample) -> None:
+    """As many sequences recorded as rejected as are missing, in another place."""
+    change("raw_points", "DELETE WHERE seq BETWEEN 150 AND 154 AND rank = 0")(store, sample)
+    sample.put_reject(store, 160, 164)
+
+
+def two_places(store: Store, sample: Sample) -> None:
+    shared = sample.points(range(1, 4), rank=1, writer=sample.writer)
+    sample.put(store, shared, token="shared")
+
+
+def far_away(store: Store, sample: Sample) -> None:
+    sample.put(store, sample.points([1 << 50]), token="far")
+
+
+DAMAGE: dict[str, tuple[Harm, set[Kind], str]] = {
+    "rows deleted": (
+        change("raw_points", "DELETE WHERE seq = 42 AND rank = 0"),
+        {Kind.HOLE},
+        "1 of 300 sequences",
+    ),
+    "the first rows deleted": (
+        change("raw_points", "DELETE WHERE seq < 3 AND rank = 0"),
+        {Kind.HOLE},
+        "1..2",
+    ),
+    "rows inserted again": (again, {Kind.DOUBLE}, "17 2 times"),
+    "the same with another value": (again_with_another_value, {Kind.DOUBLE}, "different contents"),
+    "the same at another step": (again_at_another_step, {Kind.DOUBLE}, "different contents"),
+    "a reject hides a hole": (
+        reject_hides_a_hole,
+        {Kind.HOLE, Kind.REJECTED_BUT_STORED},
+        "150..154",
+    ),
+    "one writer on two ranks": (
+        two_places,
+        {Kind.SHARED_WRITER, Kind.REFERENCE},
+        "several places",
+    ),
+    "a name that is not the metric's": (
+        change("raw_metrics", "UPDATE name = 'train/lost' WHERE name = 'train/loss'"),
+        {Kind.NAME},
+        "train/lost",
+    ),
+    "names that are gone": (change("raw_metrics", "DELETE WHERE 1"), {Kind.NAME}, "no name"),
+    "a run id that is not the run's": (
+        change("raw_runs", "UPDATE run_id = '(other)' WHERE 1"),
+        {Kind.NAME},
+        "(other)",
+    ),
+    "a run that is gone": (
+        change("raw_runs", "DELETE WHERE 1"),
+        {Kind.REFERENCE},
+        "not its run",
+    ),
+    "an attempt that is gone": (
+        change("raw_attempts", "DELETE WHERE 1"),
+        {Kind.REFERENCE},
+        "the run has no attempt",
+    ),
+    "writers that are gone": (
+        change("raw_writers", "DELETE WHERE 1"),
+        {Kind.REFERENCE},
+        "the entry of the writer",
+    ),
+    "rejects that are gone": (change("raw_rejects", "DELETE WHERE 1"), {Kind.HOLE}, "101..110"),
+    "an impossible sequence": (far_away, {Kind.BAD_SEQUENCE}, "count from 1"),
+    "nothing": (lambda store, sample: None, set(), ""),
+}
+
+
+def test_each_kind_of_damage_is_named_where_it_is(embedded: Store) -> None:
+    """One run for each kind of damage, side by side; the other runs stay free of blame."""
+    samples = {what: Sample(f"run-{number}") for number, what in enumerate(DAMAGE)}
+    for what, sample in samples.items():
+        sample.build(embedded)
+        DAMAGE[what][0](embedded, sample)
+    report = audit(embedded)
+    for what, sample in samples.items():
+        _, expected, text = DAMAGE[what]
+        names = (*sample.names, "run (other)") if text == "(other)" else sample.names
+        texts = {f: str(f) for f in report.findings if any(name in str(f) for name in names)}
+        assert {finding.kind for finding in texts} == expected, (what, list(texts.values()))
+        assert not expected or any(text in said for said in texts.values()), (what, texts)
+    assert all(finding.remedy for finding in report.findings)
+
+
+def part_directories(store: Store) -> dict[str, Path]:
+    found = store.query(
+        "SELECT name, path FROM system.parts WHERE database = currentDatabase() "
+        "AND table = 'raw_points' AND active"
+    )
+    return {str(name): Path(str(path)) for name, path in found}
+
+
+def test_rollups_that_lie_are_named(embedded: Store) -> None:
+    """A part whose rollups were replaced, behind the engine's back, by those of another part."""
+    sample = Sample()
+    sample.put_run(embedded)
+    sample.put_writer(embedded)
+    # Of two months, which never merge.
+    sample.put(embedded, sample.points(range(1, 101)), token="a")
+    later = moved(sample.points(range(101, 131)), received=RECEIVED + 40 * 86_400)
+    sample.put(embedded, later, token="b")
+    build_rollups(embedded)
+    places = part_directories(embedded)
+    partition, _ = (name.split("_")[0] for name in sorted(places))
+    embedded.command(f"ALTER TABLE raw_points DETACH PARTITION ID '{partition}'")
+    (_, a), (_, b) = sorted(places.items())
+    a = a.parent / "detached" / a.name
+    replaced = (tiers.SERIES, tiers.LEDGER, tiers.name(128))
+    for projection in replaced:
+        shutil.rmtree(a / f"{projection}.proj")
+        shutil.copytree(b / f"{projection}.proj", a / f"{projection}.proj")
+    embedded.command(f"ALTER TABLE raw_points ATTACH PARTITION ID '{partition}'")
+    report = audit(embedded)
+    assert kinds(report) == {Kind.ROLLUP, Kind.PART}
+    for projection in tiers.projections():
+        named = any(f"projection {projection} " in str(finding) for finding in report.findings)
+        assert named == (projection in replaced), projection
+
+
+def test_ties_between_a_process_and_its_fork_are_no_difference(embedded: Store) -> None:
+    sample, child = Sample(), Sample().writer + 9
+    sample.put_run(embedded)
+    sample.put_writer(embedded)
+    sample.put_writer(embedded, writer=child)
+    sample.put(embedded, sample.points(range(1, 50)), token="parent")
+    twin = moved(sample.points(range(1, 50), writer=child), value=-1.0)
+    sample.put(embedded, twin, token="child")
+    build_rollups(embedded)
+    assert audit(embedded).clean
+
+
+def test_damaged_files_are_named(embedded: Store) -> None:
+    embedded.command("SYSTEM STOP MERGES raw_points")
+    Sample().build(embedded)
+    _, path = max(part_directories(embedded).items())
+    column = next(f for f in (path / "data.bin", path / "value.bin") if f.exists())
+    content = bytearray(column.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    column.write_bytes(content)
+    report = audit(embedded)
+    assert Kind.PART in kinds(report)
+
+
+def test_the_store_is_audited_in_pieces(embedded: Store) -> None:
+    sample = Sample()
+    sample.build(embedded)
+    sample.put(embedded, sample.points([17]), token="double")
+    sample.put(embedded, sample.points([309], rank=1), token="hole")
+    found = {
+        event.kind
+        for event in examine(embedded, piece_points=10, slice_points=100)
+        if isinstance(event, Finding)
+    }
+    assert found == {Kind.DOUBLE, Kind.HOLE}
+
+
+def test_pieces_hold_whole_runs_or_whole_metrics() -> None:
+    sizes = [(1, 5, 10), (1, 6, 10), (2, 5, 30), (3, 1, 60), (3, 2, 60), (3, 9, 250), (4, 1, 1)]
+    assert list(cut(sizes, 100)) == [
+        Piece(1, 2, 0, LAST_ID, 50),
+        Piece(3, 3, 1, 1, 60),
+        Piece(3, 3, 2, 2, 60),
+        Piece(3, 3, 9, 9, 250),
+        Piece(4, 4, 0, LAST_ID, 1),
+    ]
+    assert list(cut([], 100)) == []
+
+
+def test_ranges_of_sequences() -> None:
+    assert merged([(5, 6), (1, 2), (3, 3), (9, 8), (6, 9)]) == [(1, 3), (5, 9)]
+    assert within([(1, 3), (5, 9)], 3, 6) == [(3, 3), (5, 6)]
+    assert missing([1, 2, 5, 6], [(3, 3)], 1, 8) == [(4, 4), (7, 8)]
+    assert missing([], [], 4, 4) == [(4, 4)]
+    assert shown([(n, n + n % 2) for n in range(1, 30, 3)]).endswith("and 2 more")

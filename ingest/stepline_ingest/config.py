@@ -28,7 +28,10 @@ class ServeConfig:
     store: str | None = None
     """clickhouse://USER:PASSWORD@HOST:PORT/DATABASE; None for the embedded store under `data`."""
     insecure: bool = False
-    """Listen off loopback although nothing is encrypted yet."""
+    """Listen off loopback although nothing is encrypted, and to whoever comes while no key was
+    made."""
+    require_keys: bool = False
+    """Ask for keys even on loopback and before the first one was made."""
     hang_limit: float = 120.0
     """Seconds without a sign of life from the event loop or the engine after which the process ends
     itself; 0 for never."""
@@ -64,6 +67,11 @@ class ServeConfig:
                 "TLS and no keys: "
                 "use --host 127.0.0.1 and a tunnel, or pass --insecure in a network that you trust"
             )
+
+    @property
+    def keys_required(self) -> bool:
+        """Whether every call needs a key although none may have been made yet."""
+        return self.require_keys or not (self.insecure or is_loopback(self.host))
 
     @property
     def ports(self) -> dict[str, int]:

@@ -13,9 +13,10 @@ from stepline_ingest.metrics import metrics
 from stepline_ingest.metrics.calls import CallMeter
 
 
-def new_server(limits: Limits) -> grpc.aio.Server:
+def new_server(limits: Limits, *interceptors: grpc.aio.ServerInterceptor) -> grpc.aio.Server:
     return grpc.aio.server(
-        interceptors=(CallMeter(metrics, slow_query=limits.slow_query_seconds),),
+        # The meter outermost, so that what the others refuse is counted too.
+        interceptors=(CallMeter(metrics, slow_query=limits.slow_query_seconds), *interceptors),
         options=(
             # With it, two services on one port would both start and share the connections.
             ("grpc.so_reuseport", 0),

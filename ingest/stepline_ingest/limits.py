@@ -72,6 +72,18 @@ class Limits:
     max_seq: int = 1 << 44
     """Of a writer: rollups pack it with the rank, to know which of two equal steps came last."""
 
+    # --- keys ---
+
+    max_keys: int = 10_000
+    """Keys of one store, revoked ones included; every service keeps a copy of them."""
+    key_max_age: float = 2.0
+    """Seconds after which a key is looked up again: a revoked one works no longer than that."""
+    key_min_age: float = 0.5
+    """Seconds between two looks at the store for keys that are not known: a flood of wrong keys
+    costs it no more than that."""
+    key_patience: float = 60.0
+    """Seconds that known keys go on working while the store does not answer."""
+
     # --- a group of batches, committed by one INSERT ---
 
     group_rows: int = 1_000_000

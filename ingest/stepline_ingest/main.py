@@ -33,6 +33,7 @@ def serve(argv: Sequence[str]) -> int:
         store=args.store,
         insecure=args.insecure,
         hang_limit=args.hang_limit,
+        require_keys=args.require_keys,
     )
     try:
         config.check()
@@ -79,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
         "--insecure",
         action="store_true",
         help="listen on an address that other machines can reach, without TLS and keys",
+    )
+    parser.add_argument(
+        "--require-keys",
+        action="store_true",
+        help="ask for API keys from the start; without it they are asked for as soon as "
+        "`stepline key create` has made one, and off loopback",
     )
     parser.add_argument(
         "--log-level",

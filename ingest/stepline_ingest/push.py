@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 
+from stepline_ingest import access
 from stepline_ingest.errors import ServiceError, abort, invalid, later
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc
 from stepline_ingest.metrics import Refusal
@@ -80,6 +81,15 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
             self._streams.discard(stream)
             stream.ended.set()
 
+    async def recheck(self, check: Callable[[access.Key], Awaitable[None]]) -> None:
+        """Ends the streams whose key is good no more: CHECK raises ServiceError for it."""
+        for stream in list(self._streams):
+            if stream.key is not None:
+                try:
+                    await check(stream.key)
+                except ServiceError as error:
+                    stream.fail(error)
+
     async def drain(self) -> None:
         """Lets no stream receive any more; returns when what they had received is settled and
         acknowledged."""
@@ -96,6 +106,8 @@ class PushStream:
     def __init__(self, service: IngestService, context: Any) -> None:
         self._service = service
         self._context = context
+        self.key = access.caller()
+        """What the stream was let in with; None where no key was asked for."""
         self._session: Session | None = None
         self._writer: Writer | None = None
         self._opening: asyncio.Task[bool] | None = None

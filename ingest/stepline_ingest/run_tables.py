@@ -96,8 +96,8 @@ class SqlRunTables:
         ((total,),) = self._rows(_TOTAL, {"project": project})
         return [run_id for (run_id,) in rows], total
 
-    def recent_ids(self, limit: int) -> list[str]:
-        return self.page("", limit, 0)[0]
+    def recent_ids(self, project: str, limit: int) -> list[str]:
+        return self.page(project, limit, 0)[0]
 
     def put_run(self, run: RunRecord) -> None:
         row = (

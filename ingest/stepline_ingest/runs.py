@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 import grpc
 
-from stepline_ingest import run_request
+from stepline_ingest import access, run_request
 from stepline_ingest.errors import ServiceError, abort, invalid, later
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, runs_pb2, runs_pb2_grpc
 from stepline_ingest.limits import Limits
+from stepline_ingest.metrics import AuthFailure, metrics
 from stepline_ingest.run_record import Attempt, RunRecord
 from stepline_ingest.run_request import Start, json_text
 from stepline_ingest.runs_repository import RunsRepository
@@ -55,6 +56,7 @@ class RunsService(runs_pb2_grpc.RunsServicer):
     @answered
     async def CreateRun(self, request: runs_pb2.CreateRunRequest) -> runs_pb2.CreateRunReply:
         start = run_request.start(request, self._limits)
+        _check_project(start.project)
         async with self._runs.lock(start.run_id):
             run, attempt = await self._join(start)
         # Outside the lock: a thousand ranks register together.
@@ -141,12 +143,7 @@ class RunsService(runs_pb2_grpc.RunsServicer):
             await self._runs.create(run)
             return run, attempt
         if start.project != run.project:
-            raise ServiceError(
-                grpc.StatusCode.ALREADY_EXISTS,
-                f"run {run.run_id} exists already in project {run.project}, not in "
-                f"{start.project}; "
-                "pass that project, or another run_id",
-            )
+            raise await self._elsewhere(start, run)
         joined = run.launched(start.launch_id)
         if joined is None:
             if start.resume == "never":
@@ -162,6 +159,23 @@ class RunsService(runs_pb2_grpc.RunsServicer):
             run = await self._runs.grow(run, joined, start.world_size)
         said = _overlaid(run, start) if start.rank == 0 else _filled(run, start)
         return await self._save(run, said), joined
+
+    async def _elsewhere(self, start: Start, run: RunRecord) -> ServiceError:
+        """The id of START is that of RUN, of another project."""
+        if access.project() is None:
+            where = f" in project {run.project}, not in {start.project}; pass that project"
+        elif start.resume == "must":
+            return await self._runs.not_found(
+                start.run_id, remedy="pass the id of a run of this project"
+            )
+        else:
+            # A caller who is bound to a project learns that the id is taken, which it could find
+            # out anyway, and nothing more.
+            where = " elsewhere; leave run_id out"
+        return ServiceError(
+            grpc.StatusCode.ALREADY_EXISTS,
+            f"run {run.run_id} exists already{where}, or pass another run_id",
+        )
 
     async def _known_attempt(self, place: Binding) -> Attempt:
         run = await self._runs.require(place.run_id, remedy="call CreateRun first")
@@ -188,6 +202,18 @@ class RunsService(runs_pb2_grpc.RunsServicer):
         changed.updated_ms = max(run_request.now_ms(), run.updated_ms + 1)
         await self._runs.save(changed)
         return changed
+
+
+def _check_project(wanted: str) -> None:
+    """The project is that of the key, whatever the request says."""
+    own = access.project()
+    if own not in (None, wanted):
+        metrics.auth_failed(AuthFailure.PROJECT)
+        raise ServiceError(
+            grpc.StatusCode.PERMISSION_DENIED,
+            f"the API key is for project {own}, not for {wanted}: pass project={own!r}, or use a "
+            "key of the other project",
+        )
 
 
 def _attempt(start: Start, number: int) -> Attempt:

@@ -20,6 +20,7 @@ from weakref import WeakValueDictionary
 
 import grpc
 
+from stepline_ingest import access
 from stepline_ingest.coalesce import Coalescer
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.limits import Limits
@@ -59,7 +60,8 @@ class RunTables(Protocol):
     def page(self, project: str, limit: int, offset: int) -> tuple[list[str], int]:
         """The ids of runs, newest first, and how many there are in all."""
 
-    def recent_ids(self, limit: int) -> list[str]: ...
+    def recent_ids(self, project: str, limit: int) -> list[str]:
+        """The newest runs of a project; of all projects when it is empty."""
 
     def put_run(self, run: RunRecord) -> None: ...
 
@@ -98,7 +100,7 @@ class RunsRepository:
     # --- under the lock of the run ---
 
     async def get(self, run_id: str) -> RunRecord | None:
-        """The run as it is stored; not to be changed."""
+        """The run as it is stored, whosever it is; not to be changed."""
         run = self._cache.get(run_id)
         if run is not None:
             self._cache.move_to_end(run_id)
@@ -113,9 +115,10 @@ class RunsRepository:
     async def require(
         self, run_id: str, *, remedy: str = "check the id, or list the runs with `stepline runs`"
     ) -> RunRecord:
-        """The run; NOT_FOUND when it is not there."""
+        """The run; NOT_FOUND when it is not there, and in the same words when it belongs to
+        another project than the caller's key: whether it exists is not the caller's business."""
         run = await self.get(run_id)
-        if run is None:
+        if run is None or access.project() not in (None, run.project):
             raise await self.not_found(run_id, remedy=remedy)
         return run
 
@@ -181,10 +184,15 @@ class RunsRepository:
                 await self.save(ended)
 
     async def list(self, project: str, *, limit: int, offset: int) -> tuple[list[RunRecord], int]:
-        """Newest first, and how many there are in all. An empty project means all of them."""
+        """Newest first, and how many there are in all. An empty project means all that the caller
+        may see."""
+        own = access.project()
+        if own is not None and project not in ("", own):
+            return [], 0
+        wanted = project if own is None else own
 
         def read() -> tuple[list[RunRecord], int]:
-            run_ids, total = self._tables.page(project, limit, offset)
+            run_ids, total = self._tables.page(wanted, limit, offset)
             found = {run.run_id: run for run in self._tables.load(run_ids)}
             return [found[run_id] for run_id in run_ids if run_id in found], total
 
@@ -192,7 +200,8 @@ class RunsRepository:
 
     async def not_found(self, run_id: str, *, remedy: str) -> ServiceError:
         """Says so, and names runs with similar ids."""
-        recent = await self._blocking(lambda: self._tables.recent_ids(10_000))
+        own = access.project() or ""
+        recent = await self._blocking(lambda: self._tables.recent_ids(own, 10_000))
         near = difflib.get_close_matches(run_id, recent, n=3)
         hint = f" (there is {', '.join(near)})" if near else ""
         return ServiceError(

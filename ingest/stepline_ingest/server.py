@@ -21,11 +21,21 @@ from aiohttp import web
 from grpc_health.v1 import health_pb2_grpc
 
 from stepline_ingest import grpc_port
+from stepline_ingest.access import Guard, KeyRing, KeyTables
+from stepline_ingest.access.grpc_guard import GuardInterceptor
+from stepline_ingest.access.http_guard import guarded
+from stepline_ingest.access.keys_service import KeyMaker, KeysService
+from stepline_ingest.access.policy import PUBLIC_PATHS, PUBLIC_SQL_PATHS
 from stepline_ingest.budget import Budget
 from stepline_ingest.commit import Committer
 from stepline_ingest.config import ServeConfig, address
 from stepline_ingest.errors import StartupError
-from stepline_ingest.gen.stepline.v1 import ingest_pb2_grpc, query_pb2_grpc, runs_pb2_grpc
+from stepline_ingest.gen.stepline.v1 import (
+    ingest_pb2_grpc,
+    keys_pb2_grpc,
+    query_pb2_grpc,
+    runs_pb2_grpc,
+)
 from stepline_ingest.http import Pages, listen, service_version
 from stepline_ingest.metrics import Name, metrics
 from stepline_ingest.metrics.sampler import Sampler
@@ -93,7 +103,9 @@ class Server:
         self._readiness = Readiness()
         self._watchdog: Watchdog | None = None
         self._sampler: Sampler | None = None
-        self._grpc = grpc_port.new_server(config.limits)
+        self._guard = Guard(required=config.keys_required)
+        self._grpc = grpc_port.new_server(config.limits, GuardInterceptor(self._guard))
+        self._rechecking: asyncio.Task[None] | None = None
         self._runners: list[web.AppRunner] = []
         # Apart, so that slow queries keep neither commits nor new streams waiting.
         self._commits = ThreadPoolExecutor(2, "commit")  # one stores, one builds the next block
@@ -111,8 +123,19 @@ class Server:
             readiness=self._readiness,
         )
         # First, so that probes see a service that starts, however long its store takes.
-        http = await self._listen(pages.app(), config.http_port, "http")
+        app = pages.app()
+        app.middlewares.append(guarded(self._guard, PUBLIC_PATHS))
+        http = await self._listen(app, config.http_port, "http")
         self._store = store = await loop.run_in_executor(self._lookups, _open_store, config)
+        keys = KeyTables(store)
+        ring = KeyRing(
+            keys,
+            self._lookups,
+            max_age=limits.key_max_age,
+            min_age=limits.key_min_age,
+            patience=limits.key_patience,
+        )
+        self._guard.use(ring)
         points = PointsRepository(store, self._lookups)
         runs = RunsRepository(SqlRunTables(store), self._lookups, limits)
         budget = Budget(
@@ -138,16 +161,21 @@ class Server:
             (ingest_pb2_grpc.add_IngestServicer_to_server, self._ingest),
             (runs_pb2_grpc.add_RunsServicer_to_server, runs_service),
             (query_pb2_grpc.add_QueryServicer_to_server, queries),
+            (
+                keys_pb2_grpc.add_KeysServicer_to_server,
+                KeysService(KeyMaker(keys, limits), ring, self._lookups),
+            ),
             (health_pb2_grpc.add_HealthServicer_to_server, self._readiness.servicer),
         )
         for register, service in services:
             register(service, self._grpc)
 
         grpc = grpc_port.bind(self._grpc, config.host, config.grpc_port)
-        sql = await self._listen(
-            SqlPort(store, self._queries, limits).app(), config.sql_port, "sql"
-        )
+        sql_app = SqlPort(store, self._queries, limits).app()
+        sql_app.middlewares.append(guarded(self._guard, PUBLIC_SQL_PATHS))
+        sql = await self._listen(sql_app, config.sql_port, "sql")
         await self._grpc.start()
+        self._rechecking = asyncio.create_task(self._recheck_keys(self._ingest))
         self.addresses = {
             name: address(config.host, port)
             for name, port in (("grpc", grpc), ("http", http), ("sql", sql))
@@ -209,6 +237,8 @@ class Server:
             self._watchdog.stop()
         if self._sampler is not None:
             self._sampler.stop()
+        if self._rechecking is not None:
+            self._rechecking.cancel()
         await self._readiness.draining()
         try:
             await asyncio.wait_for(self._drain(), limits.drain_timeout)
@@ -228,6 +258,12 @@ class Server:
         await self._readiness.stop()
         last_resort.cancel()
         log.info("stopped", extra={"event": "stopped", "drained": self._drained})
+
+    async def _recheck_keys(self, ingest: IngestService) -> None:
+        """A stream lives for days; the key that opened it may not."""
+        while True:
+            await asyncio.sleep(self._config.limits.key_max_age)
+            await ingest.recheck(self._guard.recheck)
 
     async def _drain(self) -> None:
         if self._ingest is not None:

@@ -16,6 +16,7 @@ from concurrent.futures import Executor
 
 from aiohttp import web
 
+from stepline_ingest import access
 from stepline_ingest.limits import Limits
 from stepline_ingest.metrics import QueryKind, metrics
 from stepline_ingest.store.contract import Store
@@ -98,7 +99,7 @@ class SqlPort:
         begun = time.monotonic()
         try:
             body = await asyncio.get_running_loop().run_in_executor(
-                self._executor, self._run, sql, fmt, params
+                self._executor, self._run, sql, fmt, params, access.project()
             )
         except StoreError as error:
             return _refusal(error)
@@ -119,8 +120,8 @@ class SqlPort:
             parts.append((await request.read()).decode())
         return "\n".join(part for part in parts if part)
 
-    def _run(self, sql: str, fmt: str, params: Mapping[str, str]) -> bytes:
-        return self._store.query_raw(sql, fmt, params, readonly=True)
+    def _run(self, sql: str, fmt: str, params: Mapping[str, str], project: str | None) -> bytes:
+        return self._store.query_raw(sql, fmt, params, readonly=True, project=project)
 
 
 def unescaped(text: str) -> str:

@@ -196,10 +196,15 @@ class Writers:
 
 
 def conflicting(asked: Binding, known: Binding) -> ServiceError:
+    # Another run may be another tenant's: it is not named.
+    place = (
+        f"is rank {known.rank} of attempt {known.attempt} of run {known.run_id}"
+        if known.run == asked.run
+        else "has its place in another run"
+    )
     return invalid(
-        f"writer {asked.writer.hex()} is rank {known.rank} of attempt {known.attempt} of run "
-        f"{known.run_id}, not rank {asked.rank} of attempt {asked.attempt} of run {asked.run_id}; "
-        "a writer is one process: give every process an id of its own"
+        f"writer {asked.writer.hex()} {place}, not rank {asked.rank} of attempt {asked.attempt} of "
+        f"run {asked.run_id}; a writer is one process: give every process an id of its own"
     )
 
 

@@ -221,6 +221,14 @@ class Connection:
     ) -> list[dict[str, Any]]:
         """The fields of ChartLine, one dict a line, columns as bytes."""
     def sql(self, query: str, format: str) -> bytes: ...
+    def create_key(
+        self, scope: str, project: str, name: str, expires_ms: int | None
+    ) -> tuple[dict[str, Any], str]:
+        """SCOPE is ingest, read or admin. Returns the fields of Key with the scope as that word,
+        and the key itself.
+        """
+    def list_keys(self) -> list[dict[str, Any]]: ...
+    def revoke_key(self, id: str) -> dict[str, Any]: ...
     def close(self) -> None: ...
 
 @final

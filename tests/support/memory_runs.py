@@ -53,8 +53,8 @@ class MemoryRunTables:
         chosen.sort(key=lambda run: (-run.created_ms, run.run_id))
         return [run.run_id for run in chosen[offset : offset + limit]], len(chosen)
 
-    def recent_ids(self, limit: int) -> list[str]:
-        return self.page("", limit, 0)[0]
+    def recent_ids(self, project: str, limit: int) -> list[str]:
+        return self.page(project, limit, 0)[0]
 
     def put_run(self, run: RunRecord) -> None:
         self._work("run")

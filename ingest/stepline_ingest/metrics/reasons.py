@@ -37,6 +37,7 @@ class Refusal(Enum):
     QUERY_LIMIT = "query_limit"
     """A query ran into its limit of time or memory."""
     STORE_FAILS = "store_fails"
+    STARTING = "starting"
     STOPPING = "stopping"
     UNSUPPORTED = "unsupported"
     INTERNAL = "internal"

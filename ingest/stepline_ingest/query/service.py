@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import grpc
 
+from stepline_ingest import access
 from stepline_ingest.errors import ServiceError, abort, invalid, later
 from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
 from stepline_ingest.limits import Limits
@@ -119,8 +120,16 @@ class QueryService(query_pb2_grpc.QueryServicer):
     async def Sql(
         self, request: query_pb2.SqlRequest, context: Any
     ) -> AsyncIterator[query_pb2.SqlChunk]:
+        project = access.project()
+
         def read() -> Iterator[query_pb2.SqlChunk]:
-            return read_sql(self._store, request, self._engine_limits, self._limits.max_query_bytes)
+            return read_sql(
+                self._store,
+                request,
+                self._engine_limits,
+                self._limits.max_query_bytes,
+                project=project,
+            )
 
         async for chunk in self._answered(self._read(read), context):
             yield chunk

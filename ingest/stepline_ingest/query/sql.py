@@ -23,10 +23,15 @@ _MESSAGE_LENGTH = 600
 
 
 def read_sql(
-    store: Store, request: query_pb2.SqlRequest, limits: Mapping[str, Setting], max_bytes: int
+    store: Store,
+    request: query_pb2.SqlRequest,
+    limits: Mapping[str, Setting],
+    max_bytes: int,
+    *,
+    project: str | None = None,
 ) -> Iterator[query_pb2.SqlChunk]:
-    """The answer in pieces. Raises ServiceError for what the text is to blame for, else
-    StoreError.
+    """The answer in pieces, of one PROJECT where it is given. Raises ServiceError for what the text
+    is to blame for, else StoreError.
     """
     text = request.query.strip()
     if not text:
@@ -39,7 +44,9 @@ def read_sql(
             f"{fmt[:80]!r} is no name of a format; use one such as JSONEachRow, or leave it empty"
         )
     try:
-        answer = store.query_raw(text, fmt, settings={**limits, **_READABLE}, readonly=True)
+        answer = store.query_raw(
+            text, fmt, settings={**limits, **_READABLE}, readonly=True, project=project
+        )
     except StoreError as error:
         if error.blames_query:
             raise _refusal(error) from error

@@ -9,7 +9,7 @@ reads any file without a right.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from .errors import StoreError
 from .params import Setting
@@ -30,6 +30,30 @@ reads all points."""
 FORMAT_QUERY = "SELECT formatQuery({text:String})"
 
 _READS = frozenset({"SELECT", "WITH", "EXPLAIN", "SHOW", "DESCRIBE", "DESC", "EXISTS"})
+_TENANT_READS = _READS - {"EXPLAIN"}
+"""EXPLAIN counts the rows that a query would read, those of other projects too."""
+_SHOWN = frozenset({"TABLES", "COLUMNS", "CREATE", "DATABASES", "FUNCTIONS", "SETTINGS"})
+"""Not PROCESSLIST, which has the queries of others."""
+_SYSTEM_TABLES = frozenset(
+    {
+        "one",
+        "numbers",
+        "numbers_mt",
+        "zeros",
+        "zeros_mt",
+        "databases",
+        "tables",
+        "columns",
+        "settings",
+        "functions",
+        "table_functions",
+        "formats",
+        "data_type_families",
+        "time_zones",
+    }
+)
+"""Those of `system` that speak of the engine and of what the session may see; the engine opens all
+of them to everyone, the running queries and past errors of others included."""
 _REFUSED_FUNCTIONS = frozenset(
     {
         "file",  # a file of the service, without any right
@@ -54,9 +78,9 @@ def analyst_settings(
     return {**view_settings, **LIMITS, **(settings or {}), "readonly": 1}
 
 
-def judged(text: str, canonical: Callable[[str], str]) -> str:
+def judged(text: str, canonical: Callable[[str], str], *, tenant: bool = False) -> str:
     """The statement to run. CANONICAL is the engine's formatQuery; raises StoreError for what may
-    not be run."""
+    not be run: by anyone, and by a TENANT, who may see one project only."""
     statement = canonical(text)
     tokens = list(_tokens(statement))
     first = next((token for token in tokens if token != "("), "")
@@ -69,7 +93,27 @@ def judged(text: str, canonical: Callable[[str], str]) -> str:
             )
         if token.lower() in _REFUSED_FUNCTIONS and following == "(":
             raise _refused(f"{token}() reaches beyond the database of this service: leave it out")
+    if tenant:
+        _judge_tenant(first.upper(), tokens)
     return statement
+
+
+def _judge_tenant(first: str, tokens: Sequence[str]) -> None:
+    """What the rights of the engine leave open to a session of one project."""
+    if first not in _TENANT_READS:
+        raise _refused(f"{first} counts rows of all projects: it takes an admin key")
+    words = iter([*tokens, "", ""])
+    before, token, following = "", next(words), next(words)
+    for after in words:
+        if token.upper() == "SHOW" and before == "" and following.upper() not in _SHOWN:
+            raise _refused(f"SHOW {following} is about all projects: it takes an admin key")
+        if token.lower() == "system" and following == "." and after.lower() not in _SYSTEM_TABLES:
+            raise _refused(f"system.{after} is about all projects: it takes an admin key")
+        if token.lower() == "merge" and following == "(":
+            raise _refused("merge() names tables by a pattern: name the view itself")
+        if token == ":" and following.lower() == "identifier":
+            raise _refused("a parameter cannot be the name of a table here: write the name itself")
+        before, token, following = token, following, after
 
 
 def _tokens(statement: str) -> Iterator[str]:

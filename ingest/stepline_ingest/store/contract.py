@@ -77,12 +77,14 @@ class Store(Protocol):
         settings: Mapping[str, Setting] | None = None,
         *,
         readonly: bool,
+        project: str | None = None,
     ) -> bytes:
         """A whole result in a ClickHouse format; a FORMAT clause in SQL wins over FMT.
 
         With READONLY the text may come from anyone: one statement that only reads this store's
         database, under limits (`analyst.LIMITS`, changed by SETTINGS). What is refused raises a
-        StoreError that `blames_query`.
+        StoreError that `blames_query`. With PROJECT too, it sees the views of that project and no
+        row of another one.
         """
 
     def command(self, sql: str, settings: Mapping[str, Setting] | None = None) -> None:

@@ -24,6 +24,7 @@ from .native import NativeBlock, read_blocks
 from .params import Param, Setting, checked_name, encode_params, settings_clause, settings_list
 from .pool import Pool
 from .staging import StagedBlock, Staging
+from .tenants import TENANT_ROLE, create_views, tenant_database, tenant_settings
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,8 @@ class EmbeddedStore:
             self._lock.release()
             raise
         with _raised_as(query_error):
-            self._root.query(f"CREATE DATABASE IF NOT EXISTS {database}")
+            for name in (database, tenant_database(database)):
+                self._root.query(f"CREATE DATABASE IF NOT EXISTS {name}")
 
     # --- writing ---
 
@@ -136,8 +138,11 @@ class EmbeddedStore:
         settings: Mapping[str, Setting] | None = None,
         *,
         readonly: bool,
+        project: str | None = None,
     ) -> bytes:
         fmt = checked_name("format", fmt)
+        if project is not None:
+            return self._query_as_tenant(project, sql, fmt, encode_params(params), settings)
         if readonly:
             return self._query_as_analyst(sql, fmt, encode_params(params), settings)
         with self._pool.connection() as connection, _raised_as(query_error):
@@ -152,6 +157,26 @@ class EmbeddedStore:
             connection.query(f"SET ROLE {ANALYST_ROLE}")
             connection.query("SET " + settings_list(analyst_settings(settings)))
             return bytes(connection.query(statement, fmt, params).bytes())
+
+    def _query_as_tenant(
+        self,
+        project: str,
+        sql: str,
+        fmt: str,
+        params: dict[str, str],
+        settings: Mapping[str, Setting] | None,
+    ) -> bytes:
+        statement = judged(sql, self._canonical, tenant=True)
+        given = {**analyst_settings(settings), **tenant_settings(project)}
+        with self._pool.connection(keep=False) as connection, _raised_as(query_error):
+            connection.query(f"USE {tenant_database(self._database)}")
+            connection.query(f"SET ROLE {TENANT_ROLE}")
+            connection.query("SET " + settings_list(given))
+            return bytes(connection.query(statement, fmt, params).bytes())
+
+    def create_tenant_views(self) -> None:
+        """For SQL of one project; once the tables are there."""
+        create_views(self, self._database)
 
     def _canonical(self, text: str) -> str:
         return str(self.query(FORMAT_QUERY, {"text": text})[0][0])

@@ -1,14 +1,17 @@
 """The configuration that the embedded engine starts with: who may do what.
 
-The engine runs as the user `default`. It has no rights but those of two roles, so that a session
+The engine runs as the user `default`. It has no rights but those of its roles, so that a session
 that keeps only the role `analyst` can read our database and nothing else: no other database, no
-file, no network.
+file, no network. A session that keeps only the role `tenant` can read the views of one project: see
+store/tenants.py.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 from xml.sax.saxutils import escape
+
+from .tenants import GRANTED, ROW_FILTERS, TENANT_ROLE, TENANT_USER, tenant_database
 
 SERVICE_ROLE = "service"
 ANALYST_ROLE = "analyst"
@@ -23,7 +26,9 @@ _USERS = f"""<clickhouse>
   <quotas><default/></quotas>
   <roles>
     <{SERVICE_ROLE}><grants><query>GRANT ALL ON *.*</query></grants></{SERVICE_ROLE}>
-    <{ANALYST_ROLE}><grants><query>GRANT SELECT ON {{database}}.*</query></grants></{ANALYST_ROLE}>
+    <{ANALYST_ROLE}><grants><query>GRANT SELECT ON {{database}}.*</query>
+      <query>REVOKE SELECT ON {{database}}.raw_keys</query></grants></{ANALYST_ROLE}>
+    <{TENANT_ROLE}><grants><query>GRANT SELECT ON {{tenants}}.*</query></grants></{TENANT_ROLE}>
   </roles>
   <users>
     <default>
@@ -31,8 +36,16 @@ _USERS = f"""<clickhouse>
       <networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
       <profile>default</profile>
       <quota>default</quota>
-      <grants><query>GRANT {SERVICE_ROLE}, {ANALYST_ROLE}</query></grants>
+      <grants><query>GRANT {SERVICE_ROLE}, {ANALYST_ROLE}, {TENANT_ROLE}</query></grants>
     </default>
+    <{TENANT_USER}>
+      <password_sha256_hex>{{nobody}}</password_sha256_hex>
+      <networks><ip>127.0.0.1</ip></networks>
+      <profile>default</profile>
+      <quota>default</quota>
+      <grants>{{grants}}</grants>
+      <databases><{{database}}>{{filters}}</{{database}}></databases>
+    </{TENANT_USER}>
   </users>
 </clickhouse>
 """
@@ -42,7 +55,17 @@ def write_config(directory: Path, database: str) -> Path:
     """Writes the files anew, as the directory may have been moved; returns the one to start
     with."""
     users = directory / "engine-users.xml"
-    users.write_text(_USERS.format(database=database), encoding="utf-8")
+    text = _USERS.format(
+        database=database,
+        tenants=tenant_database(database),
+        nobody="0" * 64,  # the digest of no password
+        grants="".join(f"<query>GRANT SELECT ON {database}.{table}</query>" for table in GRANTED),
+        filters="".join(
+            f"<{table}><filter>{escape(condition.format(database=database))}</filter></{table}>"
+            for table, condition in ROW_FILTERS.items()
+        ),
+    )
+    users.write_text(text, encoding="utf-8")
     main = directory / "engine.xml"
     main.write_text(_MAIN.format(users=escape(str(users.resolve()))), encoding="utf-8")
     return main

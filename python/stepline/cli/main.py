@@ -10,7 +10,7 @@ from types import ModuleType
 
 from .._core import __version__
 from ..errors import SteplineError
-from . import demo, doctor, export, history, metrics, plot, runs, serve, sql, status, sync
+from . import demo, doctor, export, history, key, metrics, plot, runs, serve, sql, status, sync
 
 COMMANDS: dict[str, ModuleType] = {
     "serve": serve,
@@ -21,6 +21,7 @@ COMMANDS: dict[str, ModuleType] = {
     "history": history,
     "export": export,
     "sql": sql,
+    "key": key,
     "status": status,
     "sync": sync,
     "doctor": doctor,

@@ -173,6 +173,36 @@ impl Connection {
         })
     }
 
+    #[pyo3(signature = (scope, project, name, expires_ms))]
+    fn create_key<'py>(
+        &self,
+        py: Python<'py>,
+        scope: &str,
+        project: String,
+        name: String,
+        expires_ms: Option<i64>,
+    ) -> PyResult<(Bound<'py, PyDict>, String)> {
+        let scope = key_scope(py, scope)?.into();
+        let request = v1::CreateKeyRequest { scope, project, name, expires_ms };
+        let reply =
+            self.unary(py, "CreateKey", request, |link, request| async move { link.keys().create_key(request).await })?;
+        Ok((dicts::key(py, &reply.key.unwrap_or_default())?, reply.secret))
+    }
+
+    fn list_keys<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let request = v1::ListKeysRequest {};
+        let reply =
+            self.unary(py, "ListKeys", request, |link, request| async move { link.keys().list_keys(request).await })?;
+        reply.keys.iter().map(|key| dicts::key(py, key)).collect()
+    }
+
+    fn revoke_key<'py>(&self, py: Python<'py>, id: String) -> PyResult<Bound<'py, PyDict>> {
+        let request = v1::RevokeKeyRequest { id };
+        let reply =
+            self.unary(py, "RevokeKey", request, |link, request| async move { link.keys().revoke_key(request).await })?;
+        dicts::key(py, &reply.key.unwrap_or_default())
+    }
+
     fn close(&self) {
         self.idle().clear();
     }
@@ -285,6 +315,15 @@ impl Connection {
 
 fn parsed<T>(py: Python<'_>, request: Result<T, JsonError>) -> PyResult<T> {
     request.map_err(|err| core_error(py, "invalid", err.to_string()))
+}
+
+fn key_scope(py: Python<'_>, scope: &str) -> PyResult<v1::KeyScope> {
+    match scope {
+        "ingest" => Ok(v1::KeyScope::Ingest),
+        "read" => Ok(v1::KeyScope::Read),
+        "admin" => Ok(v1::KeyScope::Admin),
+        other => Err(core_error(py, "invalid", format!("scope is {other:?}: use ingest, read or admin"))),
+    }
 }
 
 fn rank_selection(ranks: &Bound<'_, PyAny>) -> PyResult<v1::rank_selection::Kind> {

@@ -10,6 +10,7 @@ use tonic::{Request, Status};
 
 use crate::address::{AddressError, ServerAddress};
 use crate::v1::ingest_client::IngestClient;
+use crate::v1::keys_client::KeysClient;
 use crate::v1::query_client::QueryClient;
 use crate::v1::runs_client::RunsClient;
 
@@ -64,6 +65,10 @@ impl Link {
 
     pub fn runs(&self) -> RunsClient<Authorized> {
         RunsClient::new(self.service.clone()).max_decoding_message_size(LARGEST_REPLY)
+    }
+
+    pub fn keys(&self) -> KeysClient<Authorized> {
+        KeysClient::new(self.service.clone())
     }
 
     pub fn query(&self) -> QueryClient<Authorized> {

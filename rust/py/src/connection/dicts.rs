@@ -24,6 +24,24 @@ pub fn run<'py>(py: Python<'py>, run: &v1::Run) -> PyResult<Bound<'py, PyDict>> 
     Ok(dict)
 }
 
+pub fn key<'py>(py: Python<'py>, key: &v1::Key) -> PyResult<Bound<'py, PyDict>> {
+    let scope = match key.scope() {
+        v1::KeyScope::Ingest => "ingest",
+        v1::KeyScope::Read => "read",
+        v1::KeyScope::Admin => "admin",
+        v1::KeyScope::Unspecified => "",
+    };
+    let dict = PyDict::new(py);
+    dict.set_item("id", &key.id)?;
+    dict.set_item("scope", scope)?;
+    dict.set_item("project", &key.project)?;
+    dict.set_item("name", &key.name)?;
+    dict.set_item("created_ms", key.created_ms)?;
+    dict.set_item("expires_ms", key.expires_ms)?;
+    dict.set_item("revoked_ms", key.revoked_ms)?;
+    Ok(dict)
+}
+
 pub fn metric<'py>(py: Python<'py>, metric: &v1::Metric) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("name", &metric.name)?;

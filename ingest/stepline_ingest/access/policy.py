@@ -1,0 +1,35 @@
+"""Which scope each call needs. What is not listed here is open to nobody."""
+
+from __future__ import annotations
+
+from stepline_ingest.access.key import Scope
+
+PUBLIC = None
+"""Asks for no key: probes and load balancers have none."""
+
+METHODS: dict[str, Scope | None] = {
+    "/stepline.v1.Ingest/Push": Scope.INGEST,
+    "/stepline.v1.Runs/CreateRun": Scope.INGEST,
+    "/stepline.v1.Runs/UpdateRun": Scope.INGEST,
+    "/stepline.v1.Runs/FinishRun": Scope.INGEST,
+    "/stepline.v1.Runs/GetRun": Scope.READ,
+    "/stepline.v1.Runs/ListRuns": Scope.READ,
+    "/stepline.v1.Query/ListMetrics": Scope.READ,
+    "/stepline.v1.Query/History": Scope.READ,
+    "/stepline.v1.Query/Chart": Scope.READ,
+    "/stepline.v1.Query/Sql": Scope.READ,
+    "/stepline.v1.Query/Export": Scope.READ,
+    "/stepline.v1.Keys/CreateKey": Scope.ADMIN,
+    "/stepline.v1.Keys/ListKeys": Scope.ADMIN,
+    "/stepline.v1.Keys/RevokeKey": Scope.ADMIN,
+    "/grpc.health.v1.Health/Check": PUBLIC,
+    "/grpc.health.v1.Health/Watch": PUBLIC,
+    "/grpc.health.v1.Health/List": PUBLIC,
+}
+"""By the full name of a gRPC method."""
+
+PUBLIC_PATHS = frozenset({"/", "/health", "/healthz", "/readyz"})
+"""Of the HTTP port. Every other path needs a key with the scope read."""
+
+PUBLIC_SQL_PATHS = frozenset({"/ping"})
+"""Of the SQL port."""

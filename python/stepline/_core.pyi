@@ -9,6 +9,7 @@ from typing import Any, Literal, TypedDict, final, type_check_only
 from typing_extensions import Buffer
 
 __all__ = [
+    "BackupStream",
     "Batch",
     "BatchEncoder",
     "Connection",
@@ -192,6 +193,8 @@ class Connection:
     def list_runs(
         self, project: str, limit: int, offset: int
     ) -> tuple[list[dict[str, Any]], int]: ...
+    def delete_run(self, run_id: str) -> None: ...
+    def backup(self, name: str, base: str) -> BackupStream: ...
     def list_metrics(
         self, run_id: str, *, prefix: str, pattern: str, regex: str, limit: int, offset: int
     ) -> tuple[list[dict[str, Any]], int]: ...
@@ -230,6 +233,12 @@ class Connection:
     def list_keys(self) -> list[dict[str, Any]]: ...
     def revoke_key(self, id: str) -> dict[str, Any]: ...
     def close(self) -> None: ...
+
+@final
+class BackupStream:
+    def __iter__(self) -> BackupStream: ...
+    def __next__(self) -> tuple[int, int, str, str]:
+        """(bytes done, bytes in all, path, moment); the last two are empty but in the last one"""
 
 @final
 class HistoryStream:

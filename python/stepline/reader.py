@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Protocol, overload
 
@@ -34,6 +35,8 @@ class Transport(Protocol):
     def list_runs(
         self, project: str, limit: int, offset: int
     ) -> tuple[list[dict[str, Any]], int]: ...
+    def delete_run(self, run_id: str) -> None: ...
+    def backup(self, name: str, base: str) -> Iterable[tuple[int, int, str, str]]: ...
     def list_metrics(
         self, run_id: str, *, prefix: str, pattern: str, regex: str, limit: int, offset: int
     ) -> tuple[list[dict[str, Any]], int]: ...
@@ -141,6 +144,26 @@ class Client:
         with self._errors(missing=InvalidRequest):
             return Table.parse(self._transport.sql(query, FORMAT))
 
+    def backup(
+        self,
+        name: str,
+        *,
+        base: str | None = None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Backup:
+        """Backs the embedded store of the service up into the folder NAME of its backup directory,
+        while points go on being stored. Needs a key with the scope admin.
+
+        BASE is an earlier backup: what did not change since is linked from it. PROGRESS is told
+        bytes done and bytes in all. Raises InvalidRequest when the service has no place for
+        backups, or the name is taken.
+        """
+        with self._errors(missing=InvalidRequest):
+            last = (0, 0, "", "")
+            for last in self._transport.backup(name, base or ""):
+                progress(last[0], last[1])
+        return Backup(path=last[2], nbytes=last[0], created=last[3])
+
     def close(self) -> None:
         """Ends the connection."""
         self._transport.close()
@@ -167,6 +190,16 @@ class Client:
             raise from_core(error, server=self.server, missing=missing) from None
 
 
+@dataclass(frozen=True)
+class Backup:
+    """A complete backup: its folder on the machine of the service, its size in bytes, and the
+    instant that it shows (ISO 8601)."""
+
+    path: str
+    nbytes: int
+    created: str
+
+
 class RunView:
     """One run of a client, to be read. `info` is what was known when it was made."""
 
@@ -178,6 +211,12 @@ class RunView:
     def id(self) -> str:
         """The run id."""
         return self.info.id
+
+    def delete(self) -> None:
+        """Deletes the run with all its points, for ever. Its id stays taken, and what its writers
+        still send is refused. Raises RunNotFound when it is gone already."""
+        with self._client._errors():
+            self._client._transport.delete_run(self.id)
 
     def metrics(
         self,

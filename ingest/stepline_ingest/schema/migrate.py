@@ -66,9 +66,9 @@ def migrations() -> list[Migration]:
     return sorted(_files(), key=lambda migration: migration.version)
 
 
-def migrate(store: Store, *, engine_prefix: str = "") -> list[int]:
+def migrate(store: Store, *, engine_prefix: str = "", newest: int | None = None) -> list[int]:
     """Applies what is missing and returns the versions of it. ENGINE_PREFIX "Replicated" makes the
-    tables of a cluster.
+    tables of a cluster; NEWEST stops after that version.
 
     Raises SchemaError, StoreError.
     """
@@ -76,7 +76,11 @@ def migrate(store: Store, *, engine_prefix: str = "") -> list[int]:
     store.command(_expanded(_HISTORY, engine_prefix))
     applied = {int(str(version)): str(checksum) for version, checksum in store.query(_APPLIED)}
     _check(known, applied)
-    missing = [migration for migration in known if migration.version not in applied]
+    missing = [
+        migration
+        for migration in known
+        if migration.version not in applied and (newest is None or migration.version <= newest)
+    ]
     for migration in missing:
         for statement in migration.statements():
             store.command(_expanded(statement, engine_prefix))

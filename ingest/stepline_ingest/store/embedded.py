@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from .analyst import FORMAT_QUERY, analyst_settings, judged
 from .engine_config import ANALYST_ROLE, write_config
 from .errors import StoreError, insert_error, query_error
+from .gate import Gate
 from .inserts import (
     POINTS_COLUMNS,
     POINTS_TABLE,
@@ -23,12 +25,14 @@ from .lock import DirectoryLock
 from .native import NativeBlock, read_blocks
 from .params import Param, Setting, checked_name, encode_params, settings_clause, settings_list
 from .pool import Pool
+from .snapshot import Snapshot, detached, freeze, unfreeze
 from .staging import StagedBlock, Staging
 from .tenants import TENANT_ROLE, create_views, tenant_database, tenant_settings
 
 log = logging.getLogger(__name__)
 
 DATABASE = "stepline"
+PART_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)
 
 _CLOSE_PATIENCE = 20.0
 """Seconds that running calls get when the store closes."""
@@ -48,8 +52,10 @@ class EmbeddedStore:
         self._lock = DirectoryLock(directory)
         self._staging = Staging(directory)
         self._database = database
+        self._engine = directory / "chdb"
+        self._writes = Gate()
         config = write_config(directory, database)
-        self._target = f"{directory / 'chdb'}?config-file={config}"
+        self._target = f"{self._engine}?config-file={config}"
         self._pool = Pool(self._connect)
         self._tables = Tables(self.query)
         self._before_close: list[Callable[[], None]] = []
@@ -94,7 +100,11 @@ class EmbeddedStore:
         settings: Mapping[str, Setting],
     ) -> None:
         names = ", ".join(checked_name("column", name) for name in columns)
-        with self._pool.connection() as connection, _raised_as(insert_error):
+        with (
+            self._writes.passing(),
+            self._pool.connection() as connection,
+            _raised_as(insert_error),
+        ):
             connection.query(
                 f"INSERT INTO {table} ({names}) FROM INFILE '{block.path}' COMPRESSION 'none'"
                 f"{settings_clause(settings)} FORMAT Native"
@@ -180,6 +190,25 @@ class EmbeddedStore:
 
     def _canonical(self, text: str) -> str:
         return str(self.query(FORMAT_QUERY, {"text": text})[0][0])
+
+    # --- the parts as files ---
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """All tables of one instant. Inserts wait while it is taken, not while it is used."""
+        try:
+            with self._writes.closed():
+                taken = freeze(self._engine, self.query, self.command)
+            yield taken
+        finally:
+            unfreeze(self._engine)
+
+    def attach_part(self, table: str, name: str, bring: Callable[[Path], None]) -> None:
+        """Adds a part that BRING writes into a folder."""
+        if not PART_NAME.fullmatch(name):
+            raise StoreError(f"{name!r} is no name of a part")
+        bring(detached(self._engine, self.query, checked_name("table", table)) / name)
+        self.command(f"ALTER TABLE {table} ATTACH PART '{name}'")
 
     # --- the end ---
 

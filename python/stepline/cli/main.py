@@ -10,7 +10,23 @@ from types import ModuleType
 
 from .._core import __version__
 from ..errors import SteplineError
-from . import demo, doctor, export, history, key, metrics, plot, runs, serve, sql, status, sync
+from . import (
+    backup,
+    delete,
+    demo,
+    doctor,
+    export,
+    history,
+    key,
+    metrics,
+    plot,
+    restore,
+    runs,
+    serve,
+    sql,
+    status,
+    sync,
+)
 
 COMMANDS: dict[str, ModuleType] = {
     "serve": serve,
@@ -22,6 +38,9 @@ COMMANDS: dict[str, ModuleType] = {
     "export": export,
     "sql": sql,
     "key": key,
+    "delete": delete,
+    "backup": backup,
+    "restore": restore,
     "status": status,
     "sync": sync,
     "doctor": doctor,

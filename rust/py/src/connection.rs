@@ -16,7 +16,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::error::core_error;
 use line::{to_error, Line};
-use replies::{ExportStream, HistoryStream, Replies};
+use replies::{BackupStream, ExportStream, HistoryStream, Replies};
 
 /// Lines that wait for the next call; each thread that calls at the same time has its own.
 const IDLE_LINES: usize = 8;
@@ -79,6 +79,20 @@ impl Connection {
             self.unary(py, "ListRuns", request, |link, request| async move { link.runs().list_runs(request).await })?;
         let runs = reply.runs.iter().map(|run| dicts::run(py, run)).collect::<PyResult<_>>()?;
         Ok((runs, reply.total))
+    }
+
+    fn delete_run(&self, py: Python<'_>, run_id: String) -> PyResult<()> {
+        let request = v1::DeleteRunRequest { run_id };
+        self.unary(py, "DeleteRun", request, |link, request| async move { link.runs().delete_run(request).await })
+            .map(drop)
+    }
+
+    fn backup(slf: Bound<'_, Self>, name: String, base: String) -> PyResult<BackupStream> {
+        let py = slf.py();
+        let request = v1::BackupRequest { name, base };
+        let (line, stream) =
+            slf.get().stream(py, request, |link, request| async move { link.admin().backup(request).await })?;
+        Ok(BackupStream(Replies::new(slf.unbind(), line, stream)))
     }
 
     #[pyo3(signature = (run_id, *, prefix, pattern, regex, limit, offset))]
@@ -344,6 +358,7 @@ fn rank_selection(ranks: &Bound<'_, PyAny>) -> PyResult<v1::rank_selection::Kind
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Connection>()?;
+    m.add_class::<BackupStream>()?;
     m.add_class::<HistoryStream>()?;
     m.add_class::<ExportStream>()
 }

@@ -9,6 +9,7 @@ use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 
 use crate::address::{AddressError, ServerAddress};
+use crate::v1::admin_client::AdminClient;
 use crate::v1::ingest_client::IngestClient;
 use crate::v1::keys_client::KeysClient;
 use crate::v1::query_client::QueryClient;
@@ -69,6 +70,10 @@ impl Link {
 
     pub fn keys(&self) -> KeysClient<Authorized> {
         KeysClient::new(self.service.clone())
+    }
+
+    pub fn admin(&self) -> AdminClient<Authorized> {
+        AdminClient::new(self.service.clone())
     }
 
     pub fn query(&self) -> QueryClient<Authorized> {

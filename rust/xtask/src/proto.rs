@@ -6,8 +6,13 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PROTOS: [&str; 4] =
-    ["stepline/v1/ingest.proto", "stepline/v1/runs.proto", "stepline/v1/query.proto", "stepline/v1/keys.proto"];
+const PROTOS: [&str; 5] = [
+    "stepline/v1/ingest.proto",
+    "stepline/v1/runs.proto",
+    "stepline/v1/query.proto",
+    "stepline/v1/keys.proto",
+    "stepline/v1/admin.proto",
+];
 const GENERATED: &str = "stepline.v1.rs";
 
 pub fn generate() -> Result<(), Box<dyn Error>> {

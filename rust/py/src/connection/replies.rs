@@ -121,3 +121,18 @@ impl ExportStream {
         )))
     }
 }
+
+#[pyclass(frozen)]
+pub struct BackupStream(pub(super) Replies<v1::BackupProgress>);
+
+#[pymethods]
+impl BackupStream {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<(u64, u64, String, String)>> {
+        let progress = self.0.next(py)?;
+        Ok(progress.map(|step| (step.done_bytes, step.total_bytes, step.path, step.created)))
+    }
+}

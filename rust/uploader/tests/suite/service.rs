@@ -388,6 +388,10 @@ impl Runs for Shared {
         Err(Status::unimplemented("no uploader asks this"))
     }
 
+    async fn delete_run(&self, _: Request<v1::DeleteRunRequest>) -> Result<Response<v1::DeleteRunReply>, Status> {
+        Err(Status::unimplemented("no uploader asks this"))
+    }
+
     async fn list_runs(&self, _: Request<v1::ListRunsRequest>) -> Result<Response<v1::ListRunsReply>, Status> {
         Err(Status::unimplemented("no uploader asks this"))
     }

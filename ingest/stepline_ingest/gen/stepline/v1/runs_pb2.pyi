@@ -123,6 +123,16 @@ class GetRunReply(_message.Message):
     run: Run
     def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
 
+class DeleteRunRequest(_message.Message):
+    __slots__ = ("run_id",)
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    def __init__(self, run_id: _Optional[str] = ...) -> None: ...
+
+class DeleteRunReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class ListRunsRequest(_message.Message):
     __slots__ = ("project", "limit", "offset")
     PROJECT_FIELD_NUMBER: _ClassVar[int]

@@ -60,6 +60,11 @@ class RunsStub:
                 request_serializer=stepline_dot_v1_dot_runs__pb2.ListRunsRequest.SerializeToString,
                 response_deserializer=stepline_dot_v1_dot_runs__pb2.ListRunsReply.FromString,
                 _registered_method=True)
+        self.DeleteRun = channel.unary_unary(
+                '/stepline.v1.Runs/DeleteRun',
+                request_serializer=stepline_dot_v1_dot_runs__pb2.DeleteRunRequest.SerializeToString,
+                response_deserializer=stepline_dot_v1_dot_runs__pb2.DeleteRunReply.FromString,
+                _registered_method=True)
 
 
 class RunsServicer:
@@ -100,6 +105,14 @@ class RunsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteRun(self, request, context):
+        """Deletes a run with all its points, for ever. Its id stays taken: what its writers still send is refused with
+        FAILED_PRECONDITION. The disk is freed soon afterwards.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RunsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -127,6 +140,11 @@ def add_RunsServicer_to_server(servicer, server):
                     servicer.ListRuns,
                     request_deserializer=stepline_dot_v1_dot_runs__pb2.ListRunsRequest.FromString,
                     response_serializer=stepline_dot_v1_dot_runs__pb2.ListRunsReply.SerializeToString,
+            ),
+            'DeleteRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRun,
+                    request_deserializer=stepline_dot_v1_dot_runs__pb2.DeleteRunRequest.FromString,
+                    response_serializer=stepline_dot_v1_dot_runs__pb2.DeleteRunReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -264,6 +282,33 @@ class Runs:
             '/stepline.v1.Runs/ListRuns',
             stepline_dot_v1_dot_runs__pb2.ListRunsRequest.SerializeToString,
             stepline_dot_v1_dot_runs__pb2.ListRunsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stepline.v1.Runs/DeleteRun',
+            stepline_dot_v1_dot_runs__pb2.DeleteRunRequest.SerializeToString,
+            stepline_dot_v1_dot_runs__pb2.DeleteRunReply.FromString,
             options,
             channel_credentials,
             insecure,

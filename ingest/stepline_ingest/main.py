@@ -34,6 +34,7 @@ def serve(argv: Sequence[str]) -> int:
         insecure=args.insecure,
         hang_limit=args.hang_limit,
         require_keys=args.require_keys,
+        backup_dir=args.backup_dir.expanduser().resolve() if args.backup_dir else None,
     )
     try:
         config.check()
@@ -98,6 +99,12 @@ def _parser() -> argparse.ArgumentParser:
         default="text",
         choices=logs.FORMATS,
         help="text for people, json for machines, one event a line (%(default)s)",
+    )
+    parser.add_argument(
+        "--backup-dir",
+        type=Path,
+        metavar="DIR",
+        help="where `stepline backup --server` puts its folders; without it this is refused",
     )
     parser.add_argument(
         "--hang-limit",

@@ -26,11 +26,13 @@ from stepline_ingest.access.grpc_guard import GuardInterceptor
 from stepline_ingest.access.http_guard import guarded
 from stepline_ingest.access.keys_service import KeyMaker, KeysService
 from stepline_ingest.access.policy import PUBLIC_PATHS, PUBLIC_SQL_PATHS
+from stepline_ingest.admin import AdminService
 from stepline_ingest.budget import Budget
 from stepline_ingest.commit import Committer
 from stepline_ingest.config import ServeConfig, address
 from stepline_ingest.errors import StartupError
 from stepline_ingest.gen.stepline.v1 import (
+    admin_pb2_grpc,
     ingest_pb2_grpc,
     keys_pb2_grpc,
     query_pb2_grpc,
@@ -112,6 +114,7 @@ class Server:
         self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "decode")
         self._lookups = ThreadPoolExecutor(4, "lookup")
         self._queries = ThreadPoolExecutor(config.limits.query_threads, "query")
+        self._backups = ThreadPoolExecutor(1, "backup")
 
     async def start(self) -> None:
         config, limits = self._config, self._config.limits
@@ -157,7 +160,9 @@ class Server:
             bind=runs_service.bind,
         )
         queries = QueryService(store, runs, limits, self._queries)
+        admin = AdminService(store, config.backup_dir, self._backups)
         services: tuple[tuple[Any, Any], ...] = (
+            (admin_pb2_grpc.add_AdminServicer_to_server, admin),
             (ingest_pb2_grpc.add_IngestServicer_to_server, self._ingest),
             (runs_pb2_grpc.add_RunsServicer_to_server, runs_service),
             (query_pb2_grpc.add_QueryServicer_to_server, queries),
@@ -251,7 +256,7 @@ class Server:
         await self._grpc.stop(grace=CALL_GRACE)
         for runner in self._runners:
             await runner.cleanup()
-        for pool in (self._commits, self._decoders, self._lookups, self._queries):
+        for pool in (self._commits, self._decoders, self._lookups, self._queries, self._backups):
             pool.shutdown(wait=False, cancel_futures=True)
         if self._store is not None:
             await asyncio.to_thread(self._store.close)

@@ -60,6 +60,7 @@ def test_the_service_runs_on(
     assert (
         main(["restore", str(tmp_path / "backups" / "two"), "--data", str(tmp_path / "new")]) == 0
     )
+    assert main(["doctor", "--data", str(tmp_path / "new")]) == 0
     with serve("new", port) as service, stepline.connect(service.grpc) as client:
         ledger = client.sql("SELECT count(DISTINCT seq), max(seq) FROM raw_points").rows
         assert ledger[0][0] == ledger[0][1]
@@ -103,6 +104,7 @@ def test_what_nobody_has_any_more_is_a_gap(
         assert "lost before upload" in lost[0][2]
         assert stored + lost[0][1] - lost[0][0] + 1 == 2 * BULK + 3
         assert client.run("gap").history("a").value.tolist()[-1] == 2.0
+    assert main(["doctor", "--data", str(tmp_path / "new")]) == 0
 
 
 def test_refusals(

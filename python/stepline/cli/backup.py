@@ -47,13 +47,13 @@ def _of_directory(data: Path, target: Path, base: Path | None) -> int:
     if not (data / "chdb").is_dir():
         raise InvalidRequest(f"{data} is no data directory of a service: name one that is.")
     with Bar("copying") as bar:
-        manifest = service.backup(data, target, base, lambda done, total: bar.show(done, total=total))
+        manifest = service.backup(data, target, base, bar.step)
     print(f"{target}: {manifest.nbytes:,} bytes, as of {manifest.created}")
     return 0
 
 
 def _of_service(client: Client, name: str, base: str) -> int:
     with Bar("copying") as bar:
-        result = client.backup(name, base=base or None, progress=lambda done, total: bar.show(done, total=total))
+        result = client.backup(name, base=base or None, progress=bar.step)
     print(f"{result.path}: {result.nbytes:,} bytes, as of {result.created}")
     return 0

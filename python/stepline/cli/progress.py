@@ -60,3 +60,7 @@ class Bar:
                 total=total or self._total,
                 description=what or self._what,
             )
+
+    def step(self, done: float, total: float) -> None:
+        """For those who tell both."""
+        self.show(done, total=total)

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
 
     service = imported("stepline_ingest.offline")
     with Bar("restoring") as bar:
-        manifest = service.restore(args.backup, args.data, lambda done, total: bar.show(done, total=total))
+        manifest = service.restore(args.backup, args.data, bar.step)
     points = manifest.rows.get("raw_points", 0)
     print(f"{args.data}: {points:,} points, as of {manifest.created}")
     return 0

@@ -42,7 +42,8 @@ def test_only_probes_are_public() -> None:
     public = {method for method, scope in METHODS.items() if scope is PUBLIC}
     assert all(method.startswith("/grpc.health.v1.Health/") for method in public)
     assert {m for m, scope in METHODS.items() if scope is Scope.ADMIN} == {
-        f"/stepline.v1.Keys/{name}" for name in ("CreateKey", "ListKeys", "RevokeKey")
+        "/stepline.v1.Admin/Backup",
+        *(f"/stepline.v1.Keys/{name}" for name in ("CreateKey", "ListKeys", "RevokeKey")),
     }
 
 

@@ -14,7 +14,9 @@ mod buffer;
 mod flatten;
 mod fork;
 mod keys;
+mod latency;
 mod number;
+mod pending;
 mod refusal;
 mod state;
 mod step;
@@ -24,7 +26,9 @@ mod warning;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -32,10 +36,15 @@ use stepline_core::id::WriterId;
 use stepline_core::spool::{SpoolError, SpoolMeta, WriterOptions};
 
 use crate::error::core_error;
+use pending::Call;
 use refusal::{Problem, Refusal};
 use state::{Appended, Shared};
 use tick::Tick;
 use warning::Warnings;
+
+/// How long `collect` sleeps between two looks.
+const FIRST_PAUSE: Duration = Duration::from_micros(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
 #[pyclass(frozen, module = "stepline._core")]
 struct Writer {
@@ -75,15 +84,12 @@ impl Writer {
 
     #[pyo3(signature = (metrics, step = None))]
     fn log(&self, py: Python<'_>, metrics: &Bound<'_, PyAny>, step: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let step = match step::read(step) {
-            Ok(step) => step,
-            Err(problem) => return self.refuse_call(py, problem?, metrics),
-        };
-        match walk::log(&self.shared, metrics, step) {
-            Some(Appended { due: false, error: None }) => Ok(()),
-            Some(done) => self.after(py, done),
-            None => self.log_any(py, metrics, step),
+        let timed = self.shared.latency.begin();
+        let done = self.log_call(py, metrics, step);
+        if let Some(began) = timed {
+            self.shared.latency.end(began);
         }
+        done
     }
 
     fn log_array(
@@ -107,7 +113,7 @@ impl Writer {
         let done = self.shared.with(|state| state.control(payload_json));
         // Whatever on_error says: who writes a control record must know that it is not there.
         done.error.map_or(Ok(()), |(e, _)| Err(spool_error(py, &e)))?;
-        if done.due {
+        if done.tick {
             self.tick.run(py)
         } else {
             Ok(())
@@ -119,8 +125,29 @@ impl Writer {
         py.detach(|| handle.run()).map_err(|e| spool_error(py, &e))
     }
 
+    /// Waits until what the devices owe now is recorded.
+    #[pyo3(signature = (timeout = None))]
+    fn collect(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<usize> {
+        let began = Instant::now();
+        let timeout = timeout.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX));
+        let (goal, mut pause) = (self.shared.pending.goal(), FIRST_PAUSE);
+        loop {
+            self.collect_ready(py)?;
+            let left = timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));
+            if self.shared.pending.collected() >= goal || left.is_some_and(|left| left.is_zero()) {
+                return Ok(self.shared.pending.values());
+            }
+            py.detach(|| std::thread::sleep(left.map_or(pause, |left| left.min(pause))));
+            py.check_signals()?;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.tick.clear();
+        let undelivered = self.shared.pending.values() as u64;
+        self.shared.with(|state| state.count_undelivered(undelivered));
+        self.shared.pending.clear();
         self.shared.with(|state| state.close()).map_err(|e| spool_error(py, &e))
     }
 
@@ -136,7 +163,13 @@ impl Writer {
         dict.set_item("bytes", stats.bytes)?;
         dict.set_item("refused", refused)?;
         dict.set_item("gaps", stats.lost_points)?;
+        let undelivered = self.shared.with(|state| state.undelivered());
+        dict.set_item("pending", self.shared.pending.values() as u64 + undelivered)?;
         Ok(dict)
+    }
+
+    fn latency(&self) -> (Vec<(u64, u64)>, u64) {
+        (self.shared.latency.histogram(), self.shared.latency.max())
     }
 
     #[getter]
@@ -159,6 +192,19 @@ impl Writer {
 }
 
 impl Writer {
+    #[inline]
+    fn log_call(&self, py: Python<'_>, metrics: &Bound<'_, PyAny>, step: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let step = match step::read(step) {
+            Ok(step) => step,
+            Err(problem) => return self.refuse_call(py, problem?, metrics),
+        };
+        match walk::log(&self.shared, metrics, step) {
+            Some(Appended { due: false, error: None, .. }) => Ok(()),
+            Some(done) => self.after(py, done),
+            None => self.log_any(py, metrics, step),
+        }
+    }
+
     /// The way of everything that the walk does not take.
     #[cold]
     fn log_any(&self, py: Python<'_>, metrics: &Bound<'_, PyAny>, step: Option<i64>) -> PyResult<()> {
@@ -170,17 +216,88 @@ impl Writer {
         if self.raises && !refused.is_empty() {
             return self.refuse(py, refused);
         }
-        let (done, unnamed) = flat
-            .with_names(|names, keys, values| self.shared.with(|state| state.log_named(names, keys, values, step)))?;
+        let (names, values) = flat.take_on_device();
+        let fetch = match self.fetch(py, &names, &values)? {
+            Ok(fetch) => fetch,
+            Err(refusals) if self.raises => return self.refuse(py, refusals),
+            Err(refusals) => {
+                refused.extend(refusals);
+                None
+            }
+        };
+        let (stamp, done, unnamed) = flat.with_names(|names, keys, values| {
+            self.shared.with(|state| {
+                let stamp = state.stamp(step);
+                let (done, unnamed) = state.log_named(names, keys, values, stamp, self.raises);
+                (stamp, done, unnamed)
+            })
+        })?;
         refused.extend(unnamed.into_iter().map(Refusal::one_name_too_many));
+        if self.raises && !refused.is_empty() {
+            return self.refuse(py, refused);
+        }
+        if let Some(fetch) = fetch {
+            self.shared.pending.push(Call { names, stamp, fetch });
+            self.shared.with(|state| state.expect_values(true));
+        }
         self.after(py, done)?;
         self.refuse(py, refused)
+    }
+
+    /// Begins to fetch values from their devices; None when there are none.
+    fn fetch(
+        &self,
+        py: Python<'_>,
+        names: &[String],
+        values: &[Bound<'_, PyAny>],
+    ) -> PyResult<Result<Option<Py<PyAny>>, Vec<Refusal>>> {
+        if values.is_empty() {
+            return Ok(Ok(None));
+        }
+        if !self.shared.pending.has_room(values.len()) {
+            // Perhaps only nobody has looked.
+            self.collect_ready(py)?;
+        }
+        if !self.shared.pending.has_room(values.len()) {
+            return Ok(Err(names.iter().map(|name| Refusal::no_room_for(name, pending::MAX_VALUES)).collect()));
+        }
+        match pending::fetch(py, values) {
+            Ok(fetch) => Ok(Ok(Some(fetch))),
+            Err(e) if e.is_instance_of::<PyException>(py) => {
+                Ok(Err(names.iter().map(|name| Refusal::undelivered(name, &e)).collect()))
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Records the values that devices have delivered.
+    #[cold]
+    fn collect_ready(&self, py: Python<'_>) -> PyResult<()> {
+        let collected = self.shared.pending.collect(py, |call, came| match came {
+            Ok(values) => {
+                let names: Vec<&str> = call.names.iter().map(String::as_str).collect();
+                let (done, unnamed) =
+                    self.shared.with(|state| state.log_named(&names, None, &values, call.stamp, false));
+                self.report(py, done)?;
+                self.refuse(py, unnamed.into_iter().map(Refusal::one_name_too_many).collect())
+            }
+            Err(e) => self.refuse(py, call.names.iter().map(|name| Refusal::undelivered(name, &e)).collect()),
+        });
+        self.shared.with(|state| state.expect_values(self.shared.pending.values() > 0));
+        collected
     }
 
     /// What is left to do without the lock: the hook, and a failed append.
     #[cold]
     fn after(&self, py: Python<'_>, done: Appended) -> PyResult<()> {
         if done.due {
+            self.collect_ready(py)?;
+        }
+        self.report(py, done)
+    }
+
+    fn report(&self, py: Python<'_>, done: Appended) -> PyResult<()> {
+        if done.tick {
             self.tick.run(py)?;
         }
         match done.error {

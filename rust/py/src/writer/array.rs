@@ -60,6 +60,7 @@ pub fn append(shared: &Shared, name: &str, columns: &Columns<'_>) -> Appended {
         columns.values.copy(start..end, &mut values);
         let piece = shared.with(|state| state.log_array(name, &steps, &values, (rows - end) as u64));
         done.due |= piece.due;
+        done.tick |= piece.tick;
         done.error = piece.error;
         if done.error.is_some() {
             break;

@@ -2,14 +2,14 @@
 
 #![allow(unsafe_code)]
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use pyo3::exceptions::PyException;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyString};
 
-use super::number::{type_name, Numbers};
+use super::number::{type_name, Numbers, Value};
 use super::refusal::{Kind, Problem, Refusal};
 use super::shown;
 
@@ -27,6 +27,8 @@ pub struct Flat<'py> {
     /// For all others (then for all): the name.
     joined: Vec<String>,
     values: Vec<f64>,
+    /// By their place among the values, which holds nothing yet.
+    on_device: BTreeMap<usize, Bound<'py, PyAny>>,
     nested: bool,
     numbers: Numbers<'py>,
     pub refused: Vec<Refusal>,
@@ -75,7 +77,12 @@ impl<'py> Flat<'py> {
                 self.numbers.read(&value).map(|n| n.map_err(Some))
             };
             match converted? {
-                Ok(number) => self.push(key, prefix, number),
+                Ok(Value::Number(number)) => drop(self.push(key, prefix, number)),
+                Ok(Value::OnDevice) => {
+                    if self.push(key, prefix, 0.0) {
+                        self.on_device.insert(self.values.len() - 1, value);
+                    }
+                }
                 Err(problem) => match self.nested_items(&value)? {
                     Some(_) if depth >= MAX_DEPTH => {
                         let what = format!("is nested deeper than {MAX_DEPTH} dicts");
@@ -113,24 +120,25 @@ impl<'py> Flat<'py> {
         }
     }
 
-    fn push(&mut self, key: Bound<'py, PyAny>, prefix: &str, value: f64) {
-        let name = match name(&key) {
-            Ok(name) => name,
-            Err(problem) => return self.refused.push(Refusal::new(shown_name(prefix, &key), problem)),
-        };
-        if prefix.len() + name.len() > MAX_NAME_BYTES {
-            return self.refused.push(Refusal::new(shown_name(prefix, &key), too_long()));
-        }
-        if !self.nested {
-            if let Ok(key) = key.cast_exact::<PyString>() {
-                self.keys.push(key.clone());
+    /// False when the name is refused.
+    fn push(&mut self, key: Bound<'py, PyAny>, prefix: &str, value: f64) -> bool {
+        let problem = match name(&key) {
+            Ok(name) if prefix.len() + name.len() <= MAX_NAME_BYTES => {
+                if !self.nested && !key.is_exact_instance_of::<PyString>() {
+                    self.join();
+                }
+                match key.cast_exact::<PyString>() {
+                    Ok(key) if !self.nested => self.keys.push(key.clone()),
+                    _ => self.joined.push(format!("{prefix}{name}")),
+                }
                 self.values.push(value);
-                return;
+                return true;
             }
-            self.join();
-        }
-        self.joined.push(format!("{prefix}{name}"));
-        self.values.push(value);
+            Ok(_) => too_long(),
+            Err(problem) => problem,
+        };
+        self.refused.push(Refusal::new(shown_name(prefix, &key), problem));
+        false
     }
 
     /// From here on names are texts.
@@ -148,18 +156,40 @@ impl<'py> Flat<'py> {
         }
         let mut seen = HashSet::with_capacity(self.joined.len());
         let keep: Vec<bool> = self.joined.iter().map(|name| seen.insert(name.as_str())).collect();
-        let mut kept = keep.iter().copied();
-        self.values.retain(|_| kept.next().unwrap_or_default());
-        let mut kept = keep.iter().copied();
-        let refused = &mut self.refused;
-        self.joined.retain(|name| {
-            let keep = kept.next().unwrap_or_default();
-            if !keep {
-                let problem = Problem::new(Kind::Duplicate, "is in the call twice", "rename one of the two keys");
-                refused.push(Refusal::new(shown_text(name), problem));
-            }
-            keep
-        });
+        for (name, _) in self.joined.iter().zip(&keep).filter(|(_, keep)| !**keep) {
+            let problem = Problem::new(Kind::Duplicate, "is in the call twice", "rename one of the two keys");
+            self.refused.push(Refusal::new(shown_text(name), problem));
+        }
+        self.retain(&keep);
+    }
+
+    fn retain(&mut self, keep: &[bool]) {
+        let kept = |keep: &[bool], at: usize| keep.get(at).copied().unwrap_or_default();
+        let mut at = 0..;
+        self.values.retain(|_| at.next().is_some_and(|at| kept(keep, at)));
+        let mut at = 0..;
+        self.joined.retain(|_| at.next().is_some_and(|at| kept(keep, at)));
+        let mut at = 0..;
+        self.keys.retain(|_| at.next().is_some_and(|at| kept(keep, at)));
+        let moved = std::mem::take(&mut self.on_device).into_iter().filter(|(at, _)| kept(keep, *at));
+        let place = |at: usize| keep.iter().take(at).filter(|keep| **keep).count();
+        self.on_device = moved.map(|(at, value)| (place(at), value)).collect();
+    }
+
+    /// Takes out the values that lie on devices, with their names.
+    pub fn take_on_device(&mut self) -> (Vec<String>, Vec<Bound<'py, PyAny>>) {
+        if self.on_device.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
+        let taken = std::mem::take(&mut self.on_device);
+        let name = |at: usize| match self.joined.get(at) {
+            Some(name) => name.clone(),
+            None => self.keys.get(at).map(|key| key.to_string_lossy().into_owned()).unwrap_or_default(),
+        };
+        let names = taken.keys().map(|at| name(*at)).collect();
+        let keep: Vec<bool> = (0..self.values.len()).map(|at| !taken.contains_key(&at)).collect();
+        self.retain(&keep);
+        (names, taken.into_values().collect())
     }
 
     /// Calls `append` with the names, the objects that hold them (when each is one) and the values.

@@ -50,5 +50,6 @@ pub fn give_up_inherited() {
     let writers = WRITERS.lock().unwrap_or_else(PoisonError::into_inner);
     for shared in writers.iter().filter_map(Weak::upgrade) {
         shared.with(|state| state.give_up_inherited());
+        shared.latency.reset();
     }
 }

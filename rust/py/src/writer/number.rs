@@ -4,11 +4,19 @@ use pyo3::exceptions::{PyException, PyOverflowError};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyComplex, PyFloat, PyInt, PyString, PyType};
 
+use super::pending;
 use super::refusal::{Kind, Problem};
 use super::shown;
 
+/// What a value is.
+pub enum Value {
+    Number(f64),
+    /// To be fetched from the device that it lies on.
+    OnDevice,
+}
+
 /// Err is an exception that is not about the value, such as KeyboardInterrupt.
-pub type Converted = PyResult<Result<f64, Problem>>;
+pub type Converted = PyResult<Result<Value, Problem>>;
 
 /// Converts the values of one call.
 #[derive(Default)]
@@ -22,7 +30,7 @@ impl<'py> Numbers<'py> {
     pub fn read(&mut self, value: &Bound<'py, PyAny>) -> Converted {
         let py = value.py();
         if let Ok(float) = value.cast::<PyFloat>() {
-            return Ok(Ok(float.value()));
+            return Ok(Ok(Value::Number(float.value())));
         }
         if value.is_instance_of::<PyInt>() || self.scalar.as_ref().is_some_and(|kind| value.get_type().is(kind)) {
             return call_float(value);
@@ -34,12 +42,11 @@ impl<'py> Numbers<'py> {
         let dimensions = attribute(value, pyo3::intern!(py, "ndim"))?.and_then(|n| n.extract::<usize>().ok());
         match dimensions {
             Some(0) if is_complex(value)? => Ok(Err(complex())),
-            Some(0) => {
-                if is_numpy_scalar(&value.get_type()) {
-                    self.scalar = Some(value.get_type());
-                }
+            Some(0) if is_numpy_scalar(&value.get_type()) => {
+                self.scalar = Some(value.get_type());
                 call_float(value)
             }
+            Some(0) => converted(value, pending::number(value).map(|n| n.map_or(Value::OnDevice, Value::Number))),
             Some(_) => Ok(Err(array(value))),
             None if has_float(value)? => call_float(value),
             None => Ok(Err(no_number(value))),
@@ -58,8 +65,12 @@ fn is_numpy_scalar(kind: &Bound<'_, PyType>) -> bool {
 }
 
 fn call_float(value: &Bound<'_, PyAny>) -> Converted {
-    match value.extract::<f64>() {
-        Ok(number) => Ok(Ok(number)),
+    converted(value, value.extract().map(Value::Number))
+}
+
+fn converted(value: &Bound<'_, PyAny>, found: PyResult<Value>) -> Converted {
+    match found {
+        Ok(found) => Ok(Ok(found)),
         Err(e) if e.is_instance_of::<PyOverflowError>(value.py()) => {
             let what = "is an int beyond the range of a float".to_owned();
             Ok(Err(Problem::new(Kind::Range, what, "log its logarithm or scale it")))
@@ -108,8 +119,12 @@ fn no_number(value: &Bound<'_, PyAny>) -> Problem {
 fn is_complex(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = value.py();
     let Some(dtype) = attribute(value, pyo3::intern!(py, "dtype"))? else { return Ok(false) };
-    let kind = attribute(&dtype, pyo3::intern!(py, "kind"))?;
-    Ok(kind.is_some_and(|kind| kind.extract::<char>().is_ok_and(|kind| kind == 'c')))
+    if let Some(kind) = attribute(&dtype, pyo3::intern!(py, "kind"))? {
+        return Ok(kind.extract::<char>().is_ok_and(|kind| kind == 'c'));
+    }
+    // That of torch has no kind.
+    let complex = attribute(&dtype, pyo3::intern!(py, "is_complex"))?;
+    Ok(complex.is_some_and(|complex| complex.extract::<bool>().unwrap_or_default()))
 }
 
 fn has_float(value: &Bound<'_, PyAny>) -> PyResult<bool> {

@@ -15,6 +15,7 @@ pub enum Kind {
     Array,
     Range,
     Failed,
+    Waiting,
 }
 
 impl Kind {
@@ -58,6 +59,18 @@ impl Refusal {
         let what = "is one name too many: a run has at most 1000000 metrics";
         let problem = Problem::new(Kind::Name, what, "keep steps and other counters out of names");
         Refusal::new(format!("{name:?}"), problem)
+    }
+
+    /// Values that a device did not deliver.
+    pub fn undelivered(name: &str, why: impl std::fmt::Display) -> Refusal {
+        let what = format!("could not be fetched from its device: {why}");
+        Refusal::new(format!("'{name}'"), Problem::new(Kind::Failed, what, "log a number of the host"))
+    }
+
+    pub fn no_room_for(name: &str, most: usize) -> Refusal {
+        let what = format!("would be one of more than {most} values that wait for their device");
+        let remedy = "log fewer device tensors, or call run.flush() now and then";
+        Refusal::new(format!("'{name}'"), Problem::new(Kind::Waiting, what, remedy))
     }
 
     pub fn message(&self) -> String {

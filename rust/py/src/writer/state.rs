@@ -12,6 +12,8 @@ use stepline_core::spool::{
 
 use super::fork;
 use super::keys::KeyMemory;
+use super::latency::Latency;
+use super::pending::Pending;
 
 /// The hook is called at most this often, and at each new segment.
 const TICK_MS: i64 = 5_000;
@@ -20,13 +22,24 @@ const RETRY: Duration = Duration::from_secs(1);
 
 pub struct Shared {
     state: Mutex<State>,
+    pub pending: Pending,
+    pub latency: Latency,
+}
+
+/// Where a call lies.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    pub step: i64,
+    pub time_ms: i64,
 }
 
 /// What became of an append.
 #[derive(Debug, Default)]
 pub struct Appended {
-    /// The hook is to be called.
+    /// There is more to do: the hook, or values that a device may have delivered.
     pub due: bool,
+    /// The hook is to be called.
+    pub tick: bool,
     /// The record was refused; the number is another one for each outage.
     pub error: Option<(SpoolError, u64)>,
 }
@@ -45,8 +58,11 @@ pub struct State {
     scratch: Vec<f64>,
     next_step: i64,
     next_tick_ms: i64,
+    /// When there is more to do than to append; 0 as long as a device owes values.
+    wake_ms: i64,
     segments: u64,
     refused: u64,
+    undelivered: u64,
     last: Ended,
 }
 
@@ -82,10 +98,13 @@ impl Shared {
             scratch: Vec::new(),
             next_step: 0,
             next_tick_ms: now_ms().saturating_add(TICK_MS),
+            wake_ms: now_ms().saturating_add(TICK_MS),
             refused: 0,
+            undelivered: 0,
             last: Ended::default(),
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state) });
+        let shared =
+            Arc::new(Shared { state: Mutex::new(state), pending: Pending::default(), latency: Latency::default() });
         fork::register(&shared);
         Ok(shared)
     }
@@ -115,16 +134,21 @@ impl State {
         self.appended(now, done.map(drop))
     }
 
-    /// Appends values by name. `keys` are the objects that hold the names, when each is one. Also gives the names that are too many.
+    /// The step and the time of a call that happens now.
+    pub fn stamp(&mut self, step: Option<i64>) -> Stamp {
+        Stamp { step: self.take_step(step), time_ms: now_ms() }
+    }
+
+    /// Appends values by name. `keys` are the objects that hold the names, when each is one. Also gives the names that are too many;
+    /// with `all` nothing is appended if there are any.
     pub fn log_named(
         &mut self,
         names: &[&str],
         keys: Option<&[Bound<'_, PyString>]>,
         values: &[f64],
-        step: Option<i64>,
+        Stamp { step, time_ms: now }: Stamp,
+        all: bool,
     ) -> (Appended, Vec<String>) {
-        let now = now_ms();
-        let step = self.take_step(step);
         if values.is_empty() {
             return (self.appended(now, Ok(())), Vec::new());
         }
@@ -147,7 +171,7 @@ impl State {
                 Err(_) => unnamed.push((*name).to_owned()),
             }
         }
-        if kept.is_empty() {
+        if kept.is_empty() || (all && !unnamed.is_empty()) {
             return (self.appended(now, Ok(())), unnamed);
         }
         let done = match spool.keyset_id(&ids) {
@@ -204,6 +228,15 @@ impl State {
         self.refused += values;
     }
 
+    /// At the end: values that no device will deliver any more.
+    pub fn count_undelivered(&mut self, values: u64) {
+        self.undelivered += values;
+    }
+
+    pub fn undelivered(&self) -> u64 {
+        self.undelivered
+    }
+
     pub fn refused(&self) -> u64 {
         self.refused
     }
@@ -240,6 +273,9 @@ impl State {
         self.last = Ended::default();
         self.lost = None;
         self.refused = 0;
+        self.undelivered = 0;
+        // Somebody must look after the spool that the first record makes.
+        (self.next_tick_ms, self.wake_ms) = (0, 1);
     }
 
     fn own_spool(&self) -> Option<&SpoolWriter> {
@@ -277,6 +313,11 @@ impl State {
         }
     }
 
+    /// Whether a device owes values: then each call looks for them.
+    pub fn expect_values(&mut self, owed: bool) {
+        self.wake_ms = if owed { 0 } else { self.next_tick_ms };
+    }
+
     fn take_step(&mut self, step: Option<i64>) -> i64 {
         let step = step.unwrap_or(self.next_step);
         self.next_step = step.saturating_add(1);
@@ -287,16 +328,25 @@ impl State {
     fn appended(&mut self, now: i64, done: Result<(), SpoolError>) -> Appended {
         let segments = self.spool.as_ref().map_or(0, |spool| spool.stats().segments);
         // A clock that was set back must not silence the hook.
-        let due = now >= self.next_tick_ms || now < self.next_tick_ms - 2 * TICK_MS || segments != self.segments;
-        if due {
-            self.next_tick_ms = now.saturating_add(TICK_MS);
-            self.segments = segments;
-        }
+        let due = now >= self.wake_ms || now < self.wake_ms - 2 * TICK_MS || segments != self.segments;
+        let tick = due && self.tick_is_due(now, segments);
         let error = done.err().map(|e| {
             let outage = if e.kind() == SpoolErrorKind::Closed { u64::MAX } else { segments };
             (e, outage)
         });
-        Appended { due, error }
+        Appended { due, tick, error }
+    }
+
+    #[cold]
+    fn tick_is_due(&mut self, now: i64, segments: u64) -> bool {
+        let due = now >= self.next_tick_ms || now < self.next_tick_ms - 2 * TICK_MS || segments != self.segments;
+        if due {
+            let owed = self.wake_ms == 0;
+            self.next_tick_ms = now.saturating_add(TICK_MS);
+            self.segments = segments;
+            self.expect_values(owed);
+        }
+        due
     }
 }
 

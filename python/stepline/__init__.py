@@ -35,7 +35,7 @@ from .errors import (
     SteplineError,
 )
 from .init import init
-from .report import FinishReport, FlushReport, Health
+from .report import FinishReport, FlushReport, Health, LogLatency
 from .run import Run
 from .summary import Summary
 
@@ -58,6 +58,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidValue",
     "LimitExceeded",
+    "LogLatency",
     "Metric",
     "MetricNotFound",
     "NotInitialized",

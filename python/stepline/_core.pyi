@@ -27,6 +27,7 @@ __all__ = [
     "encode_batch",
     "new_writer_id",
     "siphash64",
+    "spool_brief",
     "spool_left",
     "spool_scan",
     "spool_status",
@@ -77,13 +78,18 @@ class Writer:
         RuntimeWarning for each metric and kind of problem; the others of the call are recorded.
         "raise": TypeError or ValueError before anything is recorded; a full disk raises
         CoreError("full").
-        on_tick: called from log() at most every 5 seconds and at each new segment, without any
-        lock. Its exceptions are swallowed after one warning.
+        on_tick: called from log() at most every 5 seconds, at each new segment and at the first
+        record of a forked child, without any lock. Its exceptions are swallowed after one warning.
         """
     def log(self, metrics: Mapping[str, object], step: int | None = None) -> None:
         """One record. Nested mappings are flattened with "/". Values: float, int (above 2**53 the
         nearest float), bool, and whatever has __float__ or __index__ and no dimensions. step
         None: the last step + 1, from 0.
+
+        Arrays without dimensions go through `stepline.devices.read`. Those on a device are fetched
+        by `stepline.devices.fetch` and become a record of their own, with the step and the time of
+        this call, in the first later call that finds them done; the rest of the call is recorded at
+        once. Such records keep the order of their calls.
         """
     def log_array(self, name: str, steps: Buffer, values: Buffer) -> None:
         """STEPS holds int64, VALUES float64, both flat and equally long. Leaves the counter of
@@ -95,12 +101,22 @@ class Writer:
         """
     def sync(self) -> None:
         """Everything logged so far survives power loss when this returns (msync + fsync)."""
+    def collect(self, timeout: float | None = None) -> int:
+        """Waits, at most TIMEOUT seconds, until the values that devices owe by now are recorded.
+        Returns how many are owed then.
+        """
     def close(self) -> None:
-        """Seals the spool: no further record. The uploader removes it once all of it is stored."""
+        """Seals the spool: no further record. The uploader removes it once all of it is stored.
+        What devices owe is given up.
+        """
     def last_seq(self) -> int: ...
     def stats(self) -> dict[str, int]:
         """points, records, bytes, refused (values left out because they were not numbers), gaps
-        (points that found no room).
+        (points that found no room), pending (values that devices owe, or still owed at the end).
+        """
+    def latency(self) -> tuple[list[tuple[int, int]], int]:
+        """(upper bound, calls) of each bucket of a histogram of log(), and the longest call, all in
+        nanoseconds; one call in 31 is timed.
         """
     @property
     def path(self) -> str:
@@ -133,6 +149,8 @@ class SpoolStatus(TypedDict):
     """Highest sequence in the spool."""
     acked_seq: int
     """Highest sequence that the service has stored, as far as is known here."""
+    sent_seq: int
+    """Highest sequence that was sent at least once."""
     state: str
     """waiting | connecting | streaming | unreachable | refused | done"""
     error: str
@@ -141,6 +159,17 @@ class SpoolStatus(TypedDict):
 
 def spool_status(path: str) -> SpoolStatus | None:
     """Of one spool directory; None when it is gone, which means that everything was stored."""
+
+@type_check_only
+class SpoolBrief(TypedDict):
+    acked_seq: int
+    sent_seq: int
+    state: str
+    error: str
+    bytes: int
+
+def spool_brief(path: str) -> SpoolBrief | None:
+    """The part of `spool_status` that needs no look at the records, and so takes microseconds."""
 
 def spool_left(path: str) -> int:
     """How many points of a spool are not acknowledged yet, counted by reading them; 0 when it is

@@ -40,9 +40,13 @@ def _ready(values: Any, formats: frozenset[str]) -> Buffer | None:
 def _convert(values: Any, what: str, dtype: str, kinds: str, wanted: str) -> Buffer:
     import numpy as np
 
+    if hasattr(values, "is_leaf") and hasattr(values, "detach"):  # a tensor of torch
+        values = values.detach()
+        if dtype == "float64" and "bfloat16" in str(values.dtype):  # which NumPy does not have
+            values = values.float()
     try:
         array = np.asarray(values)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidRequest(
             f"{what} cannot be read as an array ({error}): pass {wanted}."
         ) from None

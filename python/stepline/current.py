@@ -63,6 +63,11 @@ def current() -> Run:
     return _runs[-1]
 
 
+def runs() -> list[Run]:
+    """Those of this process that are not finished."""
+    return list(_runs)
+
+
 def enter(run: Run) -> None:
     """RUN becomes the current one."""
     _runs.append(run)

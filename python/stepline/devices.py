@@ -46,7 +46,7 @@ def read(value: Any) -> float | None:
     """The number in an array of no dimensions; None when it lies on a device, and `fetch` is the
     way to get it. Raises what reading it raises.
     """
-    library = _library(type(value))
+    library = _library(value)
     return float(value) if library is None else library.read(value)
 
 
@@ -54,12 +54,12 @@ def fetch(values: Sequence[Any]) -> Fetch:
     """Begins to copy VALUES to the host, and returns at once. Raises what the library raises."""
     places: dict[object, list[int]] = {}
     for index, value in enumerate(values):
-        library = _library(type(value))
+        library = _library(value)
         assert library is not None
         places.setdefault((library, library.place(value)), []).append(index)
     parts = []
     for indices in places.values():
-        library = _library(type(values[indices[0]]))
+        library = _library(values[indices[0]])
         assert library is not None
         parts.append((indices, library.copy([values[index] for index in indices])))
     return Fetch(parts, len(values))
@@ -118,9 +118,7 @@ class Torch:
         snapshot = torch.stack([value.detach() for value in values])
         side.wait_stream(backend.current_stream(device))
         with backend.stream(side):
-            host = torch.empty(
-                snapshot.shape, dtype=snapshot.dtype, device="cpu", pin_memory=True
-            )
+            host = torch.empty(snapshot.shape, dtype=snapshot.dtype, device="cpu", pin_memory=True)
             host.copy_(snapshot, non_blocking=True)
             event = backend.Event()
             event.record(side)
@@ -236,8 +234,13 @@ _JAX = Jax()
 _LIBRARIES: dict[str, Library] = {"torch": Torch(), "cupy": Cupy(), "jax": _JAX, "jaxlib": _JAX}
 
 
+def _library(value: object) -> Library | None:
+    kind: Any = type(value)
+    return _library_of(kind)
+
+
 @functools.lru_cache(maxsize=256)
-def _library(kind: type) -> Library | None:
+def _library_of(kind: Any) -> Library | None:
     """By the modules of the type and of what it derives from, such as a Parameter of torch."""
     for base in kind.__mro__:
         library = _LIBRARIES.get(base.__module__.partition(".")[0])

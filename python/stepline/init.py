@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from . import _core, current, exits, identity, notices
 from .delivery import ByProcess, ByThread, Delivery, NoDelivery
 from .errors import RunExists, ServerUnreachable, from_core
 from .launch import Launch
-from .meta import SpoolMeta
+from .meta import SpoolMeta, key_of
 from .plan import count_start, make_plan
 from .pulse import Pulse
 from .registration import register
-from .report import sync_command
 from .run import Run
-from .settings import Mode, OnError, Resume, Settings, UploaderKind
+from .settings import Mode, OnError, Resume, Settings, UploaderKind, find_api_key
 from .writers import NullWriter
 
 _RANDOM_ID_TRIES = 3
@@ -116,7 +117,22 @@ def _register(plan: SpoolMeta, *, reroll: bool) -> SpoolMeta:
     return plan
 
 
-def _spooled_run(settings: Settings, plan: SpoolMeta) -> Run:
+def rejoin(settings: Settings, meta: SpoolMeta, spool: str, owner: int) -> Run:
+    """The run of another process in this one, which was not forked from it: what a pickled run
+    becomes. Like a forked child it logs to a spool of its own and leaves the end to OWNER.
+    """
+    for run in current.runs():
+        if (run.id, run.rank) == (meta.run_id, meta.rank):
+            return run
+    if meta.mode == "disabled":
+        return _disabled_run(settings, meta)
+    api_key = find_api_key(key_of(spool))
+    writer, pid, now = _core.new_writer_id(), os.getpid(), time.time_ns() // 1_000_000
+    plan = replace(meta, writer=writer, pid=pid, created_ms=now, api_key=api_key)
+    return _spooled_run(replace(settings, api_key=api_key), plan, owner)
+
+
+def _spooled_run(settings: Settings, plan: SpoolMeta, owner: int | None = None) -> Run:
     delivery = _delivery(settings)
     pulse = Pulse(delivery)
     try:
@@ -128,11 +144,14 @@ def _spooled_run(settings: Settings, plan: SpoolMeta) -> Run:
         )
     except _core.CoreError as error:
         raise from_core(error, server=settings.server) from None
-    pulse.attach(writer)
+    said = settings.mode == "online" and plan.attempt is None
+    warn = partial(notices.unreachable, settings.server, plan.run_id, settings.dir)
+    pulse.attach(writer, None if said or not delivery.sends else warn)
     # Only now, with the spool in place, look for the uploader: so one of the two sees the other.
     pulse()
-    run = Run(plan, writer, delivery, pulse, settings.config)
-    exits.watch(run)
+    run = Run(plan, writer, delivery, pulse, settings, owner=owner)
+    if owner is None:
+        exits.watch(run)
     current.enter(run)
     return run
 
@@ -144,7 +163,7 @@ def _disabled_run(settings: Settings, plan: SpoolMeta) -> Run:
         NullWriter(),
         delivery,
         Pulse(delivery),
-        settings.config,
+        settings,
     )
     current.enter(run)
     return run
@@ -158,15 +177,7 @@ def _delivery(settings: Settings) -> Delivery:
 
 def _announce(settings: Settings, run: Run) -> None:
     if run.mode == "online" and run.attempt is None:
-        notices.box(
-            f"Stepline: no service at {settings.server}",
-            [
-                f"Run {run.id} goes on without it. Points are kept in the spool directory",
-                f"    {settings.dir}",
-                "and are sent as soon as the service answers. To send them by hand, later:",
-                f"    {sync_command(settings.dir, settings.server)}",
-            ],
-        )
+        notices.unreachable(settings.server, run.id, settings.dir)
     elif run.rank == 0:
         place = settings.server if run.mode == "online" else f"{settings.dir} (offline)"
         notices.line(f"run {run.id} of project {run.project} -> {place}")

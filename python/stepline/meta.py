@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from .jsonable import dumps
 from .settings import Mode, Resume
@@ -39,3 +41,13 @@ class SpoolMeta:
     def to_json(self) -> str:
         """A JSON object with these names."""
         return dumps(asdict(self))
+
+
+def key_of(spool: str) -> str | None:
+    """The API key in the description of SPOOL, a directory; None when there is none to be read."""
+    try:
+        found = json.loads((Path(spool) / "spool.json").read_text())
+    except (OSError, ValueError):
+        return None
+    key = found.get("api_key") if isinstance(found, dict) else None
+    return key if isinstance(key, str) else None

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import sys
 import textwrap
+from pathlib import Path
+
+from .report import sync_command
 
 _WIDTH = 88
 
@@ -12,6 +15,19 @@ _WIDTH = 88
 def line(text: str) -> None:
     """One line."""
     _write(f"stepline: {text}\n")
+
+
+def unreachable(server: str, run_id: str, root: Path) -> None:
+    """Warns that no service can be reached: where the points are, and what sends them."""
+    box(
+        f"Stepline: no service at {server}",
+        [
+            f"Run {run_id} goes on without it. Points are kept in the spool directory",
+            f"    {root}",
+            "and are sent as soon as the service answers. To send them by hand, later:",
+            f"    {sync_command(root, server)}",
+        ],
+    )
 
 
 def box(title: str, paragraphs: list[str]) -> None:

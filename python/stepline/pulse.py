@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 
-from . import notices
+from . import _core, notices
 from .delivery import Delivery
 from .writers import PointWriter
 
 _SAMPLES = 1_000
+_LOOK_EVERY = 5.0
+"""Seconds between two looks at whether the service is reached."""
+_LOOKS = 2
+"""So many in a row must find it out of reach: a restart is not worth a warning."""
 
 
 class Pulse:
@@ -24,10 +29,16 @@ class Pulse:
         self._began = time.monotonic()
         self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)
         self._warned = False
+        self._unreachable: Callable[[], None] | None = None
+        self._looked = self._began
+        self._away = 0
 
-    def attach(self, writer: PointWriter) -> None:
-        """The writer can only be made after its pulse, so it comes second."""
+    def attach(self, writer: PointWriter, unreachable: Callable[[], None] | None = None) -> None:
+        """The writer can only be made after its pulse, so it comes second. UNREACHABLE is called
+        once, when the service stays out of reach.
+        """
         self._writer = writer
+        self._unreachable = unreachable
 
     def detach(self) -> None:
         """The run is over; lets go of the writer."""
@@ -40,12 +51,24 @@ class Pulse:
         try:
             self._samples.append((time.monotonic(), writer.last_seq()))
             self._delivery.tend(writer.path)
+            self._look(writer.path)
         except Exception as error:
             if not self._warned:
                 self._warned = True
                 notices.line(
                     f"the uploader cannot be started ({error}); points stay in {writer.path}"
                 )
+
+    def _look(self, path: str) -> None:
+        now = time.monotonic()
+        if self._unreachable is None or now - self._looked < _LOOK_EVERY:
+            return
+        self._looked = now
+        brief = _core.spool_brief(path)
+        self._away = self._away + 1 if brief is not None and brief["state"] == "unreachable" else 0
+        if self._away >= _LOOKS:
+            warn, self._unreachable = self._unreachable, None
+            warn()
 
     def lag(self, acked_seq: int) -> float:
         """Seconds that the oldest unacknowledged record has waited at most."""

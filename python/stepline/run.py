@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,19 +15,16 @@ from .buffers import float64_column, int64_column
 from .config import RESERVED, Config
 from .definitions import Goal, definition
 from .delivery import Delivery
-from .errors import RunFinished, from_core
+from .errors import InvalidRequest, RunFinished, from_core
 from .jsonable import dumps
 from .meta import SpoolMeta
 from .pulse import Pulse
-from .report import FinishReport, FlushReport, Health
+from .report import FinishReport, FlushReport, Health, LogLatency, disabled_health
 from .summary import Summary
 from .writers import PointWriter
 
 if TYPE_CHECKING:
-    from .settings import Mode
-
-_AT_EXIT_TIMEOUT = 10.0
-_AT_EXIT_PATIENCE = 2.0
+    from .settings import Mode, Settings
 
 
 class Run:
@@ -34,7 +32,8 @@ class Run:
 
     Use it as a context manager to have it finished at the end of the block, with exit code 1 after
     an exception. A run that nobody finishes is finished when the program ends. In a forked child a
-    run stays usable: the child's points go to a spool of its own, under the same run and rank.
+    run stays usable: the child's points go to a spool of its own, under the same run and rank. So
+    does a run that is pickled for a process that is spawned.
     """
 
     def __init__(
@@ -43,16 +42,20 @@ class Run:
         writer: PointWriter,
         delivery: Delivery,
         pulse: Pulse,
-        config: Mapping[str, object],
+        settings: Settings,
+        *,
+        owner: int | None = None,
     ) -> None:
+        """OWNER is the process that tells the end of the run; this one when it is None."""
         self._meta = meta
+        self._settings = settings
         self._writer = writer
         self._delivery = delivery
         self._pulse = pulse
-        self._config = Config(config, self._config_changed)
+        self._config = Config(settings.config, self._config_changed)
         self._summary = Summary({}, self._summary_changed)
         self._definitions: dict[str, dict[str, Any]] = {}
-        self._owner = os.getpid()
+        self._owner = owner or os.getpid()
         self._report: FinishReport | None = None
         # The extension's own method under our name: no Python frame lies between the training loop
         # and the spool.
@@ -123,7 +126,17 @@ class Run:
 
         When this returns, the values survive a SIGKILL of this process. A value that is not a
         number is left out, counted (see `health().refused`) and warned about once for each metric;
-        with `init(on_error="raise")` it raises TypeError. Raises RunFinished after `finish()`.
+        with `init(on_error="raise")` it raises TypeError or ValueError before anything is recorded.
+        Raises RunFinished after `finish()`.
+
+        Tensors without dimensions are numbers too. One on a GPU (torch, CuPy, JAX) is taken as it
+        is now and copied to the host behind the work that computes it: this neither waits for the
+        device nor stalls its stream. Its value is recorded, with the step and the time of this
+        call, by the first later call of `log()`, `log_array()`, `flush()` or `finish()` that finds
+        it there. Until then a SIGKILL loses it, and `health().pending` counts it. Values from
+        devices keep their order among themselves; among the values of one metric that were logged
+        at the same step, one that was on a device counts as logged when it arrived. Beyond 100,000
+        waiting values further ones are left out and counted.
         """
         self._writer.log(
             metrics, step
@@ -158,7 +171,8 @@ class Run:
     # --- delivery ---------------------------------------------------------------------------------
 
     def flush(self, durable: bool = False, timeout: float | None = None) -> FlushReport:
-        """Waits until the service has stored everything logged before the call.
+        """Waits until the service has stored everything logged before the call, which includes what
+        devices have still to deliver.
 
         DURABLE first makes it survive power loss on this host (fsync). TIMEOUT is in seconds, None
         waits for ever; an offline or disabled run does not wait at all. Does not raise when time is
@@ -166,6 +180,7 @@ class Run:
         disk does not take it.
         """
         began = time.monotonic()
+        pending = self._writer.collect(timeout)
         target = self._writer.last_seq()
         if durable:
             try:
@@ -175,41 +190,54 @@ class Run:
         points = self._writer.stats()["points"]
         path = self._writer.path
         if not path:
-            return FlushReport(stored=0, left=0, durable=durable, seconds=0.0, error="")
+            return FlushReport(stored=0, left=pending, durable=durable, seconds=0.0, error="")
         if not self._delivery.sends or target == 0:
             progress = spools.look(path)
         else:
             self._pulse()
-            progress = spools.wait(path, seq=target, timeout=timeout, tend=self._pulse)
+            rest = _rest(timeout, began)
+            progress = spools.wait(path, seq=target, timeout=rest, tend=self._pulse)
         left = progress.count_left(target, points)
         return FlushReport(
             stored=points - left,
-            left=left,
+            left=left + pending,
             durable=durable,
             seconds=time.monotonic() - began,
             error=progress.error if left else "",
         )
 
-    def health(self) -> Health:
-        """How the points of this process fare: cheap enough to be asked every step."""
-        stats = self._writer.stats()
-        path = self._writer.path
+    def health(self, exact: bool = False) -> Health:
+        """How the points of this process fare: cheap enough to be asked every step.
+
+        EXACT counts what is not stored yet by reading it from the spool, about a second a gigabyte.
+        """
+        stats, seq, path = self._writer.stats(), self._writer.last_seq(), self._writer.path
+        latency = LogLatency.of(*self._writer.latency())
         if not path:
-            return _disabled_health()
-        progress = spools.look(path)
-        queued = progress.left(self._writer.last_seq(), stats["points"])
-        acked = progress.status["acked_seq"] if progress.status is not None else 0
+            return disabled_health(latency)
+        brief = _core.spool_brief(path)
+        acked = seq if brief is None else brief["acked_seq"]
+        queued = spools.share_left(stats["points"], acked, seq)
+        counted = exact or queued in (0, stats["points"])
+        if exact:
+            queued = spools.count_left(path, stats["points"], acked, seq)
+        unsent = 0 if brief is None else spools.share_left(stats["points"], brief["sent_seq"], seq)
+        state = "done" if brief is None else brief["state"]
         return Health(
             logged=stats["points"],
+            sent=stats["points"] - min(unsent, queued),
             acknowledged=stats["points"] - queued,
             queued=queued,
+            exact=counted,
+            pending=stats["pending"],
             refused=stats["refused"],
             gaps=stats["gaps"],
             lag_seconds=self._pulse.lag(acked) if queued else 0.0,
-            bytes=progress.status["bytes"] if progress.status is not None else 0,
-            state=progress.state if self._delivery.sends else "offline",
-            error=progress.error,
+            bytes=0 if brief is None else brief["bytes"],
+            state=state if self._delivery.sends else "offline",
+            error="" if brief is None else brief["error"],
             spool=Path(path),
+            latency=latency,
         )
 
     # --- the end ----------------------------------------------------------------------------------
@@ -220,8 +248,11 @@ class Run:
         Waits at most TIMEOUT seconds (None: for ever) until everything is stored, and always
         returns a report that says what is and what is left. What is left stays on disk and goes on
         being sent by the uploader; nothing is lost. EXIT_CODE other than 0 marks the run as failed.
-        A second call returns the first report again.
+        A second call returns the first report again. Raises InvalidRequest for an exit code that is
+        no int32; a KeyboardInterrupt ends the waiting, and is raised once the run is finished.
         """
+        if not isinstance(exit_code, int) or not -(2**31) <= exit_code < 2**31:
+            raise InvalidRequest(f"exit_code={exit_code!r} is no exit code: pass an int such as 1.")
         return self._finish(exit_code, timeout, patience=None)
 
     def __enter__(self) -> Run:
@@ -239,8 +270,21 @@ class Run:
         state = "finished" if self._report is not None else self.mode
         return f"<stepline run {self.id} of project {self.project!r}, rank {self.rank}, {state}>"
 
-    def _finish_at_exit(self, exit_code: int) -> None:
-        self._finish(exit_code, _AT_EXIT_TIMEOUT, patience=_AT_EXIT_PATIENCE)
+    def __reduce__(self) -> tuple[Callable[..., Run], tuple[object, ...]]:
+        # For workers that are spawned: the key does not travel, it is read from the spool there.
+        from .init import rejoin
+
+        settings, meta = (replace(part, api_key=None) for part in (self._settings, self._meta))
+        return rejoin, (settings, meta, self._writer.path, self._owner)
+
+    def __deepcopy__(self, memo: object) -> Run:
+        return self
+
+    def __copy__(self) -> Run:
+        return self
+
+    def _finish_at_exit(self, exit_code: int, timeout: float, patience: float) -> FinishReport:
+        return self._finish(exit_code, timeout, patience=patience)
 
     def _finish(
         self, exit_code: int, timeout: float | None, patience: float | None
@@ -248,17 +292,25 @@ class Run:
         if self._report is not None:
             return self._report
         began = time.monotonic()
-        trouble = self._seal(exit_code)
+        self.__dict__["log"] = self._log_after_finish
+        interrupted: KeyboardInterrupt | None = None
+        trouble = ""
+        try:
+            trouble = self._collect(timeout, patience)
+        except KeyboardInterrupt as pressed:
+            interrupted = pressed
+        trouble = self._seal(exit_code) or trouble
         path = self._writer.path
         stats = self._writer.stats()
-        interrupted: KeyboardInterrupt | None = None
         if path and self._delivery.sends:
-            self._pulse()
             try:
-                spools.wait(path, seq=None, timeout=timeout, patience=patience, tend=self._pulse)
+                self._pulse()
+                if interrupted is None:
+                    rest = _rest(timeout, began)
+                    spools.wait(path, seq=None, timeout=rest, patience=patience, tend=self._pulse)
+                self._delivery.stop()
             except KeyboardInterrupt as pressed:
                 interrupted = pressed
-            self._delivery.stop()
         self._report = self._make_report(path, stats, trouble, time.monotonic() - began)
         self._pulse.detach()
         exits.forget(self)
@@ -269,11 +321,19 @@ class Run:
             raise interrupted
         return self._report
 
+    def _collect(self, timeout: float | None, patience: float | None) -> str:
+        """Records what devices still owe; returns what went wrong."""
+        limits = [limit for limit in (timeout, patience) if limit is not None]
+        try:
+            self._writer.collect(min(limits) if limits else None)
+        except (_core.CoreError, TypeError, ValueError) as error:
+            return str(error)
+        return ""
+
     def _seal(self, exit_code: int) -> str:
         """Writes the last word and closes the spool; returns what went wrong, because finishing
         must go on.
         """
-        self.__dict__["log"] = self._log_after_finish
         try:
             if os.getpid() == self._owner:
                 ended = {"exit_code": exit_code, "finished_ms": time.time_ns() // 1_000_000}
@@ -297,6 +357,7 @@ class Run:
             left=left,
             refused=stats["refused"],
             gaps=stats["gaps"],
+            undelivered=stats["pending"],
             seconds=seconds,
             server=self._meta.server,
             spool=Path(path) if left else None,
@@ -328,16 +389,5 @@ class Run:
         )
 
 
-def _disabled_health() -> Health:
-    return Health(
-        logged=0,
-        acknowledged=0,
-        queued=0,
-        refused=0,
-        gaps=0,
-        lag_seconds=0.0,
-        bytes=0,
-        state="disabled",
-        error="",
-        spool=None,
-    )
+def _rest(timeout: float | None, began: float) -> float | None:
+    return None if timeout is None else max(0.0, timeout - (time.monotonic() - began))

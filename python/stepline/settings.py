@@ -99,10 +99,17 @@ class Settings:
         words = tuple(tags or ())
         if not all(isinstance(tag, str) for tag in words):
             raise InvalidRequest(f"tags={list(words)!r} are not all text: pass a list of str.")
+        found_project = project or env.get("STEPLINE_PROJECT") or DEFAULT_PROJECT
+        found_server, found_key = find_server(server, env), find_api_key(api_key, env)
+        _check_unicode(
+            *(("server", found_server), ("api_key", found_key), ("project", found_project)),
+            *(("name", name), ("group", group), ("job_type", job_type)),
+            *(("tags", tag) for tag in words),
+        )
         return cls(
-            server=find_server(server, env),
-            api_key=find_api_key(api_key, env),
-            project=project or env.get("STEPLINE_PROJECT") or DEFAULT_PROJECT,
+            server=found_server,
+            api_key=found_key,
+            project=found_project,
             run_id=found_run_id,
             name=name,
             config=dict(config or {}),
@@ -162,6 +169,14 @@ def _check_texts(**arguments: object) -> None:
     for name, value in arguments.items():
         if value is not None and not isinstance(value, str):
             raise InvalidRequest(f"{name} is not text but {type(value).__name__}: pass a str.")
+
+
+def _check_unicode(*texts: tuple[str, str | None]) -> None:
+    """A lone surrogate, such as os.environ makes of a byte that is no UTF-8, cannot be sent."""
+    for name, text in texts:
+        if any("\ud800" <= character <= "\udfff" for character in text or ""):
+            shown = "" if name == "api_key" else f"={text!r}"
+            raise InvalidRequest(f"{name}{shown} is not valid Unicode: replace its surrogates.")
 
 
 def _choice(name: str, value: str, allowed: tuple[_Choice, ...]) -> _Choice:

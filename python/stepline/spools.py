@@ -30,28 +30,33 @@ class Progress:
     def error(self) -> str:
         return "" if self.status is None else self.status["error"]
 
-    def left(self, last_seq: int, points: int) -> int:
-        """How many of the POINTS up to LAST_SEQ the service has not stored, from what is at hand.
-
-        Exact when all or none of them are; between, a share of the points according to the
-        sequences. `count_left` reads the spool instead.
-        """
-        if self.status is None or last_seq == 0:
-            return 0
-        queued = last_seq - self.status["acked_seq"]
-        if queued <= 0:
-            return 0
-        return min(points, max(1, round(points * queued / last_seq)))
-
     def count_left(self, last_seq: int, points: int) -> int:
-        """Like `left`, but exact: reads what is left of the spool where it has to."""
-        estimate = self.left(last_seq, points)
-        if estimate in (0, points):
-            return estimate
-        try:
-            return min(points, _core.spool_left(self.path))
-        except _core.CoreError:  # unreadable: the estimate has to do
-            return estimate
+        """How many of the POINTS up to LAST_SEQ the service has not stored."""
+        if self.status is None:
+            return 0
+        return count_left(self.path, points, self.status["acked_seq"], last_seq)
+
+
+def share_left(points: int, acked_seq: int, last_seq: int) -> int:
+    """How many of POINTS up to LAST_SEQ come after ACKED_SEQ, by the share of the sequences.
+
+    Exact when all or none of them do, and when every sequence has the same number of points.
+    """
+    queued = last_seq - acked_seq
+    if queued <= 0:
+        return 0
+    return min(points, max(1, round(points * queued / last_seq)))
+
+
+def count_left(path: str, points: int, acked_seq: int, last_seq: int) -> int:
+    """Like `share_left`, but always exact: reads what is left of the spool where it has to."""
+    share = share_left(points, acked_seq, last_seq)
+    if share in (0, points):
+        return share
+    try:
+        return min(points, _core.spool_left(path))
+    except _core.CoreError:  # unreadable: the share has to do
+        return share
 
 
 def look(path: str) -> Progress:

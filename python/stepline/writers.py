@@ -16,9 +16,11 @@ class PointWriter(Protocol):
     def log_array(self, name: str, steps: Buffer, values: Buffer) -> None: ...
     def control(self, payload_json: str) -> None: ...
     def sync(self) -> None: ...
+    def collect(self, timeout: float | None = None) -> int: ...
     def close(self) -> None: ...
     def last_seq(self) -> int: ...
     def stats(self) -> dict[str, int]: ...
+    def latency(self) -> tuple[list[tuple[int, int]], int]: ...
     @property
     def path(self) -> str: ...
 
@@ -40,6 +42,9 @@ class NullWriter:
     def sync(self) -> None:
         pass
 
+    def collect(self, timeout: float | None = None) -> int:
+        return 0
+
     def close(self) -> None:
         pass
 
@@ -47,4 +52,7 @@ class NullWriter:
         return 0
 
     def stats(self) -> dict[str, int]:
-        return {"points": 0, "records": 0, "bytes": 0, "refused": 0, "gaps": 0}
+        return {"points": 0, "records": 0, "bytes": 0, "refused": 0, "gaps": 0, "pending": 0}
+
+    def latency(self) -> tuple[list[tuple[int, int]], int]:
+        return [], 0

@@ -20,6 +20,18 @@ fn spool_status(py: Python<'_>, path: PathBuf) -> PyResult<Option<Bound<'_, PyDi
 }
 
 #[pyfunction]
+fn spool_brief(py: Python<'_>, path: PathBuf) -> PyResult<Option<Bound<'_, PyDict>>> {
+    let Some(brief) = spool::brief(&path) else { return Ok(None) };
+    let dict = PyDict::new(py);
+    dict.set_item("acked_seq", brief.acked_seq)?;
+    dict.set_item("sent_seq", brief.sent_seq)?;
+    dict.set_item("state", brief.state)?;
+    dict.set_item("error", &brief.error)?;
+    dict.set_item("bytes", brief.bytes)?;
+    Ok(Some(dict))
+}
+
+#[pyfunction]
 fn spool_scan(py: Python<'_>, root: PathBuf) -> PyResult<Vec<Bound<'_, PyDict>>> {
     let found = py.detach(|| statuses(&root));
     let found = found.map_err(|err| core_error(py, err.kind().as_str(), err.to_string()))?;
@@ -139,6 +151,7 @@ fn to_dict<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'py, PyDict>
     dict.set_item("alive", status.alive)?;
     dict.set_item("last_seq", status.last_seq)?;
     dict.set_item("acked_seq", status.acked_seq)?;
+    dict.set_item("sent_seq", status.sent_seq)?;
     dict.set_item("state", status.state)?;
     dict.set_item("error", &status.error)?;
     dict.set_item("bytes", status.bytes)?;
@@ -148,6 +161,7 @@ fn to_dict<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'py, PyDict>
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(spool_status, m)?)?;
+    m.add_function(wrap_pyfunction!(spool_brief, m)?)?;
     m.add_function(wrap_pyfunction!(spool_scan, m)?)?;
     m.add_function(wrap_pyfunction!(uploader_alive, m)?)?;
     m.add_function(wrap_pyfunction!(uploader_main, m)?)?;

@@ -163,10 +163,11 @@ def test_after_finish_nothing_is_taken(tmp_path: Path) -> None:
     [
         (None, 0),
         (KeyError, 1),
-        (KeyboardInterrupt, 1),
+        (KeyboardInterrupt, 130),
         (SystemExit, 0),
         (SystemExit(0), 0),
         (SystemExit(3), 3),
+        (SystemExit(-1), 255),
         (SystemExit("bad input"), 1),
     ],
 )

@@ -63,11 +63,12 @@ def progress(found: Any) -> Progress:
 )
 def test_what_is_left_is_estimated_from_the_sequences(found: Any, left: int) -> None:
     last_seq = 10 if found is None else found["last_seq"]
-    assert progress(found).left(last_seq, 3_000) == left
+    acked = last_seq if found is None else found["acked_seq"]
+    assert spools.share_left(3_000, acked, last_seq) == left
 
 
 def test_a_spool_without_points_has_none_left() -> None:
-    assert progress(status(0, last=0)).left(0, 0) == 0
+    assert spools.share_left(0, 0, 0) == 0
 
 
 def test_a_spool_that_is_partly_stored_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,6 @@ pub use meta::{SpoolMeta, META_VERSION};
 pub use options::{WriterOptions, WriterStats};
 pub use reader::SpoolReader;
 pub use state::{Phase, SpoolState, StateFile};
-pub use status::{points_left, status, Status};
+pub use status::{brief, points_left, status, Brief, Status};
 pub use sync::SyncHandle;
 pub use writer::SpoolWriter;

@@ -31,6 +31,8 @@ pub struct Status {
     /// What the service has stored, as far as is known here.
     pub acked_seq: u64,
     pub acked_control: u64,
+    /// What was sent to it at least once.
+    pub sent_seq: u64,
     /// waiting | connecting | streaming | unreachable | refused | done
     pub state: &'static str,
     pub error: String,
@@ -70,10 +72,37 @@ pub fn status(dir: &Path) -> Option<Status> {
         last_control: last_control.max(known.acked_control),
         acked_seq: known.acked_seq,
         acked_control: known.acked_control,
+        sent_seq: known.sent_seq,
         state: known.phase.as_str(),
         error: trouble.unwrap_or(known.error),
         bytes: segment_bytes(dir),
         updated_ms: known.updated_ms,
+    })
+}
+
+/// What the drainer of a spool says, without a look at the records: cheap however much waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brief {
+    pub acked_seq: u64,
+    pub sent_seq: u64,
+    pub state: &'static str,
+    pub error: String,
+    /// Bytes of all segment files.
+    pub bytes: u64,
+}
+
+/// Of one spool directory; None when it is gone, which means that everything was stored.
+pub fn brief(dir: &Path) -> Option<Brief> {
+    if !dir.join(layout::META_FILE).exists() {
+        return None;
+    }
+    let known = StateFile::peek(dir).unwrap_or_default();
+    Some(Brief {
+        acked_seq: known.acked_seq,
+        sent_seq: known.sent_seq,
+        state: known.phase.as_str(),
+        error: known.error,
+        bytes: segment_bytes(dir),
     })
 }
 
@@ -120,6 +149,7 @@ fn unreadable(dir: &Path, error: &str) -> Status {
         last_control: 0,
         acked_seq: 0,
         acked_control: 0,
+        sent_seq: 0,
         state: Phase::Refused.as_str(),
         error: error.to_owned(),
         bytes: segment_bytes(dir),

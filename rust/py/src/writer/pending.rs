@@ -103,7 +103,11 @@ impl Pending {
 
     /// Gives up what waits.
     pub fn clear(&self) {
-        let calls = std::mem::take(&mut self.lock().calls);
+        let calls = {
+            let mut queue = self.lock();
+            queue.values = 0;
+            std::mem::take(&mut queue.calls)
+        };
         // After the lock: the last reference to a tensor may run Python code.
         drop(calls);
     }

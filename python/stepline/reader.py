@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, overload
 
 from . import _core
-from .chart import Chart
+from .chart import Chart, Kind
 from .errors import (
     InvalidRequest,
     MetricNotFound,
@@ -26,6 +26,7 @@ from .table import FORMAT, Table
 
 Ranks = Literal["band", "all"] | int
 _NEIGHBOURS_AMONG = 1_000
+_METRIC = "metric:"
 
 
 class Transport(Protocol):
@@ -129,13 +130,16 @@ class Client:
         points.
 
         POINTS is the most buckets a line may have; START (inclusive) and STOP (exclusive) are
-        steps.
+        steps. X is "step", "time", "relative" (time since the run began), or the name of a metric,
+        of which each bucket gets the last value ("metric:time" for one with such a name).
         """
         run_ids, names = _texts("runs", runs), _texts("metrics", metrics)
+        kind, axis = _axis(x)
+        asked = f"{_METRIC}{axis}" if kind == "metric" else kind
         check_range(start, stop)
         with self._errors(missing=MetricNotFound):
-            lines = self._transport.chart(run_ids, names, points, x, start, stop, ranks)
-        return [Chart.from_line(line) for line in lines]
+            lines = self._transport.chart(run_ids, names, points, asked, start, stop, ranks)
+        return [Chart.from_line(line, kind, axis) for line in lines]
 
     def sql(self, query: str) -> Table:
         """The answer to a read-only query in ClickHouse's SQL. Raises InvalidRequest when the
@@ -328,8 +332,10 @@ class RunView:
         """METRIC in at most POINTS buckets, from step START (inclusive) to STOP (exclusive).
 
         RANKS is "band" (one line over all ranks), a rank (its line), or "all" (a list of lines, one
-        for each rank). Raises MetricNotFound, which names similar metrics.
+        for each rank). X is "step", "time", "relative" or a metric, as in `Client.chart`.
+        Raises MetricNotFound, which names similar metrics.
         """
+        kind, axis = _axis(x)
         try:
             lines = self._client.chart(
                 runs=[self.id],
@@ -344,10 +350,16 @@ class RunView:
             lines = []
         if not lines or not any(len(line) for line in lines):
             self._check_metric(metric)
+            if kind == "metric":
+                self._check_metric(axis)
         if ranks == "all":
             return lines
         rank = None if ranks == "band" else ranks
-        return lines[0] if lines else Chart.empty(run_id=self.id, metric=metric, rank=rank)
+        return (
+            lines[0]
+            if lines
+            else Chart.empty(run_id=self.id, metric=metric, rank=rank, kind=kind, axis=axis)
+        )
 
     def __repr__(self) -> str:
         return f"<stepline run {self.id} of project {self.info.project!r} at {self._client.server}>"
@@ -366,6 +378,14 @@ def check_range(start: int | None, stop: int | None) -> None:
         raise InvalidRequest(
             f"The range from step {start} to {stop} ends before it begins: swap start and stop."
         )
+
+
+def _axis(x: str) -> tuple[Kind, str]:
+    """What X counts, and its name."""
+    kinds: dict[str, Kind] = {"step": "step", "time": "time", "relative": "relative"}
+    if x in kinds:
+        return kinds[x], x
+    return "metric", x.removeprefix(_METRIC)
 
 
 def _texts(what: str, values: Iterable[str]) -> list[str]:

@@ -21,8 +21,8 @@ _REST = np.int64((1 << 63) - 1)
 
 
 def chart_columns(grid: Grid, result: Mapping[str, Array]) -> dict[str, Array]:
-    """COLUMNS from a result of chart_sql. Where a bucket has no finite value there is no extreme:
-    NaN, at x.
+    """COLUMNS from a result of chart_sql, and "moment" where it has that. Where a bucket has no
+    finite value there is no extreme: NaN, at x.
     """
     points, nonfinite = result["points"], result["nonfinite"]
     finite = points - nonfinite
@@ -30,7 +30,9 @@ def chart_columns(grid: Grid, result: Mapping[str, Array]) -> dict[str, Array]:
     x = _x(grid, result["bucket"])
     with np.errstate(invalid="ignore"):
         mean = result["total"] / finite
+    moments = {"moment": result["moment"]} if "moment" in result else {}
     return {
+        **moments,
         "x": x,
         "min": np.where(none, np.nan, unpacked_value(result["low"])),
         "max": np.where(none, np.nan, unpacked_value(result["high"])),

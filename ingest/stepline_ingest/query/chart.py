@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from stepline._core import siphash64
 from stepline_ingest.gen.stepline.v1 import query_pb2
 from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Setting, Store
 
+from .axes import as_of
 from .blocks import Array, columns, runs_of_equal
 from .buckets import COLUMNS, chart_columns
 from .chart_sql import chart_statement
-from .grid import Grid, grid
+from .grid import Grid, grid, single
 from .lineage import Lineage
 from .names import UnknownMetricsError
 from .plan import Extent, by_reads, pieces, wants_tier
-from .request import ChartQuery, Range, Ranks
+from .request import Axis, ChartQuery, Range, Ranks
 from .series import Series, read_lineages, read_series, visible
 
 LineKey = tuple[int, int, int | None]
@@ -41,11 +44,11 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Line:
+    """Its columns have one entry a bucket."""
+
     grid: Grid
     tier: int
     columns: Mapping[str, Array]
-    begin: int
-    end: int
 
 
 def read_chart(
@@ -53,9 +56,11 @@ def read_chart(
     query: ChartQuery,
     attempts: Mapping[str, Sequence[int]],
     limits: Mapping[str, Setting],
+    *,
+    began: Mapping[str, int] | None = None,
 ) -> Iterator[query_pb2.ChartLine]:
     """The lines in the order of the requested runs, metrics, and ranks. ATTEMPTS are the numbers
-    of each run's.
+    of each run's, BEGAN (for Axis.RELATIVE) when it began, in milliseconds since the epoch.
 
     Raises UnknownMetricsError, StoreError.
     """
@@ -71,14 +76,28 @@ def read_chart(
     lineages = read_lineages(
         store, {runs[run_id]: numbers for run_id, numbers in attempts.items()}, limits
     )
+    reader = _Reader(store, lineages, limits)
+    timed = query.axis in (Axis.TIME, Axis.RELATIVE)
+    other = _other(reader, query) if query.axis is Axis.METRIC else []
     lines: dict[LineKey, Line] = {}
     for panel in _panels(query, visible(series, lineages)):
-        lines |= _read_panel(store, query, panel, lineages, by_rank=by_rank, limits=limits)
+        found = reader.lines(panel, query.steps, by_rank=by_rank, rank=rank, moments=timed)
+        lines |= reader.along(other, panel.grid, query.steps, found) if other else found
     for run_id, run in runs.items():
+        origin = began[run_id] if began and query.axis is Axis.RELATIVE else 0
         for name, metric in metrics.items():
             for place in _ranks(series, run, metric) if by_rank else (rank,):
                 key = (run, metric, place if by_rank else None)
-                yield _message(run_id, name, place, lines.get(key))
+                yield _message(run_id, name, place, lines.get(key), origin)
+
+
+def _other(reader: _Reader, query: ChartQuery) -> list[tuple[Series, int, int]]:
+    """The series of the metric on the x axis that are visible."""
+    run_ids = [siphash64(run_id) for run_id in query.run_ids]
+    series = read_series(reader.store, run_ids, [siphash64(query.x_metric)], limits=reader.limits)
+    if not series:
+        raise UnknownMetricsError(query.run_ids, [query.x_metric])
+    return visible(series, reader.lineages)
 
 
 def _panels(query: ChartQuery, shown: Sequence[tuple[Series, int, int]]) -> list[Panel]:
@@ -114,39 +133,89 @@ def _joined(a: Grid, b: Grid) -> Grid:
     return Grid(origin, a.width, (max(a.end, b.end) - origin) // a.width, a.tier)
 
 
-def _read_panel(
-    store: Store,
-    query: ChartQuery,
-    panel: Panel,
-    lineages: Mapping[int, Lineage],
-    *,
-    by_rank: bool,
-    limits: Mapping[str, Setting],
-) -> dict[LineKey, Line]:
-    # A bound of the request that cuts nothing off costs no edge.
-    start, stop = query.steps.start, query.steps.stop
-    lo = None if start is None or start <= panel.first else start
-    hi = None if stop is None or stop >= panel.end else stop
-    tier = wants_tier(panel.grid, panel.extents)
-    reads = by_reads(
-        {run: pieces(parts, panel.grid, lo, hi, tier=tier) for run, parts in lineages.items()}
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads panels of the same runs."""
+
+    store: Store
+    lineages: Mapping[int, Lineage]
+    limits: Mapping[str, Setting]
+
+    def lines(
+        self, panel: Panel, steps: Range, *, by_rank: bool, rank: int | None, moments: bool = False
+    ) -> dict[LineKey, Line]:
+        # A bound of the request that cuts nothing off costs no edge.
+        lo = None if steps.start is None or steps.start <= panel.first else steps.start
+        hi = None if steps.stop is None or steps.stop >= panel.end else steps.stop
+        tier = wants_tier(panel.grid, panel.extents)
+        reads = by_reads(
+            {
+                run: pieces(parts, panel.grid, lo, hi, tier=tier)
+                for run, parts in self.lineages.items()
+            }
+        )
+        used = max(piece.tier for plan in reads for piece in plan) if any(reads) else 0
+        statement = chart_statement(
+            panel.grid, reads, panel.metrics, by_rank=by_rank, rank=rank, moments=moments
+        )
+        result = columns(
+            self.store.stream_native(
+                statement.sql, statement.params, {**self.limits, **statement.settings}
+            )
+        )
+        if not result:
+            return {}
+        keys = [result["run"], result["metric"], *([result["rank"]] if by_rank else [])]
+        values = chart_columns(panel.grid, result)
+        found: dict[LineKey, Line] = {}
+        for begin, end in runs_of_equal(*keys):
+            run, metric, *place = (int(key[begin]) for key in keys)
+            cut = {name: column[begin:end] for name, column in values.items()}
+            found[run, metric, place[0] if place else None] = Line(panel.grid, used, cut)
+        return found
+
+    def along(
+        self,
+        other: Sequence[tuple[Series, int, int]],
+        grid: Grid,
+        steps: Range,
+        lines: Mapping[LineKey, Line],
+    ) -> dict[LineKey, Line]:
+        """LINES, which share GRID, over the values that the series OTHER have at the end of each
+        bucket; without the buckets before their first value.
+        """
+        panel = _panel(grid, other)
+        within = self._by_run(panel, steps)
+        bound = grid.first_x if steps.start is None else max(grid.first_x, steps.start)
+        earlier: dict[int, Line] = {}
+        if panel.first < bound:
+            whole = single(panel.first, bound, tiers.WIDTHS)
+            earlier = self._by_run(_panel(whole, other), Range(None, bound))
+        found = {}
+        for key, line in lines.items():
+            at = as_of(
+                line.columns["x"],
+                [part.columns for part in (earlier.get(key[0]), within.get(key[0])) if part],
+            )
+            known = ~np.isnan(at)
+            cut = {name: column[known] for name, column in line.columns.items()}
+            found[key] = Line(line.grid, line.tier, {**cut, "at": at[known]})
+        return found
+
+    def _by_run(self, panel: Panel, steps: Range) -> dict[int, Line]:
+        found = self.lines(panel, steps, by_rank=False, rank=None)
+        return {run: line for (run, _, _), line in found.items()}
+
+
+def _panel(grid: Grid, series: Sequence[tuple[Series, int, int]]) -> Panel:
+    """Of the series of one metric."""
+    return Panel(
+        grid,
+        [series[0][0].metric],
+        [one.extent for one, _, _ in series],
+        min(begin for _, begin, _ in series),
+        max(end for _, _, end in series),
     )
-    used = max(piece.tier for plan in reads for piece in plan) if any(reads) else 0
-    rank = query.rank if query.ranks is Ranks.ONE else None
-    statement = chart_statement(panel.grid, reads, panel.metrics, by_rank=by_rank, rank=rank)
-    result = columns(
-        store.stream_native(statement.sql, statement.params, {**limits, **statement.settings})
-    )
-    if not result:
-        return {}
-    keys = [result["run"], result["metric"], *([result["rank"]] if by_rank else [])]
-    values = chart_columns(panel.grid, result)
-    lines: dict[LineKey, Line] = {}
-    for begin, end in runs_of_equal(*keys):
-        run, metric, *place = (int(key[begin]) for key in keys)
-        line = Line(panel.grid, used, values, begin, end)
-        lines[run, metric, place[0] if place else None] = line
-    return lines
 
 
 def _ranks(series: Sequence[Series], run: int, metric: int) -> list[int | None]:
@@ -157,12 +226,18 @@ def _ranks(series: Sequence[Series], run: int, metric: int) -> list[int | None]:
     return [*sorted(found)] or [None]
 
 
-def _message(run_id: str, metric: str, rank: int | None, line: Line | None) -> query_pb2.ChartLine:
+def _message(
+    run_id: str, metric: str, rank: int | None, line: Line | None, began: int
+) -> query_pb2.ChartLine:
     message = query_pb2.ChartLine(run_id=run_id, metric=metric, rank=rank)
     if line is not None:
         message.bucket_width = min(line.grid.width, _MAX_WIDTH)
         message.tier_width = line.tier
-        message.rows = line.end - line.begin
+        message.rows = len(line.columns["x"])
         for name in COLUMNS:
-            setattr(message, name, line.columns[name][line.begin : line.end].tobytes())
+            setattr(message, name, line.columns[name].tobytes())
+        if "moment" in line.columns:
+            message.at = (line.columns["moment"] - began).tobytes()
+        elif "at" in line.columns:
+            message.at = line.columns["at"].tobytes()
     return message

@@ -43,6 +43,10 @@ _MERGES = {
 """The results of the pieces put together. A piece without a finite value has nothing to say but
 its counts."""
 
+_MOMENT = {"moment": tiers.FIRST_TIME}
+_MERGED_MOMENT = {"moment": "min(moment_)"}
+"""What a chart over time needs besides."""
+
 Numbered = tuple[int, Piece, list[int]]
 """The number of a piece within its run, the piece, the runs that it is read for."""
 
@@ -55,14 +59,21 @@ class Statement:
 
 
 def chart_statement(
-    grid: Grid, reads: Reads, metrics: Sequence[int], *, by_rank: bool, rank: int | None
+    grid: Grid,
+    reads: Reads,
+    metrics: Sequence[int],
+    *,
+    by_rank: bool,
+    rank: int | None,
+    moments: bool = False,
 ) -> Statement:
     """Rows (run, metric[, rank], bucket, packed results) in the order of the first ones.
 
-    READS gives the runs of each list of pieces; RANK restricts to one rank.
+    READS gives the runs of each list of pieces; RANK restricts to one rank; MOMENTS adds the time
+    of the first point.
     """
     entries = [(n, piece, runs) for plan, runs in reads.items() for n, piece in enumerate(plan)]
-    builder = _Builder(grid, metrics, by_rank=by_rank, rank=rank)
+    builder = _Builder(grid, metrics, by_rank=by_rank, rank=rank, moments=moments)
     sql = builder.whole(entries[0]) if len(entries) == 1 else builder.merged(entries)
     tier = grid.tier if any(piece.tier for _, piece, _ in entries) else 0
     return Statement(sql, builder.params, _settings(tier))
@@ -77,11 +88,19 @@ def _settings(tier: int) -> dict[str, Any]:
 
 class _Builder:
     def __init__(
-        self, grid: Grid, metrics: Sequence[int], *, by_rank: bool, rank: int | None
+        self,
+        grid: Grid,
+        metrics: Sequence[int],
+        *,
+        by_rank: bool,
+        rank: int | None,
+        moments: bool,
     ) -> None:
         self._grid = grid
         self._keys = ("run", "metric", "rank") if by_rank else ("run", "metric")
         self._one_rank = rank is not None
+        self._aggregates = _AGGREGATES | (_MOMENT if moments else {})
+        self._merges = _MERGES | (_MERGED_MOMENT if moments else {})
         self._sent: dict[tuple[str, str], str] = {}
         self.params: dict[str, Any] = {"metrics": list(metrics)}
         if rank is not None:
@@ -91,7 +110,8 @@ class _Builder:
         """The chart of one piece: nothing has to be put together."""
         where, _ = self._where([entry])
         keys = (*self._keys, "bucket")
-        columns = {**plain(*self._keys), "bucket": self._bucket(entry[1].tier), **_AGGREGATES}
+        columns = {**plain(*self._keys), "bucket": self._bucket(entry[1].tier)}
+        columns |= self._aggregates
         return select(columns, tiers.TABLE, where=where, group_by=keys, order_by=keys)
 
     def merged(self, entries: Sequence[Numbered]) -> str:
@@ -99,7 +119,7 @@ class _Builder:
         cells = [entry for entry in entries if entry[1].tier]
         branches = " UNION ALL ".join(self._branch(part) for part in (raw, cells) if part)
         keys = (*self._keys, "bucket")
-        columns = {**plain(*keys), **_MERGES}
+        columns = {**plain(*keys), **self._merges}
         return select(columns, f"({branches})", group_by=keys, order_by=keys)
 
     def _branch(self, entries: Sequence[Numbered]) -> str:
@@ -108,7 +128,7 @@ class _Builder:
             **plain(*self._keys),
             "bucket": self._bucket(entries[0][1].tier),
             "piece": number,
-            **{f"{name}_": expression for name, expression in _AGGREGATES.items()},
+            **{f"{name}_": expression for name, expression in self._aggregates.items()},
         }
         keys = (*self._keys, "bucket", "piece")
         return select(columns, tiers.TABLE, where=where, group_by=keys)

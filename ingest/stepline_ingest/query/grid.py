@@ -55,15 +55,22 @@ def grid(lo: int, hi: int, points: int, tiers: Sequence[int]) -> Grid:
     tier = max((t for t in tiers if _fits(t, ideal)), default=0)
     unit = tier or 1
     if points == 1:
-        # Alignment cannot put both sides of step 0 into one bucket, so a single one begins at its
-        # range.
-        origin = lo // unit * unit
-        return Grid(origin, _round_up(hi - origin, unit), 1, tier)
+        return single(lo, hi, tiers)
     width = _round_up(ideal, unit)
     if _buckets(lo, hi, width) > points:
         # n buckets cover n - 1 whole widths at any alignment.
         width = _round_up(_ceil_div(hi - lo, points - 1), unit)
     return Grid(lo // width * width, width, _buckets(lo, hi, width), tier)
+
+
+def single(lo: int, hi: int, tiers: Sequence[int]) -> Grid:
+    """One bucket over lo <= step < hi. It begins at its range: alignment cannot put both sides of
+    step 0 into one.
+    """
+    tier = max((t for t in tiers if _fits(t, hi - lo)), default=0)
+    unit = tier or 1
+    origin = lo // unit * unit
+    return Grid(origin, _round_up(hi - origin, unit), 1, tier)
 
 
 def _fits(tier: int, ideal: int) -> bool:

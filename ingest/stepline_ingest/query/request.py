@@ -14,6 +14,19 @@ MAX_LINES = 10_000
 """Pairs of run and metric in one chart."""
 
 
+class Axis(Enum):
+    STEP = "step"
+    TIME = "time"
+    """When a bucket's first point was logged."""
+    RELATIVE = "relative"
+    """The same since the run began."""
+    METRIC = "metric"
+    """The last value of another metric."""
+
+
+_METRIC_AXIS = "metric:"
+
+
 class Ranks(Enum):
     BAND = "band"
     """One line over all ranks."""
@@ -43,6 +56,9 @@ class ChartQuery:
     ranks: Ranks
     rank: int
     """The one of Ranks.ONE."""
+    axis: Axis = Axis.STEP
+    x_metric: str = ""
+    """The one of Axis.METRIC."""
 
 
 def chart_query(request: query_pb2.ChartRequest) -> ChartQuery:
@@ -51,8 +67,7 @@ def chart_query(request: query_pb2.ChartRequest) -> ChartQuery:
         raise invalid(
             "a chart needs at least one run and one metric; name them in run_ids and metrics"
         )
-    if request.x not in ("", "step"):
-        raise invalid(f"the x axis can only be 'step' so far, not {request.x!r}; leave x empty")
+    axis, x_metric = _axis(request.x)
     if request.points > MAX_POINTS:
         raise invalid(
             f"{request.points} points are more than the {MAX_POINTS} a chart may have; "
@@ -75,6 +90,19 @@ def chart_query(request: query_pb2.ChartRequest) -> ChartQuery:
         steps=step_range(request),
         ranks=ranks,
         rank=request.ranks.rank,
+        axis=axis,
+        x_metric=x_metric,
+    )
+
+
+def _axis(x: str) -> tuple[Axis, str]:
+    if x.startswith(_METRIC_AXIS) and x != _METRIC_AXIS:
+        return Axis.METRIC, x[len(_METRIC_AXIS) :]
+    if x in ("", "step", "time", "relative"):
+        return Axis(x or "step"), ""
+    raise invalid(
+        f"the x axis cannot be {x!r}: "
+        "use 'step', 'time', 'relative', or 'metric:' and the name of a metric"
     )
 
 

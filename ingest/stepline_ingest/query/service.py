@@ -18,6 +18,7 @@ from stepline_ingest.errors import ServiceError, abort, invalid, later
 from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
 from stepline_ingest.limits import Limits
 from stepline_ingest.metrics import Refusal
+from stepline_ingest.run_record import RunRecord
 from stepline_ingest.store.contract import Setting, Store, StoreError
 
 from .chart import read_chart
@@ -108,9 +109,12 @@ class QueryService(query_pb2_grpc.QueryServicer):
     ) -> AsyncIterator[query_pb2.ChartLine]:
         async def lines() -> AsyncGenerator[query_pb2.ChartLine, None]:
             query = chart_query(request)
-            attempts = {run_id: await self._attempts(run_id) for run_id in query.run_ids}
+            runs = {run_id: await self._run(run_id) for run_id in query.run_ids}
+            attempts = {run_id: _numbers(run) for run_id, run in runs.items()}
+            began = {run_id: run.created_ms for run_id, run in runs.items()}
             async for line in self._read(
-                lambda: read_chart(self._store, query, attempts, self._engine_limits), batch=64
+                lambda: read_chart(self._store, query, attempts, self._engine_limits, began=began),
+                batch=64,
             ):
                 yield line
 
@@ -138,9 +142,12 @@ class QueryService(query_pb2_grpc.QueryServicer):
         """The numbers of the attempts of a run; NOT_FOUND, with the nearest ids, when it is not
         there.
         """
+        return _numbers(await self._run(run_id))
+
+    async def _run(self, run_id: str) -> RunRecord:
         async with self._runs.lock(run_id):
-            run = await self._runs.require(run_id)
-            return [attempt.number for attempt in run.attempts]
+            run: RunRecord = await self._runs.require(run_id)
+            return run
 
     async def _read(
         self, make: Callable[[], Iterator[Reply]], *, batch: int = 1
@@ -184,6 +191,10 @@ class QueryService(query_pb2_grpc.QueryServicer):
             )
         log.warning("a query failed at the store: %s", error)
         return later(f"the store fails: {error}; try again later")
+
+
+def _numbers(run: RunRecord) -> list[int]:
+    return [attempt.number for attempt in run.attempts]
 
 
 def _over(message: str) -> ServiceError:

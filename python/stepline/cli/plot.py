@@ -26,6 +26,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N|band|all",
         help="one rank, a band over all (default), or a line for each",
     )
+    parser.add_argument(
+        "--x",
+        default="step",
+        metavar="AXIS",
+        help="step (default), time, relative, or the name of a metric",
+    )
     add_range(parser)
     parser.add_argument("--points", type=int, help="at most so many buckets")
     parser.add_argument(
@@ -42,7 +48,12 @@ def run(args: argparse.Namespace) -> int:
     with client_of(args) as client:
         view = client.run(args.run)
         found = view.chart(
-            args.metric, points=points, start=args.start, stop=args.stop, ranks=args.rank
+            args.metric,
+            points=points,
+            x=args.x,
+            start=args.start,
+            stop=args.stop,
+            ranks=args.rank,
         )
     charts = found if isinstance(found, list) else [found]
     title = f"{args.metric}  ({view.info.name})"

@@ -10,9 +10,10 @@ import numpy as np
 
 from ..chart import Chart
 from ..errors import InvalidRequest
+from .axis import Axis
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.axes import Axes as Panel
 
 SUFFIXES = (".png", ".svg", ".pdf")
 _SIZE = (9.0, 4.8)
@@ -37,12 +38,13 @@ def save_figure(
         raise ImportError('pictures need matplotlib: pip install "stepline[plot]"') from None
     figure = Figure(figsize=_SIZE, layout="constrained")
     axes = figure.add_subplot()
+    axis = Axis.of(charts)
     for chart in charts:
-        _draw(axes, chart, alone=len(charts) == 1)
+        _draw(axes, chart, axis, alone=len(charts) == 1)
     axes.set_title(title, loc="left", fontweight="bold")
-    axes.set_xlabel("step")
+    axes.set_xlabel(axis.label)
     axes.set_ylabel(label or (charts[0].metric if charts else ""))
-    axes.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
+    axes.xaxis.set_major_formatter(lambda place, _: axis.text(place))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.01)
@@ -63,16 +65,17 @@ def save_figure(
         ) from None
 
 
-def _draw(axes: Axes, chart: Chart, *, alone: bool) -> None:
+def _draw(axes: Panel, chart: Chart, axis: Axis, *, alone: bool) -> None:
     if not len(chart):
         return
+    x = axis.places(chart)
     name = "mean" if chart.rank is None else f"rank {chart.rank}"
-    (line,) = axes.plot(chart.x, chart.mean, linewidth=1.3, label=name, zorder=3)
+    (line,) = axes.plot(x, chart.mean, linewidth=1.3, label=name, zorder=3)
     color = line.get_color()
     if np.any(chart.min < chart.max):
         what = "min to max over ranks" if chart.rank is None else "min to max"
         axes.fill_between(
-            chart.x,
+            x,
             chart.min,
             chart.max,
             color=color,
@@ -83,7 +86,7 @@ def _draw(axes: Axes, chart: Chart, *, alone: bool) -> None:
     bad = chart.nonfinite > 0
     if np.any(bad):
         axes.plot(
-            chart.x[bad],
+            x[bad],
             np.full(int(bad.sum()), 0.02),
             "x",
             color="crimson",

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ..chart import Chart
 from ..columns import Float64
+from .axis import Axis
 
 _FALLBACK = (100, 30)
 _LARGEST = (160, 28)
@@ -54,22 +55,23 @@ def draw(
     plotext.plotsize(width, height)
     plotext.theme("clear")
     plotext.title(title)
-    plotext.xlabel("step")
+    axis = Axis.of(charts)
+    plotext.xlabel(axis.label)
     if log:
         plotext.yscale("log")
     single = len(charts) == 1
     if single and _has_band(charts[0]):
-        _line(charts[0].x, charts[0].max, "max", _EDGE_COLOR, log)
-        _line(charts[0].x, charts[0].min, "min", _EDGE_COLOR, log)
+        _line(axis.places(charts[0]), charts[0].max, "max", _EDGE_COLOR, log)
+        _line(axis.places(charts[0]), charts[0].min, "min", _EDGE_COLOR, log)
     for index, chart in enumerate(charts):
         label = None if single else f"rank {chart.rank}"
-        _line(chart.x, chart.mean, "mean" if single else label, _COLORS[index % len(_COLORS)], log)
-    first = min(int(chart.x[0]) for chart in charts)
-    last = max(int(chart.x[-1]) + chart.bucket_width - 1 for chart in charts)
+        name = "mean" if single else label
+        _line(axis.places(chart), chart.mean, name, _COLORS[index % len(_COLORS)], log)
+    first, last = axis.span(charts)
     if first < last:
         plotext.xlim(first, last)
-    ticks = sorted({first + (last - first) * tick // (_TICKS - 1) for tick in range(_TICKS)})
-    plotext.xticks(ticks, [f"{tick:,}" for tick in ticks])
+    ticks = axis.ticks(first, last, _TICKS)
+    plotext.xticks(ticks, [axis.text(tick) for tick in ticks])
     text = str(plotext.build()).rstrip("\n")
     if not color:
         text = _CONTROL.sub("", text)

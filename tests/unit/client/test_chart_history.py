@@ -13,6 +13,7 @@ import pytest
 from stepline import Chart, History
 
 NAMES = ["x", "min", "max", "mean", "first", "last", "count", "nonfinite", "argmin", "argmax"]
+NAMES += ["step"]
 # a NaN with a payload: what was logged comes back bit for bit
 PAYLOAD = np.array([0x7FF8_0000_0000_1234], np.uint64).view(np.float64)[0]
 
@@ -34,6 +35,7 @@ def line(**changes: Any) -> dict[str, Any]:
         "nonfinite": np.array([0, 1], "<u8").tobytes(),
         "argmin": np.array([-2, 7], "<i8").tobytes(),
         "argmax": np.array([-128, 7], "<i8").tobytes(),
+        "at": b"",
     }
     return {**made, **changes}
 
@@ -60,7 +62,7 @@ def history() -> History:
 # --- from the wire -------------------------------------------------------------------------------
 
 
-def test_a_line_becomes_ten_arrays_of_one_length(chart: Chart) -> None:
+def test_a_line_becomes_arrays_of_one_length(chart: Chart) -> None:
     assert (chart.run_id, chart.metric, chart.rank) == ("r", "loss", 3)
     assert (chart.bucket_width, chart.tier_width, len(chart)) == (128, 0, 2)
     columns = chart.columns()
@@ -70,7 +72,7 @@ def test_a_line_becomes_ten_arrays_of_one_length(chart: Chart) -> None:
         "int64",
         *["float64"] * 5,
         *["uint64"] * 2,
-        *["int64"] * 2,
+        *["int64"] * 3,
     ]
     assert chart.x.tolist() == [-128, 0]
     assert chart.count.tolist() == [2**64 - 1, 1]
@@ -80,6 +82,14 @@ def test_a_line_becomes_ten_arrays_of_one_length(chart: Chart) -> None:
 def test_nan_payloads_survive(chart: Chart, history: History) -> None:
     assert chart.min[1:].view(np.uint64)[0] == 0x7FF8_0000_0000_1234
     assert history.value[1:2].view(np.uint64)[0] == 0x7FF8_0000_0000_1234
+
+
+def test_other_axes_keep_the_steps_beside() -> None:
+    moments = np.array([1_700_000_000_000, 1_700_000_000_001], "<i8")
+    timed = Chart.from_line(line(at=moments.tobytes()), "time", "time")
+    assert (timed.x.tolist(), timed.step.tolist()) == (moments.tolist(), [-128, 0])
+    tokens = Chart.from_line(line(at=np.array([0.5, 1e9]).tobytes()), "metric", "time")
+    assert (tokens.kind, tokens.axis, tokens.x.tolist()) == ("metric", "time", [0.5, 1e9])
 
 
 def test_a_band_has_no_rank() -> None:

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import re
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stepline import Chart, InvalidRequest
+from stepline.chart import Kind
 from stepline.plotting import figure, terminal
+from stepline.plotting.axis import Axis
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def chart(
-    mean: list[float], *, spread: float = 0.0, rank: int | None = None, width: int = 1
+    mean: list[float],
+    *,
+    spread: float = 0.0,
+    rank: int | None = None,
+    width: int = 1,
+    kind: Kind = "step",
+    axis: str = "step",
+    x: list[float] | None = None,
 ) -> Chart:
     values = np.array(mean)
     count = len(values)
@@ -26,7 +36,10 @@ def chart(
         rank=rank,
         bucket_width=width,
         tier_width=0,
-        x=np.arange(count, dtype=np.int64) * width,
+        kind=kind,
+        axis=axis,
+        x=np.arange(count, dtype=np.int64) * width if x is None else np.array(x),
+        step=np.arange(count, dtype=np.int64) * width,
         min=values - spread,
         max=values + spread,
         mean=values,
@@ -228,3 +241,38 @@ def test_without_matplotlib_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r'pip install "stepline\[plot\]"'):
         figure.save_figure([chart(FALLING)], tmp_path / "loss.png", title="loss")
+
+
+# --- other axes than steps -----------------------------------------------------------------------
+
+START = int(datetime(2026, 3, 1, 12, 0, 0).astimezone().timestamp()) * 1000
+
+
+@pytest.mark.parametrize(
+    ("kind", "x", "label", "ends"),
+    [
+        ("time", [START, START + 30_000], "time", ("12:00:00", "12:00:30")),
+        ("time", [START, START + 5 * 86_400_000], "time", ("Mar 01 12:00", "Mar 06 12:00")),
+        ("relative", [0, 90_000], "time since the start", ("0 s", "90 s")),
+        ("relative", [0, 5_400_000], "time since the start", ("0:00", "1:30:00")),
+        ("metric", [0.5, 1e9], "tokens", ("0.5", "1e+09")),
+    ],
+)
+def test_an_axis_is_labelled_as_people_read_it(
+    kind: Kind, x: list[float], label: str, ends: tuple[str, str], tmp_path: Path
+) -> None:
+    places = np.array(x, np.float64 if kind == "metric" else np.int64)
+    one = chart([1.0, 2.0], kind=kind, axis="tokens" if kind == "metric" else kind, x=places)
+    text = drawn(one, width=100)
+    assert label in text
+    for end in ends:
+        assert end in text
+    figure.save_figure([one], tmp_path / "chart.png", title="")
+    assert (tmp_path / "chart.png").read_bytes().startswith(PNG)
+
+
+def test_a_place_on_the_axis_is_exact_beyond_what_a_float_can_say() -> None:
+    first = 2**53 + 1
+    one = chart([1.0, 2.0], x=[first, first + 4])
+    assert Axis.of([one]).span([one]) == (first, first + 4)
+    assert Axis.of([one]).ticks(first, first + 4, 5) == [first + n for n in range(5)]

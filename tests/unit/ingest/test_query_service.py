@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import math
 import struct
@@ -18,10 +19,13 @@ from stepline_ingest.errors import ServiceError
 from stepline_ingest.gen.stepline.v1 import query_pb2 as pb
 from stepline_ingest.gen.stepline.v1 import query_pb2_grpc
 from stepline_ingest.limits import Limits
-from stepline_ingest.query import QueryService, export
+from stepline_ingest.query import QueryService, export, plan
 from stepline_ingest.query.history import CHUNK_ROWS
+from stepline_ingest.schema.upkeep import build_rollups
 from tests.support.points import Point, block
 
+CREATED = 1_000
+"""When the runs of these tests began, in milliseconds."""
 NAN, INF = float("nan"), float("inf")
 
 
@@ -38,7 +42,8 @@ class Runs:
         if run_id not in self.known:
             raise ServiceError(grpc.StatusCode.NOT_FOUND, f"run {run_id} is not known here")
         numbers = range(1, self.known[run_id] + 1)
-        return SimpleNamespace(attempts=[SimpleNamespace(number=n) for n in numbers])
+        attempts = [SimpleNamespace(number=n) for n in numbers]
+        return SimpleNamespace(attempts=attempts, created_ms=CREATED)
 
 
 class Harness:
@@ -61,13 +66,27 @@ class Harness:
                     **fixed,
                 )
             )
+        self._store(run, metric, points)
+
+    def _store(self, run: str, metric: str, points: list[Point]) -> None:
         self.store.insert_points([block(points)], rows=len(points), token=f"t{self._seq}")
         self.store.insert_rows(
             "raw_metrics",
             ("run", "metric", "name", "first_seen"),
             [(siphash64(run), siphash64(metric), metric, 0)],
         )
-        self.runs.known[run] = max(self.runs.known.get(run, 1), fixed.get("attempt", 1))
+        newest = max(point.attempt for point in points)
+        self.runs.known[run] = max(self.runs.known.get(run, 1), newest)
+
+    def put_many(self, run: str, metric: str, points: list[Point], **fixed: int) -> None:
+        """Stores POINTS, which give step, value and time, in one part with its rollups."""
+        made = []
+        for point in points:
+            self._seq += 1
+            ids = {"run": siphash64(run), "metric": siphash64(metric), "seq": self._seq}
+            made.append(dataclasses.replace(point, **ids, **fixed))
+        self._store(run, metric, made)
+        build_rollups(self.store)
 
     async def chart(self, **request) -> list[pb.ChartLine]:
         return [line async for line in self.stub.Chart(pb.ChartRequest(**request))]
@@ -278,13 +297,65 @@ async def test_a_chart_is_lines_of_columns(service):
     assert none.rows == 0
 
 
+@pytest.mark.parametrize("tier", [False, True])
+async def test_a_chart_lies_over_time(service, monkeypatch, tier):
+    monkeypatch.setattr(plan, "RAW_POINTS", 0 if tier else 2**64)
+    # Step and time do not run alike, and two attempts overlap.
+    for attempt, first in ((1, 0), (2, 600)):
+        service.put_many(
+            "r",
+            "m",
+            [
+                Point(step=s, value=s, time=CREATED + 2 * s + attempt, seq=0)
+                for s in range(first, 1000)
+            ],
+            attempt=attempt,
+        )
+    (line,) = await service.chart(run_ids=["r"], metrics=["m"], points=8, x="time")
+    assert line.tier_width == (128 if tier else 0)
+    x = struct.unpack("<8q", line.x)
+    assert x == tuple(range(0, 1000, 128))
+    times = [CREATED + 2 * s + (1 if s < 600 else 2) for s in x]
+    assert struct.unpack("<8q", line.at) == tuple(times)
+    (line,) = await service.chart(run_ids=["r"], metrics=["m"], points=8, x="relative")
+    assert struct.unpack("<8q", line.at) == tuple(t - CREATED for t in times)
+    (line,) = await service.chart(run_ids=["r"], metrics=["m"], points=8)
+    assert line.at == b""
+
+
+async def test_a_chart_lies_over_another_metric(service):
+    service.put("r", "loss", {s: -s for s in range(10)})
+    service.put("r", "tokens", {2: 200.0, 5: 500.0, 6: NAN, 8: 80.0}, rank=3)
+    service.put("s", "loss", {1: 1.0})
+
+    async def over(**request) -> list[tuple[int, float]]:
+        lines = await service.chart(
+            run_ids=["r", "s"], metrics=["loss"], x="metric:tokens", **request
+        )
+        assert [line.rows for line in lines[1:]] == [0]
+        count = lines[0].rows
+        steps = struct.unpack(f"<{count}q", lines[0].x)
+        return list(zip(steps, struct.unpack(f"<{count}d", lines[0].at), strict=True))
+
+    # No tokens are known at steps 0 and 1; what is not finite is no place.
+    known = [(s, 200.0) for s in (2, 3, 4)] + [(s, 500.0) for s in (5, 6, 7)]
+    assert await over() == [*known, (8, 80.0), (9, 80.0)]
+    assert await over(points=5) == [(2, 200.0), (4, 500.0), (6, 500.0), (8, 80.0)]
+    # What was logged before a range counts in it.
+    assert await over(start=3, stop=6) == [(3, 200.0), (4, 200.0), (5, 500.0)]
+    assert await over(start=7, stop=8) == [(7, 500.0)]
+    code, text = await refused(service.chart(run_ids=["r"], metrics=["loss"], x="metric:token"))
+    assert (code, "'tokens'" in text) == (grpc.StatusCode.NOT_FOUND, True), text
+
+
 async def test_bad_charts_are_told_what_to_change(service):
     service.put("r", "train/loss", {0: 1.0})
     service.put("s", "other", {0: 1.0})
     good = {"run_ids": ["r"], "metrics": ["train/loss"]}
     for change, says in [
         ({"points": 100_001}, "fewer"),
-        ({"x": "time"}, "leave x empty"),
+        ({"x": "tokens"}, "'metric:'"),
+        ({"x": "metric:"}, "'metric:'"),
         ({"start": 5, "stop": 4}, "swap start and stop"),
         ({"metrics": []}, "at least one"),
         (

@@ -75,6 +75,7 @@ pub fn chart_line<'py>(py: Python<'py>, line: &v1::ChartLine) -> PyResult<Bound<
         ("argmax", &line.argmax),
         ("count", &line.count),
         ("nonfinite", &line.nonfinite),
+        ("at", &line.at),
     ];
     for (name, column) in columns {
         dict.set_item(name, PyBytes::new(py, column))?;

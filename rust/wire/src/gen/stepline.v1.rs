@@ -1414,7 +1414,7 @@ pub struct ChartRequest {
     /// The pixel budget: at most this many buckets a line. 0 means 1,000.
     #[prost(uint32, tag = "3")]
     pub points: u32,
-    /// What the x axis counts. Only "step" so far; empty means "step".
+    /// What the x axis counts: "step" (also when empty), "time", "relative", or "metric:" and the name of a metric of the same runs.
     #[prost(string, tag = "4")]
     pub x: ::prost::alloc::string::String,
     /// Inclusive start, exclusive stop.
@@ -1485,6 +1485,11 @@ pub struct ChartLine {
     pub count: ::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "16")]
     pub nonfinite: ::prost::bytes::Bytes,
+    /// Where the bucket lies on an axis other than "step"; buckets are made of steps all the same.
+    /// "time": int64, when its first point was logged, milliseconds since the epoch; "relative": the same since the run began.
+    /// A metric: float64, its last finite value up to the end of the bucket, over all ranks; buckets before the first one are left out.
+    #[prost(bytes = "bytes", tag = "17")]
+    pub at: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SqlRequest {

@@ -152,7 +152,7 @@ class RankSelection(_message.Message):
     def __init__(self, band: _Optional[bool] = ..., all: _Optional[bool] = ..., rank: _Optional[int] = ...) -> None: ...
 
 class ChartLine(_message.Message):
-    __slots__ = ("run_id", "metric", "rank", "bucket_width", "tier_width", "rows", "x", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite")
+    __slots__ = ("run_id", "metric", "rank", "bucket_width", "tier_width", "rows", "x", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite", "at")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
@@ -169,6 +169,7 @@ class ChartLine(_message.Message):
     ARGMAX_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     NONFINITE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     metric: str
     rank: int
@@ -185,7 +186,8 @@ class ChartLine(_message.Message):
     argmax: bytes
     count: bytes
     nonfinite: bytes
-    def __init__(self, run_id: _Optional[str] = ..., metric: _Optional[str] = ..., rank: _Optional[int] = ..., bucket_width: _Optional[int] = ..., tier_width: _Optional[int] = ..., rows: _Optional[int] = ..., x: _Optional[bytes] = ..., min: _Optional[bytes] = ..., max: _Optional[bytes] = ..., mean: _Optional[bytes] = ..., first: _Optional[bytes] = ..., last: _Optional[bytes] = ..., argmin: _Optional[bytes] = ..., argmax: _Optional[bytes] = ..., count: _Optional[bytes] = ..., nonfinite: _Optional[bytes] = ...) -> None: ...
+    at: bytes
+    def __init__(self, run_id: _Optional[str] = ..., metric: _Optional[str] = ..., rank: _Optional[int] = ..., bucket_width: _Optional[int] = ..., tier_width: _Optional[int] = ..., rows: _Optional[int] = ..., x: _Optional[bytes] = ..., min: _Optional[bytes] = ..., max: _Optional[bytes] = ..., mean: _Optional[bytes] = ..., first: _Optional[bytes] = ..., last: _Optional[bytes] = ..., argmin: _Optional[bytes] = ..., argmax: _Optional[bytes] = ..., count: _Optional[bytes] = ..., nonfinite: _Optional[bytes] = ..., at: _Optional[bytes] = ...) -> None: ...
 
 class SqlRequest(_message.Message):
     __slots__ = ("query", "format")

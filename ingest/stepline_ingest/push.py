@@ -32,11 +32,14 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
         names: NamesRegistry,
         pipeline: Pipeline,
         bind: Callable[[ingest_pb2.Hello], Awaitable[Binding]],
+        check: Callable[[Binding], None] = lambda place: None,
     ) -> None:
+        """CHECK raises ServiceError when a stream that was bound may not begin any more."""
         self.writers = writers
         self.names = names
         self.pipeline = pipeline
         self.bind = bind
+        self.check = check
         self._streams: set[PushStream] = set()
         self._draining = False
 
@@ -213,6 +216,8 @@ class PushStream:
         self._writer = writer = await self._service.writers.claim(binding, hello.epoch, self)
         names = await self._service.names.open(binding.run)
         self._session = session = Session(writer, names, self, self._service.pipeline)
+        # From here on whoever deletes the run finds this stream, and ends it.
+        self._service.check(binding)
         if hello.first_unacknowledged > writer.committed + 1:
             await self._skip_lost(session, writer, hello)
         await self._welcome(writer)

@@ -38,6 +38,7 @@ _WRITERS = """
 SELECT writer, run_id, run, attempt, rank
 FROM raw_writers FINAL WHERE writer IN {writers:Array(UInt128)}
 """
+_DELETIONS = "SELECT DISTINCT run_id FROM raw_deletions"
 _RUN_COLUMNS = (
     "run",
     "run_id",
@@ -59,6 +60,7 @@ _RUN_COLUMNS = (
 )
 _ATTEMPT_COLUMNS = ("run", "attempt", "launch_id", "world_size", "created", "version")
 _WRITER_COLUMNS = ("writer", "run", "run_id", "attempt", "rank", "host", "pid", "created")
+_DELETION_COLUMNS = ("run", "run_id", "project", "deleted")
 _FINISH_COLUMNS = ("run", "attempt", "rank", "writer", "exit_code", "finished", "version")
 
 
@@ -183,6 +185,13 @@ class SqlRunTables:
             )
             for writer, run_id, run, attempt, rank in self._rows(_WRITERS, params)
         ]
+
+    def put_deletion(self, run: RunRecord, deleted_ms: int) -> None:
+        row = (_core.siphash64(run.run_id), run.run_id, run.project, deleted_ms)
+        self._store.insert_rows("raw_deletions", _DELETION_COLUMNS, [row])
+
+    def deleted_ids(self) -> list[str]:
+        return [run_id for (run_id,) in self._rows(_DELETIONS, {})]
 
     def _rows(self, sql: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
         return self._store.query(sql, params)

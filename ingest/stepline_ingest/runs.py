@@ -46,18 +46,31 @@ def answered(
     return call
 
 
+async def _nothing_to_forget(run_id: str) -> None:
+    """No streams, no points."""
+
+
 class RunsService(runs_pb2_grpc.RunsServicer):
     """Decides; the repository remembers."""
 
-    def __init__(self, runs: RunsRepository, limits: Limits) -> None:
+    def __init__(
+        self,
+        runs: RunsRepository,
+        limits: Limits,
+        *,
+        forget: Callable[[str], Awaitable[None]] = _nothing_to_forget,
+    ) -> None:
+        """FORGET is told of runs that were deleted, to end their streams."""
         self._runs = runs
         self._limits = limits
+        self._forget = forget
 
     @answered
     async def CreateRun(self, request: runs_pb2.CreateRunRequest) -> runs_pb2.CreateRunReply:
         start = run_request.start(request, self._limits)
         _check_project(start.project)
         async with self._runs.lock(start.run_id):
+            self._runs.refuse_deleted(start.run_id)
             run, attempt = await self._join(start)
         # Outside the lock: a thousand ranks register together.
         place = run_request.binding(start, attempt.number, self._limits)
@@ -70,6 +83,7 @@ class RunsService(runs_pb2_grpc.RunsServicer):
         summary = run_request.json_object("summary", request.summary_json, self._limits)
         run_id = run_request.check_run_id(request.run_id)
         async with self._runs.lock(run_id):
+            self._runs.refuse_deleted(run_id)
             run = await self._runs.require(run_id)
             changed = run.copy()
             changed.config |= config
@@ -105,6 +119,26 @@ class RunsService(runs_pb2_grpc.RunsServicer):
         limit = min(request.limit or self._limits.max_listed_runs, self._limits.max_listed_runs)
         runs, total = await self._runs.list(request.project, limit=limit, offset=request.offset)
         return runs_pb2.ListRunsReply(runs=[to_message(run) for run in runs], total=total)
+
+    @answered
+    async def DeleteRun(self, request: runs_pb2.DeleteRunRequest) -> runs_pb2.DeleteRunReply:
+        run_id = run_request.check_run_id(request.run_id)
+        async with self._runs.lock(run_id):
+            run = await self._runs.require(run_id)
+            await self._runs.delete(run)
+        log.info(
+            "run %s of project %s was deleted",
+            run_id,
+            run.project,
+            extra={"event": "run_deleted", "run": run_id, "project": run.project},
+        )
+        metrics.run_deleted()
+        await self._forget(run_id)
+        return runs_pb2.DeleteRunReply()
+
+    def check(self, place: Binding) -> None:
+        """Raises ServiceError when a stream may not go on, as its run was deleted meanwhile."""
+        self._runs.refuse_deleted(place.run_id)
 
     async def bind(self, hello: ingest_pb2.Hello) -> Binding:
         """Checks the place that a stream claims for its writer, and remembers it."""
@@ -178,6 +212,7 @@ class RunsService(runs_pb2_grpc.RunsServicer):
         )
 
     async def _known_attempt(self, place: Binding) -> Attempt:
+        self._runs.refuse_deleted(place.run_id)
         run = await self._runs.require(place.run_id, remedy="call CreateRun first")
         attempt = run.attempt(place.attempt)
         if attempt is None:

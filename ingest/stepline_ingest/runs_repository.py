@@ -24,6 +24,7 @@ from stepline_ingest import access
 from stepline_ingest.coalesce import Coalescer
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.limits import Limits
+from stepline_ingest.metrics import Refusal
 from stepline_ingest.run_record import Attempt, RunRecord
 from stepline_ingest.run_request import json_text
 from stepline_ingest.writers import Binding, conflicting
@@ -74,6 +75,12 @@ class RunTables(Protocol):
     def find_writers(self, writers: Sequence[bytes]) -> list[Binding]:
         """The bindings of those of WRITERS that are known."""
 
+    def put_deletion(self, run: RunRecord, deleted_ms: int) -> None:
+        """From now on the run is deleted, and its rows are on their way out."""
+
+    def deleted_ids(self) -> list[str]:
+        """The runs that were ever deleted."""
+
 
 class RunsRepository:
     """Runs, attempts and writers, on the event loop."""
@@ -87,6 +94,7 @@ class RunsRepository:
         self._cached_bytes = 0
         self._bindings: OrderedDict[bytes, Binding] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._deleted: set[str] = set()
         self._writers = Coalescer(self._register)
         self._finishes = Coalescer(self._put_finishes)
 
@@ -101,6 +109,8 @@ class RunsRepository:
 
     async def get(self, run_id: str) -> RunRecord | None:
         """The run as it is stored, whosever it is; not to be changed."""
+        if run_id in self._deleted:
+            return None
         run = self._cache.get(run_id)
         if run is not None:
             self._cache.move_to_end(run_id)
@@ -154,6 +164,30 @@ class RunsRepository:
         await self._blocking(lambda: self._tables.put_run(run))
         self._remember(run)
 
+    async def delete(self, run: RunRecord) -> None:
+        """For ever. What was being written without the lock is removed with the rest."""
+        await self._blocking(lambda: self._tables.put_deletion(run, time.time_ns() // 1_000_000))
+        self._deleted.add(run.run_id)
+        self._forget(run.run_id)
+        for writer in [w for w, place in self._bindings.items() if place.run_id == run.run_id]:
+            del self._bindings[writer]
+
+    # --- deleted runs ---
+
+    async def load_deleted(self) -> None:
+        """Once, before anything else is asked."""
+        self._deleted.update(await self._blocking(self._tables.deleted_ids))
+
+    def refuse_deleted(self, run_id: str) -> None:
+        """FAILED_PRECONDITION, which clients do not repeat, when the run was deleted."""
+        if run_id in self._deleted:
+            raise ServiceError(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"run {run_id} was deleted, and its id is not used again: begin a run with "
+                "another id",
+                refusal=Refusal.DELETED,
+            )
+
     # --- without the lock: rows of many ranks go together ---
 
     async def bind(self, binding: Binding, *, host: str, pid: int, created_ms: int) -> None:
@@ -194,7 +228,8 @@ class RunsRepository:
         def read() -> tuple[list[RunRecord], int]:
             run_ids, total = self._tables.page(wanted, limit, offset)
             found = {run.run_id: run for run in self._tables.load(run_ids)}
-            return [found[run_id] for run_id in run_ids if run_id in found], total
+            shown = [run_id for run_id in run_ids if run_id in found]
+            return [found[run_id] for run_id in shown if run_id not in self._deleted], total
 
         return await self._blocking(read)
 
@@ -203,6 +238,7 @@ class RunsRepository:
         own = access.project() or ""
         recent = await self._blocking(lambda: self._tables.recent_ids(own, 10_000))
         near = difflib.get_close_matches(run_id, recent, n=3)
+        near = [found for found in near if found not in self._deleted]
         hint = f" (there is {', '.join(near)})" if near else ""
         return ServiceError(
             grpc.StatusCode.NOT_FOUND, f"run {run_id} is not known here{hint}: {remedy}"

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import grpc
 from aiohttp import web
 from grpc_health.v1 import health_pb2_grpc
 
@@ -30,7 +31,7 @@ from stepline_ingest.admin import AdminService
 from stepline_ingest.budget import Budget
 from stepline_ingest.commit import Committer
 from stepline_ingest.config import ServeConfig, address
-from stepline_ingest.errors import StartupError
+from stepline_ingest.errors import ServiceError, StartupError
 from stepline_ingest.gen.stepline.v1 import (
     admin_pb2_grpc,
     ingest_pb2_grpc,
@@ -39,7 +40,7 @@ from stepline_ingest.gen.stepline.v1 import (
     runs_pb2_grpc,
 )
 from stepline_ingest.http import Pages, listen, service_version
-from stepline_ingest.metrics import Name, metrics
+from stepline_ingest.metrics import Name, Refusal, metrics
 from stepline_ingest.metrics.sampler import Sampler
 from stepline_ingest.names import NamesRegistry
 from stepline_ingest.points_repository import PointsRepository
@@ -49,6 +50,7 @@ from stepline_ingest.readiness import Readiness
 from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.runs import RunsService
 from stepline_ingest.runs_repository import RunsRepository
+from stepline_ingest.schema.purge import Purger
 from stepline_ingest.session import Pipeline
 from stepline_ingest.sql_http import SqlPort
 from stepline_ingest.store import Store, StoreError, open_store
@@ -105,6 +107,7 @@ class Server:
         self._readiness = Readiness()
         self._watchdog: Watchdog | None = None
         self._sampler: Sampler | None = None
+        self._purger: Purger | None = None
         self._guard = Guard(required=config.keys_required)
         self._grpc = grpc_port.new_server(config.limits, GuardInterceptor(self._guard))
         self._rechecking: asyncio.Task[None] | None = None
@@ -150,7 +153,8 @@ class Server:
         self._committer = Committer(points, limits=limits, executor=self._commits)
         self._committing = self._committer.start()
         committer = self._committer
-        runs_service = RunsService(runs, limits)
+        await runs.load_deleted()
+        runs_service = RunsService(runs, limits, forget=self._forget)
         self._ingest = IngestService(
             writers=Writers(points.mark, settle_timeout=limits.hello_timeout),
             names=NamesRegistry(points.names, limit=limits.max_metrics_per_run),
@@ -158,7 +162,9 @@ class Server:
                 limits=limits, budget=budget, decoders=self._decoders, submit=self._committer.submit
             ),
             bind=runs_service.bind,
+            check=runs_service.check,
         )
+        self._purger = Purger(store)
         queries = QueryService(store, runs, limits, self._queries)
         admin = AdminService(store, config.backup_dir, self._backups)
         services: tuple[tuple[Any, Any], ...] = (
@@ -221,6 +227,23 @@ class Server:
                 ping_engine=(lambda: store.query("SELECT 1")) if store.kind == "chdb" else None,
             )
 
+    async def _forget(self, run_id: str) -> None:
+        """A run was deleted: ends its streams and lets its rows be removed."""
+        assert self._ingest is not None
+        assert self._purger is not None
+        gone = ServiceError(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            f"run {run_id} was deleted: nothing is stored for it any more",
+            refusal=Refusal.DELETED,
+        )
+        try:
+            await asyncio.wait_for(
+                self._ingest.writers.forget(run_id, gone), self._config.limits.hello_timeout
+            )
+        except asyncio.TimeoutError:
+            log.warning("batches of the deleted run %s are not settled yet", run_id)
+        self._purger.soon()
+
     async def until(self, stop: asyncio.Event) -> bool:
         """Until STOP is set. True when the service ends by itself because a part of it broke."""
         assert self._committing is not None
@@ -240,8 +263,9 @@ class Server:
         last_resort.start()
         if self._watchdog is not None:
             self._watchdog.stop()
-        if self._sampler is not None:
-            self._sampler.stop()
+        for helper in (self._sampler, self._purger):
+            if helper is not None:
+                helper.stop()
         if self._rechecking is not None:
             self._rechecking.cancel()
         await self._readiness.draining()

@@ -163,6 +163,18 @@ class Writers:
             raise _fenced(binding, epoch, writer.epoch)
         return writer
 
+    async def forget(self, run_id: str, error: ServiceError) -> None:
+        """Ends the streams of a run with ERROR, and waits until what they handed over is
+        settled."""
+        concerned = [w for w in self._writers.values() if w.binding.run_id == run_id]
+        for writer in concerned:
+            if writer.owner is not None:
+                writer.owner.fail(error)
+        for writer in concerned:
+            await writer.settled()
+            if self._writers.get(writer.binding.writer) is writer:
+                del self._writers[writer.binding.writer]
+
     def release(self, writer: Writer, owner: Owner) -> None:
         """OWNER has ended. What it handed over stays in flight until it is settled."""
         if writer.owner is owner:

@@ -23,7 +23,16 @@ class MemoryRunTables:
     finishes: dict[tuple[str, int, int], int] = field(default_factory=dict)
     writers: dict[bytes, Binding] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
     failing: bool = False
+
+    def put_deletion(self, run: RunRecord, deleted_ms: int) -> None:
+        self._work()
+        self.deleted.append(run.run_id)
+
+    def deleted_ids(self) -> list[str]:
+        self._work()
+        return list(self.deleted)
 
     def load(self, run_ids: Sequence[str]) -> list[RunRecord]:
         self._work()

@@ -16,5 +16,12 @@ Around it
     store       the engine, embedded or a server; schema holds its tables
     http, sql_http, grpc_port   the three ports
     main, config, server        `stepline serve`
+    access, tls                 keys, what each call needs, certificates
     limits, errors              what may be sent, and what is answered
 """
+
+import os
+
+# Read when grpc is loaded. Its core writes a line of its own for every handshake that a stranger
+# fails, which is not what the log of a service is for.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")

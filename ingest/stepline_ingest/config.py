@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stepline_ingest.errors import StartupError
 from stepline_ingest.limits import Limits
+from stepline_ingest.tls import TlsFiles
 
 GRPC_PORT = 7424
 HTTP_PORT = 7425
@@ -30,6 +31,8 @@ class ServeConfig:
     insecure: bool = False
     """Listen off loopback although nothing is encrypted, and to whoever comes while no key was
     made."""
+    tls: TlsFiles | None = None
+    """Certificates of all three ports; None for plaintext."""
     require_keys: bool = False
     """Ask for keys even on loopback and before the first one was made."""
     backup_dir: Path | None = None
@@ -63,11 +66,11 @@ class ServeConfig:
                 "--store names no ClickHouse server: write "
                 "clickhouse://USER:PASSWORD@HOST:PORT/DATABASE"
             )
-        if not self.insecure and not is_loopback(self.host):
+        if self.tls is None and not self.insecure and not is_loopback(self.host):
             raise StartupError(
-                f"--host {self.host} can be reached from other machines, and this version has no "
-                "TLS and no keys: "
-                "use --host 127.0.0.1 and a tunnel, or pass --insecure in a network that you trust"
+                f"--host {self.host} can be reached from other machines, and nothing would be "
+                "encrypted: pass --tls-cert and --tls-key, or use --host 127.0.0.1 and a tunnel, "
+                "or pass --insecure in a network that you trust"
             )
 
     @property

@@ -32,11 +32,19 @@ def new_server(limits: Limits, *interceptors: grpc.aio.ServerInterceptor) -> grp
     )
 
 
-def bind(server: grpc.aio.Server, host: str, port: int) -> int:
-    """Binds the port that clients use; returns its number."""
+def bind(
+    server: grpc.aio.Server,
+    host: str,
+    port: int,
+    credentials: grpc.ServerCredentials | None = None,
+) -> int:
+    """Binds the port that clients use, for TLS where there are CREDENTIALS; returns its number."""
     try:
         _probe(host, port)
-        bound = server.add_insecure_port(address(host, port))
+        if credentials is None:
+            bound = server.add_insecure_port(address(host, port))
+        else:
+            bound = server.add_secure_port(address(host, port), credentials)
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise StartupError(

@@ -4,6 +4,7 @@ will live here."""
 from __future__ import annotations
 
 import html
+import ssl
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -88,13 +89,19 @@ class Pages:
 
 
 async def listen(
-    app: web.Application, host: str, port: int, *, name: str
+    app: web.Application,
+    host: str,
+    port: int,
+    *,
+    name: str,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> tuple[web.AppRunner, int]:
-    """Serves APP; returns its runner and the port that it got."""
+    """Serves APP, over TLS where there is a context; returns its runner and the port that it
+    got."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, reuse_port=False).start()
+        await web.TCPSite(runner, host, port, reuse_port=False, ssl_context=ssl_context).start()
     except OSError as error:
         await runner.cleanup()
         raise StartupError(

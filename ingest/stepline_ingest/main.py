@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import faulthandler
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,13 @@ from stepline_ingest import logs
 from stepline_ingest.config import GRPC_PORT, HTTP_PORT, SQL_PORT, ServeConfig
 from stepline_ingest.errors import StartupError
 from stepline_ingest.server import run
+from stepline_ingest.tls import TlsFiles
+
+_TLS_OPTIONS = {
+    "cert": "the certificate of all ports, and those that lead to its root",
+    "key": "the key of the certificate",
+    "client-ca": "ask clients for certificates that one of these signed",
+}
 
 
 def serve(argv: Sequence[str]) -> int:
@@ -24,24 +32,39 @@ def serve(argv: Sequence[str]) -> int:
     faulthandler.enable()
     # SIGUSR1 shows what every thread does, and disturbs nothing.
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    config = ServeConfig(
-        data=args.data.expanduser(),
-        host=args.host,
-        grpc_port=args.grpc_port,
-        http_port=args.http_port,
-        sql_port=args.sql_port,
-        store=args.store,
-        insecure=args.insecure,
-        hang_limit=args.hang_limit,
-        require_keys=args.require_keys,
-        backup_dir=args.backup_dir.expanduser().resolve() if args.backup_dir else None,
-    )
     try:
+        config = ServeConfig(
+            data=args.data.expanduser(),
+            host=args.host,
+            grpc_port=args.grpc_port,
+            http_port=args.http_port,
+            sql_port=args.sql_port,
+            store=args.store,
+            insecure=args.insecure,
+            tls=_tls_files(args),
+            hang_limit=args.hang_limit,
+            require_keys=args.require_keys,
+            backup_dir=args.backup_dir.expanduser().resolve() if args.backup_dir else None,
+        )
         config.check()
         return asyncio.run(run(config))
     except StartupError as error:
         sys.stderr.write(f"stepline serve: {error}\n")
         return 1
+
+
+def _tls_files(args: argparse.Namespace) -> TlsFiles | None:
+    """Raises StartupError for a pair of which one is missing."""
+    cert, key, client_ca = args.tls_cert, args.tls_key, args.tls_client_ca
+    if cert is None and key is None and client_ca is None:
+        return None
+    if cert is None or key is None:
+        raise StartupError("--tls-cert and --tls-key belong together: pass both")
+    return TlsFiles(cert=cert, key=key, client_ca=client_ca)
+
+
+def _variable(name: str) -> str:
+    return f"STEPLINE_SERVE_TLS_{name.upper().replace('-', '_')}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,10 +100,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DSN",
         help="clickhouse://USER:PASSWORD@HOST:PORT/DATABASE instead of the embedded store",
     )
+    for name, text in _TLS_OPTIONS.items():
+        parser.add_argument(
+            f"--tls-{name}",
+            type=Path,
+            metavar="FILE",
+            default=os.environ.get(_variable(name)) or None,
+            help=f"PEM: {text} (default: ${_variable(name)})",
+        )
     parser.add_argument(
         "--insecure",
         action="store_true",
-        help="listen on an address that other machines can reach, without TLS and keys",
+        help="listen without TLS on an address that other machines can reach, and ask for keys "
+        "only once there are some",
     )
     parser.add_argument(
         "--require-keys",

@@ -54,6 +54,7 @@ from stepline_ingest.schema.purge import Purger
 from stepline_ingest.session import Pipeline
 from stepline_ingest.sql_http import SqlPort
 from stepline_ingest.store import Store, StoreError, open_store
+from stepline_ingest.tls import Certificates
 from stepline_ingest.watchdog import Watchdog
 from stepline_ingest.writers import Writers
 
@@ -108,6 +109,7 @@ class Server:
         self._watchdog: Watchdog | None = None
         self._sampler: Sampler | None = None
         self._purger: Purger | None = None
+        self._certificates = Certificates(config.tls) if config.tls is not None else None
         self._guard = Guard(required=config.keys_required)
         self._grpc = grpc_port.new_server(config.limits, GuardInterceptor(self._guard))
         self._rechecking: asyncio.Task[None] | None = None
@@ -181,7 +183,8 @@ class Server:
         for register, service in services:
             register(service, self._grpc)
 
-        grpc = grpc_port.bind(self._grpc, config.host, config.grpc_port)
+        credentials = self._certificates.grpc_credentials() if self._certificates else None
+        grpc = grpc_port.bind(self._grpc, config.host, config.grpc_port, credentials)
         sql_app = SqlPort(store, self._queries, limits).app()
         sql_app.middlewares.append(guarded(self._guard, PUBLIC_SQL_PATHS))
         sql = await self._listen(sql_app, config.sql_port, "sql")
@@ -315,7 +318,8 @@ class Server:
         os._exit(0 if self._drained else 1)
 
     async def _listen(self, app: web.Application, port: int, name: str) -> int:
-        runner, bound = await listen(app, self._config.host, port, name=name)
+        context = self._certificates.ssl_context() if self._certificates is not None else None
+        runner, bound = await listen(app, self._config.host, port, name=name, ssl_context=context)
         self._runners.append(runner)
         return bound
 

@@ -190,6 +190,9 @@ def drain(
     *,
     server: str | None = None,
     api_key: str | None = None,
+    tls_ca: str | None = None,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
     timeout: float | None = None,
 ) -> list[SpoolStatus]:
     """Sends what lies in ROOT (a spool root, or one spool directory) and returns what is left. Used
@@ -210,8 +213,18 @@ class Connection:
     """
 
     def __new__(
-        cls, server: str, *, api_key: str | None = None, timeout: float = 10.0
-    ) -> Connection: ...
+        cls,
+        server: str,
+        *,
+        api_key: str | None = None,
+        tls_ca: str | None = None,
+        tls_cert: str | None = None,
+        tls_key: str | None = None,
+        timeout: float = 10.0,
+    ) -> Connection:
+        """Nothing is sent before the first call. The three files are PEM: whom to trust instead of
+        the system's roots, and the certificate to show, with its key.
+        """
     def create_run(self, request_json: str) -> tuple[int, dict[str, Any]]:
         """The fields of CreateRunRequest as JSON (writer as hex, resume as a lower-case word).
         Returns (attempt, run).

@@ -37,6 +37,12 @@ class SpoolMeta:
     attempt: int | None
     """What the service numbered this start of the run; None when it was out of reach."""
     mode: Mode
+    tls_ca: str | None = None
+    """PEM files, as absolute paths: whom to trust instead of the system's roots ..."""
+    tls_cert: str | None = None
+    """... the certificate to show ..."""
+    tls_key: str | None = None
+    """... and its key."""
 
     def to_json(self) -> str:
         """A JSON object with these names."""

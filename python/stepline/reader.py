@@ -23,6 +23,7 @@ from .points import Chunk, Points
 from .runs import Metric, RunInfo
 from .settings import find_api_key, find_server
 from .table import FORMAT, Table
+from .tls import find_tls
 
 Ranks = Literal["band", "all"] | int
 _NEIGHBOURS_AMONG = 1_000
@@ -80,7 +81,9 @@ def connect(
     """
     address = find_server(server)
     try:
-        connection = _core.Connection(address, api_key=find_api_key(api_key), timeout=timeout)
+        connection = _core.Connection(
+            address, api_key=find_api_key(api_key), timeout=timeout, **find_tls()
+        )
     except _core.CoreError as error:
         raise from_core(error, server=address) from None
     return Client(connection, address)

@@ -12,7 +12,7 @@ from .meta import SpoolMeta
 TIMEOUT = 5.0
 """Seconds; a service that takes longer counts as unreachable, and training starts without it."""
 
-_NOT_SENT = frozenset({"server", "api_key", "attempt", "mode"})
+_NOT_SENT = frozenset({"server", "api_key", "attempt", "mode", "tls_ca", "tls_cert", "tls_key"})
 
 
 def register(meta: SpoolMeta) -> int:
@@ -23,7 +23,14 @@ def register(meta: SpoolMeta) -> int:
     """
     request = {name: value for name, value in asdict(meta).items() if name not in _NOT_SENT}
     try:
-        connection = _core.Connection(meta.server, api_key=meta.api_key, timeout=TIMEOUT)
+        connection = _core.Connection(
+            meta.server,
+            api_key=meta.api_key,
+            tls_ca=meta.tls_ca,
+            tls_cert=meta.tls_cert,
+            tls_key=meta.tls_key,
+            timeout=TIMEOUT,
+        )
         try:
             attempt, _ = connection.create_run(dumps(request))
         finally:

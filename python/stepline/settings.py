@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, get_args
 
 from .config import RESERVED
 from .errors import InvalidRequest
+from .tls import TlsFiles, find_tls
 
 Mode = Literal["online", "offline", "disabled"]
 Resume = Literal["never", "allow", "must", "auto"]
@@ -31,6 +32,7 @@ class Settings:
 
     server: str
     api_key: str | None = field(repr=False)
+    tls: TlsFiles
     project: str
     run_id: str | None
     name: str | None
@@ -109,6 +111,7 @@ class Settings:
         return cls(
             server=found_server,
             api_key=found_key,
+            tls=find_tls(env),
             project=found_project,
             run_id=found_run_id,
             name=name,
@@ -126,9 +129,12 @@ class Settings:
 
 
 def find_server(server: str | None = None, environ: Mapping[str, str] | None = None) -> str:
-    """The argument, or STEPLINE_SERVER, or 127.0.0.1:7424."""
+    """The argument, or STEPLINE_SERVER, or 127.0.0.1:7424. With STEPLINE_INSECURE=1 an address that
+    says nothing about encryption becomes one that says http://."""
     env = os.environ if environ is None else environ
-    return server or env.get("STEPLINE_SERVER") or DEFAULT_SERVER
+    found = server or env.get("STEPLINE_SERVER") or DEFAULT_SERVER
+    plaintext = env.get("STEPLINE_INSECURE") == "1" and "://" not in found
+    return f"http://{found}" if plaintext else found
 
 
 def find_api_key(

@@ -37,9 +37,15 @@ class Refused(AssertionError):
     """The command ended with an error; the text is what it wrote."""
 
 
-def command(*arguments: str, server: str | None = None, api_key: str | None = None) -> str:
-    """`stepline ARGUMENTS`; what it prints."""
+def command(
+    *arguments: str,
+    server: str | None = None,
+    api_key: str | None = None,
+    extra: dict[str, str] | None = None,
+) -> str:
+    """`stepline ARGUMENTS`; what it prints. EXTRA goes on top of an environment without ours."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("STEPLINE_")}
+    env |= extra or {}
     if server is not None:
         env["STEPLINE_SERVER"] = server
     if api_key is not None:

@@ -14,6 +14,7 @@ from ..errors import InvalidRequest, from_core, sentence
 from ..jsonable import dumps, jsonable
 from ..keys import SCOPES, KeyInfo, expiry_ms
 from ..settings import find_api_key, find_server
+from ..tls import find_tls
 from .options import add_json, add_server
 from .output import Column, moment, print_json, print_table
 
@@ -131,7 +132,7 @@ def _keys(args: argparse.Namespace) -> Iterator[Keys]:
     if args.data is None and args.store is None:
         server = find_server(args.server)
         try:
-            connection = _core.Connection(server, api_key=find_api_key(args.api_key))
+            connection = _core.Connection(server, api_key=find_api_key(args.api_key), **find_tls())
             try:
                 yield connection
             finally:

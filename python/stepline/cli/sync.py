@@ -9,7 +9,8 @@ from pathlib import Path
 
 from .. import _core
 from ..errors import InvalidRequest, from_core
-from ..settings import find_api_key
+from ..settings import find_api_key, find_server
+from ..tls import find_tls
 
 HELP = "send what lies in a spool directory"
 
@@ -38,8 +39,9 @@ def run(args: argparse.Namespace) -> int:
         try:
             left = _core.drain(
                 root,
-                server=args.server,
+                server=find_server(args.server) if args.server else None,
                 api_key=find_api_key(args.api_key),
+                **find_tls(),
                 timeout=args.timeout,
             )
         except _core.CoreError as error:

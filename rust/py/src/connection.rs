@@ -5,13 +5,14 @@ mod line;
 mod replies;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use stepline_wire::json::{self, JsonError};
-use stepline_wire::{v1, Failure, Link};
+use stepline_wire::{v1, Failure, Link, TlsFiles};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::error::core_error;
@@ -25,6 +26,7 @@ const IDLE_LINES: usize = 8;
 struct Connection {
     server: String,
     api_key: Option<String>,
+    tls: TlsFiles,
     timeout: Duration,
     /// Locked only with the interpreter held, and never while waiting: so a fork finds it free.
     idle: Mutex<Vec<Line>>,
@@ -33,12 +35,21 @@ struct Connection {
 #[pymethods]
 impl Connection {
     #[new]
-    #[pyo3(signature = (server, *, api_key = None, timeout = 10.0))]
-    fn new(py: Python<'_>, server: String, api_key: Option<String>, timeout: f64) -> PyResult<Self> {
+    #[pyo3(signature = (server, *, api_key = None, tls_ca = None, tls_cert = None, tls_key = None, timeout = 10.0))]
+    fn new(
+        py: Python<'_>,
+        server: String,
+        api_key: Option<String>,
+        tls_ca: Option<PathBuf>,
+        tls_cert: Option<PathBuf>,
+        tls_key: Option<PathBuf>,
+        timeout: f64,
+    ) -> PyResult<Self> {
+        let tls = TlsFiles { ca: tls_ca, cert: tls_cert, key: tls_key };
         let timeout = Duration::try_from_secs_f64(timeout)
             .map_err(|_| core_error(py, "invalid", format!("timeout is {timeout}: give a number of seconds")))?;
-        let line = Line::new(py, &server, api_key.as_deref())?;
-        Ok(Connection { server, api_key, timeout, idle: Mutex::new(vec![line]) })
+        let line = Line::new(py, &server, api_key.as_deref(), &tls)?;
+        Ok(Connection { server, api_key, tls, timeout, idle: Mutex::new(vec![line]) })
     }
 
     fn create_run<'py>(&self, py: Python<'py>, request_json: &str) -> PyResult<(u32, Bound<'py, PyDict>)> {
@@ -233,7 +244,7 @@ impl Connection {
             idle.retain(Line::is_ours);
             idle.pop()
         };
-        line.map_or_else(|| Line::new(py, &self.server, self.api_key.as_deref()), Ok)
+        line.map_or_else(|| Line::new(py, &self.server, self.api_key.as_deref(), &self.tls), Ok)
     }
 
     fn give_back(&self, mut line: Line) {

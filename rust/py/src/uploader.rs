@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use stepline_core::spool::{self, layout, DirLock, Status};
 use stepline_uploader::{Background, Settings};
+use stepline_wire::TlsFiles;
 
 use crate::error::core_error;
 
@@ -53,12 +54,16 @@ fn uploader_main(py: Python<'_>, root: PathBuf, idle_exit: f64) -> PyResult<i32>
 }
 
 #[pyfunction]
-#[pyo3(signature = (root, *, server = None, api_key = None, timeout = None))]
+#[pyo3(signature = (root, *, server = None, api_key = None, tls_ca = None, tls_cert = None, tls_key = None, timeout = None))]
+#[allow(clippy::too_many_arguments)] // keywords in Python
 fn drain(
     py: Python<'_>,
     root: PathBuf,
     server: Option<String>,
     api_key: Option<String>,
+    tls_ca: Option<PathBuf>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
     timeout: Option<f64>,
 ) -> PyResult<Vec<Bound<'_, PyDict>>> {
     let timeout = timeout.map(|value| seconds(py, "timeout", value)).transpose()?;
@@ -66,7 +71,8 @@ fn drain(
         let parsed = server.parse::<stepline_wire::ServerAddress>();
         parsed.map_err(|err| core_error(py, "invalid", err.to_string()))?;
     }
-    let settings = Settings { server, api_key, ..Settings::default() };
+    let tls = TlsFiles { ca: tls_ca, cert: tls_cert, key: tls_key };
+    let settings = Settings { server, api_key, tls, ..Settings::default() };
     let mut interrupted = None;
     let done = py.detach(|| {
         stepline_uploader::run_drain(&root, settings, timeout, || {

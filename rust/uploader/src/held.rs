@@ -1,8 +1,9 @@
 //! A spool that this process drains.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use stepline_core::spool::{layout, DirLock, SpoolError, SpoolMeta, SpoolReader};
+use stepline_wire::TlsFiles;
 
 use crate::damage::Damage;
 use crate::handover;
@@ -15,6 +16,7 @@ pub(crate) struct Held {
     pub meta: SpoolMeta,
     pub server: String,
     pub api_key: Option<String>,
+    pub tls: TlsFiles,
     pub reader: SpoolReader,
     pub journal: Journal,
     pub damage: Damage,
@@ -27,6 +29,11 @@ pub(crate) struct Held {
     /// The service did not know the run and it was registered again; nothing was stored since.
     pub registered_anew: bool,
     lock: DirLock,
+}
+
+fn tls_files(meta: &SpoolMeta) -> TlsFiles {
+    let [ca, cert, key] = [&meta.tls_ca, &meta.tls_cert, &meta.tls_key].map(|file| file.as_ref().map(PathBuf::from));
+    TlsFiles { ca, cert, key }
 }
 
 /// What came of the wish to drain a spool.
@@ -57,6 +64,7 @@ impl Held {
             name: format!("run {} rank {} ({})", meta.run_id, meta.rank, dir.display()),
             server: settings.server.clone().unwrap_or_else(|| meta.server.clone()),
             api_key: settings.api_key.clone().or_else(|| meta.api_key.clone()),
+            tls: if settings.tls.is_empty() { tls_files(&meta) } else { settings.tls.clone() },
             reader: SpoolReader::open(dir)?,
             meta,
             journal,

@@ -107,7 +107,7 @@ impl Session {
         }
         let link = self
             .pool
-            .link(&self.held.server, self.held.api_key.as_deref())
+            .link(&self.held.server, self.held.api_key.as_deref(), &self.held.tls)
             .map_err(|err| Trouble::Refused(err.to_string()))?;
         if self.held.journal.state().attempt == 0 {
             self.register(&link).await?;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use stepline_wire::TlsFiles;
+
 /// The wall clock, for what people read. Durations come from tokio's clock, which tests can pause.
 pub trait Clock: Send + Sync {
     /// Milliseconds since the epoch.
@@ -25,6 +27,8 @@ pub struct Settings {
     pub server: Option<String>,
     /// Goes before the key that a spool holds.
     pub api_key: Option<String>,
+    /// Go before those that a spool names, when any is given.
+    pub tls: TlsFiles,
     pub tuning: Tuning,
     pub clock: Arc<dyn Clock>,
     /// Of the jitter.
@@ -36,6 +40,7 @@ impl Default for Settings {
         Settings {
             server: None,
             api_key: None,
+            tls: TlsFiles::default(),
             tuning: Tuning::default(),
             clock: Arc::new(SystemClock),
             seed: crate::backoff::random_seed(),

@@ -1,7 +1,7 @@
 //! Where a service listens, as people write it.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 /// A parsed server address. `Display` gives back its shortest form.
@@ -9,7 +9,18 @@ use std::str::FromStr;
 pub struct ServerAddress {
     host: String,
     port: u16,
-    tls: bool,
+    security: Security,
+}
+
+/// What the scheme says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Security {
+    /// https
+    Tls,
+    /// http
+    Plaintext,
+    /// No scheme: plaintext, but only on this machine.
+    Unsaid,
 }
 
 /// What was written is no server address.
@@ -25,19 +36,33 @@ pub struct AddressError {
 
 impl ServerAddress {
     pub fn tls(&self) -> bool {
-        self.tls
+        self.security == Security::Tls
+    }
+
+    /// The address asks for plaintext in so many letters.
+    pub fn says_plaintext(&self) -> bool {
+        self.security == Security::Plaintext
+    }
+
+    /// Only this machine can be meant. A name other than localhost is not trusted to stay at home.
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|host| host.is_loopback())
     }
 
     /// The address as the URI that a channel wants.
     pub(crate) fn uri(&self) -> String {
-        let scheme = if self.tls { "https" } else { "http" };
+        let scheme = if self.tls() { "https" } else { "http" };
         format!("{scheme}://{}:{}", bracketed(&self.host), self.port)
     }
 }
 
 impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "https://" } else { "" };
+        let scheme = match self.security {
+            Security::Tls => "https://",
+            Security::Plaintext if !self.is_loopback() => "http://",
+            Security::Plaintext | Security::Unsaid => "",
+        };
         write!(f, "{scheme}{}:{}", bracketed(&self.host), self.port)
     }
 }
@@ -54,11 +79,11 @@ fn parse(text: &str) -> Result<ServerAddress, &'static str> {
     if text.is_empty() {
         return Err("it is empty");
     }
-    let (authority, tls, default_port) = match text.split_once("://") {
-        Some(("http", rest)) => (rest.strip_suffix('/').unwrap_or(rest), false, Some(80)),
-        Some(("https", rest)) => (rest.strip_suffix('/').unwrap_or(rest), true, Some(443)),
+    let (authority, security, default_port) = match text.split_once("://") {
+        Some(("http", rest)) => (rest.strip_suffix('/').unwrap_or(rest), Security::Plaintext, Some(80)),
+        Some(("https", rest)) => (rest.strip_suffix('/').unwrap_or(rest), Security::Tls, Some(443)),
         Some(_) => return Err("only http and https are known"),
-        None => (text, false, None),
+        None => (text, Security::Unsaid, None),
     };
     if authority.contains(['/', '?', '#', '@']) {
         return Err("it takes no path, query or user");
@@ -71,7 +96,7 @@ fn parse(text: &str) -> Result<ServerAddress, &'static str> {
         (None, Some(port)) => port,
         (None, None) => return Err("the port is missing"),
     };
-    Ok(ServerAddress { host, port, tls })
+    Ok(ServerAddress { host, port, security })
 }
 
 fn split(authority: &str) -> Result<(String, Option<&str>), &'static str> {
@@ -130,7 +155,7 @@ mod tests {
 
     #[test]
     fn display_reads_back_as_itself() {
-        for text in ["127.0.0.1:7424", "[::1]:7424", "https://a:443"] {
+        for text in ["127.0.0.1:7424", "[::1]:7424", "https://a:443", "http://a:80", "a:80"] {
             assert_eq!(text.parse::<ServerAddress>().unwrap().to_string(), text);
         }
     }

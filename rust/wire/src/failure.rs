@@ -6,6 +6,8 @@ use std::time::Duration;
 use prost::Message;
 use tonic::{Code, Status};
 
+use crate::tls;
+
 /// What to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -134,10 +136,13 @@ fn text(status: &Status) -> String {
         }
     }
     if text.is_empty() {
-        status.code().description().to_owned()
-    } else {
-        text
+        return status.code().description().to_owned();
     }
+    if let Some(remedy) = tls::remedy(&text).filter(|_| status.source().is_some()) {
+        text.push_str("; ");
+        text.push_str(remedy);
+    }
+    text
 }
 
 pub fn code_name(code: Code) -> &'static str {

@@ -5,10 +5,11 @@ use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::interceptor::InterceptedService;
 use tonic::service::Interceptor;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use crate::address::{AddressError, ServerAddress};
+use crate::tls::TlsFiles;
 use crate::v1::admin_client::AdminClient;
 use crate::v1::ingest_client::IngestClient;
 use crate::v1::keys_client::KeysClient;
@@ -36,8 +37,16 @@ pub enum LinkError {
     Address(#[from] AddressError),
     #[error("the API key has characters that no key has: copy it again from `stepline key`")]
     ApiKey,
-    #[error("cannot set up TLS for {address}: {why}; install the root certificates of this system (Debian: ca-certificates) or set SSL_CERT_FILE")]
+    #[error("cannot set up TLS for {address}: {why}")]
+    Files { address: ServerAddress, why: String },
+    #[error("cannot set up TLS for {address}: {why}; install the root certificates of this system (Debian: ca-certificates) or set STEPLINE_TLS_CA")]
     Tls { address: ServerAddress, why: String },
+    #[error(
+        "{address} is on another machine, and nothing was said about encryption: write https://{address} for TLS, or \
+         http://{address} to send points and the API key in the clear in a network that you trust (STEPLINE_INSECURE=1 \
+         says so for every address)"
+    )]
+    Plaintext { address: ServerAddress },
 }
 
 /// Clones share the connection. Belongs to the tokio runtime in which it was made.
@@ -49,9 +58,13 @@ pub struct Link {
 
 impl Link {
     /// Prepares the way to `server`; the connection is made by the first call, and again whenever it broke. Call it within a runtime.
-    pub fn new(server: &str, api_key: Option<&str>) -> Result<Link, LinkError> {
+    /// Without TLS only to this machine, or where the address says `http://`.
+    pub fn new(server: &str, api_key: Option<&str>, tls: &TlsFiles) -> Result<Link, LinkError> {
         let address: ServerAddress = server.parse()?;
-        let channel = endpoint(&address)?.connect_lazy();
+        if !address.tls() && !address.says_plaintext() && !address.is_loopback() {
+            return Err(LinkError::Plaintext { address });
+        }
+        let channel = endpoint(&address, tls)?.connect_lazy();
         Ok(Link { service: InterceptedService::new(channel, Bearer::new(api_key)?), address })
     }
 
@@ -81,7 +94,7 @@ impl Link {
     }
 }
 
-fn endpoint(address: &ServerAddress) -> Result<Endpoint, LinkError> {
+fn endpoint(address: &ServerAddress, tls: &TlsFiles) -> Result<Endpoint, LinkError> {
     let failed = |err: tonic::transport::Error| LinkError::Tls { address: address.clone(), why: err.to_string() };
     let endpoint = Endpoint::from_shared(address.uri())
         .map_err(failed)?
@@ -94,7 +107,8 @@ fn endpoint(address: &ServerAddress) -> Result<Endpoint, LinkError> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
     if address.tls() {
-        return endpoint.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(failed);
+        let config = tls.config().map_err(|why| LinkError::Files { address: address.clone(), why })?;
+        return endpoint.tls_config(config).map_err(failed);
     }
     Ok(endpoint)
 }
@@ -155,8 +169,25 @@ mod tests {
     #[tokio::test]
     async fn both_schemes_make_a_link() {
         for server in ["127.0.0.1:1", "https://localhost:1"] {
-            let link = Link::new(server, Some("key")).unwrap();
+            let link = Link::new(server, Some("key"), &TlsFiles::default()).unwrap();
             assert_eq!(link.address().to_string(), server);
+        }
+    }
+
+    #[tokio::test]
+    async fn plaintext_leaves_this_machine_only_when_the_address_says_so() {
+        let link = |server: &str| Link::new(server, None, &TlsFiles::default());
+        for server in
+            ["127.0.0.2:1", "[::1]:1", "localhost:1", "http://gpu-1:1", "http://10.0.0.1:1", "https://gpu-1:1"]
+        {
+            link(server).unwrap();
+        }
+        for server in ["gpu-1:1", "10.0.0.1:1", "[fe80::1]:1", "localhost.example:1", "0.0.0.0:1"] {
+            let message = link(server).unwrap_err().to_string();
+            assert!(
+                message.contains(&format!("https://{server}")) && message.contains("STEPLINE_INSECURE"),
+                "{message}"
+            );
         }
     }
 }

@@ -42,6 +42,10 @@ pub struct SpoolMeta {
     /// HOST:PORT
     pub server: String,
     pub api_key: Option<String>,
+    /// PEM files: whom to trust instead of the system's roots, and the certificate to show with its key.
+    pub tls_ca: Option<String>,
+    pub tls_cert: Option<String>,
+    pub tls_key: Option<String>,
     /// Some when the trainer registered the run itself.
     pub attempt: Option<u32>,
     /// online | offline. An offline spool waits for `stepline sync`.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use stepline_wire::{Failure, Link};
+use stepline_wire::{Failure, Link, TlsFiles};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{core_error, rpc_error};
@@ -18,7 +18,7 @@ pub struct Line {
 }
 
 impl Line {
-    pub fn new(py: Python<'_>, server: &str, api_key: Option<&str>) -> PyResult<Line> {
+    pub fn new(py: Python<'_>, server: &str, api_key: Option<&str>, tls: &TlsFiles) -> PyResult<Line> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(1)
@@ -28,7 +28,7 @@ impl Line {
             .map_err(|err| core_error(py, "io", format!("cannot start a connection: {err}")))?;
         let link = {
             let _inside = runtime.enter();
-            Link::new(server, api_key).map_err(|err| core_error(py, "invalid", err.to_string()))?
+            Link::new(server, api_key, tls).map_err(|err| core_error(py, "invalid", err.to_string()))?
         };
         Ok(Line { parts: Some((link, runtime)), pid: std::process::id(), used: false })
     }

@@ -510,8 +510,10 @@ def test_sync_passes_its_options_and_says_what_was_sent(
 
     monkeypatch.setattr(_core, "drain", drain)
     monkeypatch.setenv("STEPLINE_API_KEY", "k")
+    monkeypatch.setenv("STEPLINE_TLS_CA", "/ca.pem")
     assert main(["sync", str(spool.parent), "--server", "h:2", "--timeout", "5"]) == 0
-    assert asked == [(str(spool.parent), {"server": "h:2", "api_key": "k", "timeout": 5.0})]
+    given = {"server": "h:2", "api_key": "k", "timeout": 5.0, "tls_ca": "/ca.pem"}
+    assert asked == [(str(spool.parent), {**given, "tls_cert": None, "tls_key": None})]
     assert "3 calls of 1 spools sent" in output.readouterr().out
 
 

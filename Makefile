@@ -84,6 +84,7 @@ lint: dev $(BUF) ## Check formats, lints, types, the extension's stub and the pr
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets --quiet -- -D warnings
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/hadolint deploy/Dockerfile
 	@$(BIN)/mypy
 	@MYPYPATH=python $(BIN)/python -m mypy.stubtest stepline._core
 	@$(MAKE) --no-print-directory proto-check

@@ -97,6 +97,7 @@ def test_a_second_signal_does_not_wait(hanging: Service, hang: Path) -> None:
         stream = Pushing(channel, "second-signal")
         hang.touch()
         stream.send(1, 5)
+        wait_until(lambda: received(hanging) >= 1, what="the batch arrives")
         hanging.signal(signal.SIGTERM)
         wait_until(lambda: "no work is accepted" in hanging.log_tail(), what="the drain begins")
         hanging.signal(signal.SIGTERM)

@@ -72,8 +72,8 @@ class Sampler:
             (Name.MUTATIONS, _MUTATIONS),
             (Name.MERGES, _MERGES),
         ):
-            ((value,),) = self._store.query(sql)
-            self._metrics.set(name, _number(value))
+            for (value,) in self._store.query(sql):  # none when the closing store cut it off
+                self._metrics.set(name, _number(value))
         self._metrics.set(Name.SAMPLE_TIME, time.time())
 
 

@@ -55,7 +55,10 @@ def _purge_table(store: Store, table: str) -> bool:
     left = [int(str(run)) for (run,) in store.query(_LEFT.format(table=table))]
     if not left:
         return True
-    ((running, failure),) = store.query(_RUNNING, {"table": table})
+    found = store.query(_RUNNING, {"table": table})
+    if not found:
+        return False  # the closing store cut it off
+    running, failure = found[0]
     if failure:
         log.warning("rows of deleted runs cannot be removed from %s yet: %s", table, failure)
     if running == 0:

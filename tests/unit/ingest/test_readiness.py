@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from grpc_health.v1 import health_pb2
 
+from stepline_ingest.persistence import Persistence, Unstored
 from stepline_ingest.readiness import Readiness
+from stepline_ingest.store.errors import StoreError
+from tests.support.writers import FAST
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -55,3 +61,23 @@ async def test_the_life_of_a_service() -> None:
         assert readiness.reason() == "the service is stopping"
     finally:
         await readiness.stop()
+
+
+async def test_a_store_that_refuses_is_trouble_until_it_takes_something() -> None:
+    """A full disk refuses every INSERT at once and leaves no outcome open."""
+    calls = [StoreError("no space left", code=243), StoreError("no space left", code=243), None]
+
+    def call() -> None:
+        if calls and (error := calls.pop(0)) is not None:
+            raise error
+
+    limits = replace(FAST, store_patience=0)
+    persistence = Persistence(ThreadPoolExecutor(1), limits, gave_up=lambda reason: None)
+    assert persistence.trouble is None
+    with pytest.raises(Unstored):
+        await persistence.until_known(call)
+    assert persistence.trouble == "no space left"
+    with pytest.raises(Unstored):
+        await persistence.until_known(call)
+    await persistence.until_known(call)
+    assert persistence.trouble is None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-ROUNDS = int(os.environ.get("STEPLINE_FAULT_ROUNDS", "20"))
+from tests.fault.stage import Stage
+from tests.support.processes import stop_uploaders
 
 
 @pytest.fixture
@@ -21,3 +24,23 @@ def seed() -> int:
 @pytest.fixture
 def chance(seed: int) -> random.Random:
     return random.Random(seed)
+
+
+@pytest.fixture(scope="session")
+def one_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with Stage(tmp_path_factory.mktemp("fault")) as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(one_stage: Stage) -> Iterator[Stage]:
+    """The service and the store that the rounds of all tests share, in good weather."""
+    one_stage.clear_up()
+    yield one_stage
+    stop_uploaders(one_stage.spools)
+
+
+@pytest.fixture
+def spools(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "spools"
+    stop_uploaders(tmp_path / "spools")

@@ -1,44 +1,56 @@
 """SIGKILL of the service.
 
-Scenario: two ranks log without a pause while the service commits one group after the other; it is
-killed at a random moment and started again on the same ports and the same store.
-Guarantees: after the last restart every point is stored exactly once; the trainers never notice.
+Scenario: it dies at chosen points of a commit (before the INSERT, in the middle of it, after it and
+before the acknowledgement) and at random times under the load of two ranks, and is started again on
+the same ports and the same store.
+Guarantees: what was acknowledged is there right after the restart; in the end every point is stored
+exactly once; the trainers never notice.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from pathlib import Path
 
-import stepline
-from tests.fault.conftest import ROUNDS
+from tests.fault.stage import Stage, rounds
+from tests.support.offline import fill
 from tests.support.oracle import judge
-from tests.support.processes import Trainer, stop_uploaders
-from tests.support.service import Service
 
 KILLS_A_RUN = 4
-STEPS = 150_000
+STEPS = 60_000
 
 
-def test_nothing_is_lost_or_doubled(tmp_path: Path, chance: random.Random) -> None:
-    spools = tmp_path / "spools"
-    with Service(tmp_path / "store") as service:
-        for round_ in range(-(-ROUNDS // KILLS_A_RUN)):
-            run_id = f"kill-service-{round_}"
-            trainers = [
-                Trainer(service.grpc, spools, run_id, rank, STEPS, "--finish") for rank in (0, 1)
-            ]
-            for trainer in trainers:
-                trainer.wait_for(b"ready")
-            for _ in range(KILLS_A_RUN):
-                time.sleep(chance.uniform(0.05, 0.8))
-                service.kill()
-                service.restart()
-            for trainer in trainers:
-                assert trainer.join() == STEPS
-                assert trainer.lines[-1] == b"left 0"
-            with stepline.connect(service.grpc) as client:
-                for rank in (0, 1):
-                    judge(client, run_id, rank, at_least=STEPS, at_most=STEPS)
-        stop_uploaders(spools)
+def test_death_in_the_middle_of_a_commit(stage: Stage, chance: random.Random) -> None:
+    for _ in rounds(short=5, share=0.6):
+        run = stage.new_run("mid-commit")
+        steps = chance.choice((1, 2_000, 60_000))
+        last = chance.choice(
+            ("die before", "die after", f"die during {chance.uniform(0.0, 0.03):.4f}")
+        )
+        orders = ["die before"] * chance.randint(0, 1) + [last]
+        spool = fill(stage.spools, run, steps)
+        stage.faults.order("insert", *orders)
+        with stage.sending(spool):
+            for _ in orders:
+                stage.service.wait_dead()
+                stage.revive()
+        stage.oracle.logged(run, 0, returned=steps)
+        stage.judge()
+
+
+def test_death_at_any_time(stage: Stage, chance: random.Random) -> None:
+    for _ in rounds(short=1, share=0.1):
+        run = stage.new_run("kill-service")
+        trainers = [stage.trainer(run, rank, STEPS, "--finish") for rank in (0, 1)]
+        for _ in range(KILLS_A_RUN):
+            time.sleep(chance.uniform(0.0, 0.4))
+            stage.service.kill()
+            stage.revive()
+        for rank, trainer in enumerate(trainers):
+            assert trainer.join() == STEPS
+            assert trainer.lines[-1] == b"left 0"
+            stage.oracle.logged(run, rank, returned=STEPS)
+        with stage.connect() as client:
+            for rank in (0, 1):
+                judge(client, run, rank, at_least=STEPS, at_most=STEPS)
+        stage.judge()

@@ -9,24 +9,17 @@ from __future__ import annotations
 
 import random
 import time
-from pathlib import Path
 
-import stepline
-from tests.fault.conftest import ROUNDS
-from tests.support.oracle import judge
-from tests.support.processes import Trainer, stop_uploaders, wait_drained
-from tests.support.service import Service
+from tests.fault.stage import Stage, rounds
+from tests.support.processes import wait_drained
 
 
-def test_every_returned_call_survives(tmp_path: Path, chance: random.Random) -> None:
-    spools = tmp_path / "spools"
-    with Service(tmp_path / "store") as service, stepline.connect(service.grpc) as client:
-        for round_ in range(ROUNDS):
-            run_id = f"kill-trainer-{round_}"
-            trainer = Trainer(service.grpc, spools, run_id, round_ % 2, 10_000_000)
-            trainer.wait_for(b"ready")
-            time.sleep(chance.uniform(0.0, 0.3))
-            returned = trainer.kill()
-            wait_drained(spools)
-            judge(client, run_id, round_ % 2, at_least=returned, at_most=returned + 1)
-        stop_uploaders(spools)
+def test_every_returned_call_survives(stage: Stage, chance: random.Random) -> None:
+    for number in rounds(short=5, share=0.2):
+        run, rank = stage.new_run("kill-trainer"), number % 2
+        trainer = stage.trainer(run, rank, 10_000_000)
+        time.sleep(chance.uniform(0.0, 0.3))
+        returned = trainer.kill()
+        wait_drained(stage.spools)
+        stage.oracle.logged(run, rank, returned=returned, begun=returned + 1)
+        stage.judge()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Trainer:
-    """`tests.support.trainer` as a child process, and what it has said so far."""
+    """`tests.support.trainer` as a child process, and what it has said so far. A thread listens, so
+    that it never has to wait to be heard."""
 
     def __init__(
         self, server: str, directory: Path, run_id: str, rank: int, steps: int, *options: str
@@ -33,15 +35,22 @@ class Trainer:
             stdout=subprocess.PIPE,
         )
         self.lines: list[bytes] = []
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    @property
+    def returned(self) -> int:
+        """How many log() calls are known to have returned."""
+        return sum(line.isdigit() for line in list(self.lines))
 
     def wait_for(self, line: bytes) -> None:
-        """Reads until LINE; fails when the process ends before."""
-        assert self.process.stdout is not None
-        for said in self.process.stdout:
-            self.lines.append(said.strip())
-            if said.strip() == line:
-                return
-        raise AssertionError(f"the trainer ended before it said {line!r}: {self.lines[-5:]}")
+        """Until it says LINE; fails when the process ends before."""
+        wait_until(
+            lambda: line in self.lines or not self._listener.is_alive(),
+            what=f"the trainer says {line!r}",
+            timeout=120,
+        )
+        assert line in self.lines, f"the trainer ended before {line!r}: {self.lines[-5:]}"
 
     def kill(self) -> int:
         """SIGKILL; returns how many log() calls are known to have returned."""
@@ -49,12 +58,15 @@ class Trainer:
         return self.join()
 
     def join(self) -> int:
-        """Reads the rest; returns how many log() calls are known to have returned."""
-        assert self.process.stdout is not None
-        self.lines.extend(line.strip() for line in self.process.stdout)
+        """Waits for the end; returns how many log() calls are known to have returned."""
         self.process.wait()
-        self.process.stdout.close()
-        return sum(line.isdigit() for line in self.lines)
+        self._listener.join()
+        return self.returned
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stdout:
+            self.lines.extend(line.strip() for line in stdout)
 
 
 def uploaders(directory: Path) -> list[psutil.Process]:

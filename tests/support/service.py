@@ -23,7 +23,7 @@ class Service:
 
     `grpc`, `http` and `sql` are "HOST:PORT". Port 0 takes a free one the first time; every restart
     comes back on the same ports and the same data. Standard error goes to `log`, a file beside the
-    data.
+    data. MODULE is what `python -m` runs.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Service:
         self.log = self.data.with_name(self.data.name + ".log")
         self._module = module
         self._options = options
+        self._module = module
         self._host = host
         self._ports = {"grpc": grpc_port, "http": http_port, "sql": sql_port}
         self._env = {**os.environ, **(env or {})}
@@ -106,6 +107,11 @@ class Service:
             assert code == 0, f"the service ended with {code}:\n{self.log_tail()}"
         self.start()
 
+    def wait_dead(self) -> None:
+        """Until the process has died of a signal that somebody else sent."""
+        assert self._process is not None
+        self._reap(self._process, START_TIMEOUT)
+
     def stop(self) -> None:
         """Ends the process by whatever it takes."""
         if self.alive:
@@ -137,8 +143,8 @@ class Service:
         assert self.alive, f"the service does not run:\n{self.log_tail()}"
         return self._process
 
-    def _reap(self, process: subprocess.Popen[bytes]) -> int:
-        code = process.wait(STOP_TIMEOUT)
+    def _reap(self, process: subprocess.Popen[bytes], timeout: float = STOP_TIMEOUT) -> int:
+        code = process.wait(timeout)
         if process.stdout is not None:
             process.stdout.close()
         return code

@@ -50,6 +50,9 @@ impl SegmentHeader {
         if u32_at(8) != FORMAT_VERSION {
             return Err("the segment has another format version; update stepline");
         }
+        if u64_at(32) == 0 || u64_at(40) == 0 {
+            return Err("the header begins before the first sequence");
+        }
         let mut writer = [0u8; 16];
         writer.copy_from_slice(&bytes[16..32]);
         Ok(SegmentHeader {

@@ -123,7 +123,7 @@ fn count_left(dir: &Path) -> Result<u64, SpoolError> {
         match reader.next() {
             Ok(Some(Record::Row { values, .. } | Record::Sparse { values, .. })) => left += values.len() as u64,
             Ok(Some(Record::Array { seq, values, .. })) => {
-                left += (seq + values.len() as u64 - 1).saturating_sub(acked.max(seq - 1))
+                left += (values.len() as u64).saturating_sub(acked.saturating_sub(seq.saturating_sub(1)))
             }
             Ok(Some(_)) => {}
             Ok(None) => return Ok(left),

@@ -1,0 +1,40 @@
+"""`stepline serve` whose store fails on command: the real service over the real engine, with the
+calls of the store and the wall clock wrapped by `Faults`."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from tests.support.faults import ENVIRONMENT, LIMITS, Faults
+
+
+def _bend_clock(faults: Faults) -> None:
+    """Before anything keeps `time.time` as a default argument."""
+    true_time, true_time_ns = time.time, time.time_ns
+    time.time = lambda: true_time() + faults.clock_offset()
+    time.time_ns = lambda: true_time_ns() + int(faults.clock_offset() * 1e9)
+
+
+def main() -> int:
+    faults = Faults(Path(os.environ[ENVIRONMENT]))
+    _bend_clock(faults)
+    import stepline_ingest.main as service
+    from stepline_ingest.limits import Limits
+    from stepline_ingest.store.embedded import EmbeddedStore
+
+    limits = Limits(**json.loads(os.environ[LIMITS]))
+    service.ServeConfig = functools.partial(service.ServeConfig, limits=limits)
+
+    store: type = EmbeddedStore
+    store.insert_points = faults.around("insert", EmbeddedStore.insert_points)
+    store.command = faults.around("command", EmbeddedStore.command)
+    return service.serve(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

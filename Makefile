@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
+RUST_HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -not -path '*/target/*')
 BUF := node_modules/.bin/buf
 
@@ -66,13 +67,24 @@ test-python: dev ## Run the Python tests, real service and real chDB included
 	@$(BIN)/pytest -q
 
 .PHONY: test-fault
-test-fault: dev ## Run fault and property tests with many rounds (ROUNDS=200)
+test-fault: dev ## Run fault and property tests with many rounds (ROUNDS=200; 1000: some 1,500 kills, 1,700 cuts)
 	@PROPTEST_CASES=20000 STEPLINE_CASES=1500 cargo test --release --quiet -p stepline-core -p stepline-uploader
 	@STEPLINE_FAULT_ROUNDS=$${ROUNDS:-200} $(BIN)/pytest -q --timeout=7200 tests/fault
 
 .PHONY: soak
 soak: dev ## Log, kill and audit for MINUTES=30
 	@$(PY) -m tests.fault.soak --minutes $${MINUTES:-30}
+
+.PHONY: fuzz
+fuzz: dev ## Fuzz each decoder for MINUTES=10, then the extension; on the stable toolchain
+	@cd fuzz && cargo build --release --quiet --target $(RUST_HOST)
+	@for target in columnar records plain spool text; do \
+		mkdir -p target/fuzz/corpus/$$target target/fuzz/artifacts; \
+		target/fuzz/$(RUST_HOST)/release/$$target -max_total_time=$$((60 * $${MINUTES:-10})) -timeout=20 -rss_limit_mb=1024 \
+			-max_len=4096 -print_final_stats=1 -artifact_prefix=target/fuzz/artifacts/$$target- \
+			target/fuzz/corpus/$$target fuzz/corpus/$$target; \
+	done
+	@$(PY) -m tests.support.extension_fuzz --minutes $${MINUTES:-10}
 
 .PHONY: fmt
 fmt: $(VENV)/.deps ## Format Rust and Python

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -46,6 +47,8 @@ class Stage:
         )
         self.proxy = Proxy(self.service.grpc)
         self.spools = directory / "spools"
+        self.deaths = 0
+        """How often the service was revived."""
         self._trainers: list[Trainer] = []
 
     @property
@@ -77,9 +80,13 @@ class Stage:
         if not self.service.alive:
             self.service.start()
 
-    def revive(self, spools: Path | None = None) -> None:
-        """Starts the service that has died, and holds it to what it had acknowledged."""
-        promised = acknowledged(spools or self.spools)
+    def revive(self) -> None:
+        """Audits the store that the dead service has left, starts the service, and holds it to what
+        was acknowledged. The short version audits now and then."""
+        promised = acknowledged(self.spools)
+        if ROUNDS or self.deaths % 5 == 0:
+            audit(self.service.data)
+        self.deaths += 1
         self.service.start()
         with self.connect() as client:
             judge_acknowledged(client, promised)
@@ -120,3 +127,17 @@ class Stage:
         if error is not None:
             sys.stderr.write(f"--- {self.service.log}\n{self.service.log_tail()}\n")
         self.service.stop()
+        if error is None:
+            audit(self.service.data)
+
+
+def audit(data: Path) -> None:
+    """`stepline doctor` finds nothing wrong in a store that no service has open."""
+    doctor = subprocess.run(
+        [sys.executable, "-m", "stepline.cli", "doctor", "--data", str(data)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert doctor.returncode == 0, f"doctor: {doctor.stdout}\n{doctor.stderr}"

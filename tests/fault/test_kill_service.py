@@ -12,16 +12,16 @@ from __future__ import annotations
 import random
 import time
 
-from tests.fault.stage import Stage, rounds
+from tests.fault.stage import ROUNDS, Stage, rounds
 from tests.support.offline import fill
 from tests.support.oracle import judge
 
-KILLS_A_RUN = 4
-STEPS = 60_000
+KILLS_A_RUN = 4 if ROUNDS else 2
+STEPS = 60_000 if ROUNDS else 20_000
 
 
 def test_death_in_the_middle_of_a_commit(stage: Stage, chance: random.Random) -> None:
-    for _ in rounds(short=5, share=0.6):
+    for _ in rounds(short=4, share=0.6):
         run = stage.new_run("mid-commit")
         steps = chance.choice((1, 2_000, 60_000))
         last = chance.choice(

@@ -15,19 +15,19 @@ from pathlib import Path
 
 import stepline
 from stepline import _core
-from tests.fault.stage import Stage, rounds
+from tests.fault.stage import ROUNDS, Stage, rounds
 from tests.support.oracle import METRICS, acknowledged
 from tests.support.processes import Trainer, stop_uploaders, wait_drained, wait_until
 from tests.support.service import Service
 
-STEPS = 30_000
+STEPS = 30_000 if ROUNDS else 10_000
 
 
 def test_rolling_restarts_under_load(stage: Stage, chance: random.Random) -> None:
     for _ in rounds(short=1, share=0.1):
         run = stage.new_run("rolling")
         trainers = [stage.trainer(run, rank, STEPS, "--finish") for rank in (0, 1)]
-        for _ in range(3):
+        for _ in range(3 if ROUNDS else 2):
             time.sleep(chance.uniform(0.0, 0.5))
             assert stage.service.terminate() == 0, stage.service.log_tail()
             stage.revive()

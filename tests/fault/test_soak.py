@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
+from collections import Counter
 
 from tests.fault.soak import soak_round
-from tests.support.processes import stop_uploaders
-from tests.support.service import Service
+from tests.fault.stage import Stage
 
 
-def test_two_rounds_of_everything_at_once(tmp_path: Path, chance: random.Random) -> None:
-    spools = tmp_path / "spools"
-    with Service(tmp_path / "store") as service:
-        for number in range(2):
-            soak_round(service, spools, f"soak-{number}", chance)
-        stop_uploaders(spools)
+def test_two_rounds_of_everything_at_once(stage: Stage, chance: random.Random) -> None:
+    for _ in range(2):
+        soak_round(stage, chance, Counter())

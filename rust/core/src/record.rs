@@ -28,7 +28,9 @@ impl Record<'_> {
     pub fn seqs(&self) -> Option<(u64, u64)> {
         match *self {
             Record::Row { seq, .. } | Record::Sparse { seq, .. } => Some((seq, seq)),
-            Record::Array { seq, values, .. } => Some((seq, seq.saturating_add((values.len() as u64).saturating_sub(1)))),
+            Record::Array { seq, values, .. } => {
+                Some((seq, seq.saturating_add((values.len() as u64).saturating_sub(1))))
+            }
             Record::Name { .. } | Record::KeySet { .. } | Record::Control { .. } => None,
         }
     }

@@ -176,7 +176,8 @@ impl Log {
                 let values = values.take(names.len());
                 let (seq, step, time_ms) = (self.next, *step, *time_ms);
                 let metrics: Vec<u64> = names.iter().map(|&id| self.names[id as usize]).collect();
-                let rows = metrics.into_iter().zip(&values).map(|(metric, v)| (seq, metric, step, time_ms, v.to_bits()));
+                let rows =
+                    metrics.into_iter().zip(&values).map(|(metric, v)| (seq, metric, step, time_ms, v.to_bits()));
                 self.push(&Record::Sparse { seq, time_ms, step, names: &names, values: &values }, rows.collect());
             }
             Call::Array { name, count, step, stride, values } => {

@@ -127,6 +127,10 @@ bench: dev ## Print the figures of the README, each as a ratio in one run
 load: dev ## Run the locust load test headless against a service of its own
 	@$(PY) -m loadtest.run
 
+.PHONY: bench-peers
+bench-peers: dev ## Do the same work through other trackers and Stepline (makes environments from PyPI)
+	@$(PY) -m loadtest.peers
+
 .PHONY: clean
 clean: ## Remove what was built
 	@rm -rf target $(VENV) node_modules demo-data dist

@@ -124,8 +124,8 @@ bench: dev ## Print the figures of the README, each as a ratio in one run
 	@$(PY) -m bench
 
 .PHONY: load
-load: dev ## Run the locust load test headless against a service of its own
-	@$(PY) -m loadtest.run
+load: dev ## Run the load scenarios against a service of their own and audit what is stored (SCENARIO=all)
+	@$(PY) -m loadtest.run $${SCENARIO:-all}
 
 .PHONY: bench-peers
 bench-peers: dev ## Do the same work through other trackers and Stepline (makes environments from PyPI)

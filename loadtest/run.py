@@ -1,49 +1,152 @@
-"""`make load`: a service of its own on loopback, locust headless against it, and a count of what
-was stored.
+"""`make load [SCENARIO=name|all]`: every scenario headless against a service of its own, then what
+was acknowledged is compared with what is stored, exactly. Exit code 1 when they differ or when
+anything was refused.
 
-Environment: LOAD_USERS (16), LOAD_SECONDS (20), LOAD_ROWS (100), LOAD_METRICS (100).
+    python -m loadtest.run [NAME ...] [--seconds S] [--users N] [--csv DIR]
+        [--json FILE]
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import stepline
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from loadtest import scenario
+from loadtest.audit import Expected, audit
+from loadtest.scenario import Scenario
 from tests.support.processes import ROOT
 from tests.support.service import Service
 
+RUN_ID = "load"
+STOP_TIMEOUT = 90
+"""Seconds that locust gives its users to settle what is under way."""
+
+
+def run(plan: Scenario, *, quiet: bool = False, tables: Path | None = None) -> dict[str, Any]:
+    """One scenario against a service of its own; `sound` in the result is the verdict. TABLES: a
+    folder for locust's CSV files."""
+    with (
+        tempfile.TemporaryDirectory(prefix="stepline-load-") as name,
+        Service(Path(name) / "store") as service,
+    ):
+        result = Path(name) / "result.json"
+        code = _locust(plan, service.grpc, result, quiet=quiet, tables=tables)
+        if not result.exists():
+            raise SystemExit(f"{plan.name}: locust ended with {code} before it began")
+        said = json.loads(result.read_text())
+        expected = [Expected(**writer) for writer in said["writers"]]
+        verdict = audit(service.grpc, RUN_ID, expected)
+        memory = psutil.Process(service.pid).memory_full_info()
+        return {
+            **_statistics(said["entries"]),
+            "offered_points_per_second": plan.offered,
+            "writers": len(expected),
+            "acknowledged": verdict.acknowledged,
+            "stored": verdict.stored,
+            "service_mib": round(memory.pss / 2**20),
+            "sound": code == 0 and verdict.sound and verdict.stored > 0,
+            "verdict": str(verdict) if code == 0 else f"locust ended with {code}; {verdict}",
+        }
+
+
+def _locust(plan: Scenario, host: str, result: Path, *, quiet: bool, tables: Path | None) -> int:
+    users = plan.users + plan.readers
+    command = [
+        *(sys.executable, "-m", "locust", "--headless", "--only-summary"),
+        *("-f", "loadtest/locustfile.py", "--host", host),
+        *("-u", str(users), "-r", str(users), "-t", f"{max(1, round(plan.seconds))}s"),
+        *("--stop-timeout", str(STOP_TIMEOUT), "--loglevel", "ERROR"),
+    ]
+    if tables is not None:
+        command += ["--csv", str(tables / plan.name)]
+    environment = {
+        **os.environ,
+        "LOAD_SCENARIO": plan.to_json(),
+        "LOAD_RESULT": str(result),
+        "LOAD_USERS": str(plan.users),
+    }
+    output = subprocess.PIPE if quiet else None
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=output, stderr=output, check=False
+    )
+    if quiet and done.returncode:
+        sys.stderr.buffer.write(done.stdout[-4000:] + done.stderr[-4000:])
+    return done.returncode
+
+
+def _statistics(entries: dict[str, Any]) -> dict[str, Any]:
+    """Out of locust's own table: the entry "points" counts points, not batches."""
+    batches, points = entries["batch to ack"], entries["points"]
+    found = {
+        "points_per_second": round(points["per_second"]),
+        "batches_per_second": round(batches["per_second"], 1),
+        "ack_p50_ms": batches["p50_ms"],
+        "ack_p99_ms": batches["p99_ms"],
+        "ack_max_ms": round(batches["max_ms"]),
+    }
+    if "slow history" in entries:
+        found["slow_reads"] = entries["slow history"]["requests"]
+    return found
+
+
+def show(results: dict[str, dict[str, Any]], console: Console) -> None:
+    table = Table(title="load scenarios, one service on embedded storage", title_justify="left")
+    table.add_column("scenario")
+    for column in ("writers", "points/s", "batches/s", "ack p50", "p99", "service"):
+        table.add_column(column, justify="right")
+    table.add_column("acknowledged = stored")
+    for name, row in results.items():
+        table.add_row(
+            name,
+            f"{row['writers']:,}",
+            f"{row['points_per_second']:,}",
+            f"{row['batches_per_second']:,}",
+            f"{row['ack_p50_ms']:,.0f} ms",
+            f"{row['ack_p99_ms']:,.0f} ms",
+            f"{row['service_mib']:,} MiB",
+            f"{row['stored']:,}" if row["sound"] else f"[bold]NO: {row['verdict']}[/bold]",
+        )
+    console.print(table)
+
 
 def main() -> int:
-    users = os.environ.get("LOAD_USERS", "16")
-    seconds = int(os.environ.get("LOAD_SECONDS", "20"))
-    with (
-        tempfile.TemporaryDirectory(prefix="stepline-load-") as folder,
-        Service(Path(folder) / "store") as service,
-    ):
-        command = [
-            *(sys.executable, "-m", "locust", "--headless", "--only-summary"),
-            *("-f", "loadtest/locustfile.py", "--host", service.grpc),
-            *("-u", users, "-r", users, "-t", f"{seconds}s", "--stop-timeout", "30"),
-        ]
-        result = Path(folder) / "result.json"
-        environment = {**os.environ, "LOAD_USERS": users, "LOAD_RESULT": str(result)}
-        done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
-        total = json.loads(result.read_text())
-        acknowledged = total["points"]
-        with stepline.connect(service.grpc) as client:
-            stored = int(client.sql("SELECT count() FROM points").rows[0][0])
-    print(f"acknowledged {acknowledged:,} points in {seconds} s ({acknowledged / seconds:,.0f}/s)")
-    print(f"stored       {stored:,} points")
-    print(f"ack latency  p50 {total['p50_ms']:.0f} ms, p99 {total['p99_ms']:.0f} ms")
-    if done.returncode or stored != acknowledged:
-        print("NOT the same: a point was lost, doubled or not acknowledged", file=sys.stderr)
-        return 1
-    return 0
+    args = _arguments()
+    results: dict[str, dict[str, Any]] = {}
+    names = scenario.names() if args.names in ([], ["all"]) else args.names
+    plans = [scenario.load(name) for name in names]
+    for plan in plans:
+        if args.seconds:
+            plan = replace(plan, seconds=args.seconds)
+        if args.users:
+            plan = replace(plan, users=args.users)
+        print(f"\n== {plan.name}: {plan.about}", flush=True)
+        results[plan.name] = {"about": plan.about, **run(plan, tables=args.csv)}
+        print(results[plan.name]["verdict"], flush=True)
+    show(results, Console(width=max(110, Console().width)))
+    if args.json:
+        args.json.write_text(json.dumps({"scenarios": results}, indent=1) + "\n")
+    return 0 if all(row["sound"] for row in results.values()) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m loadtest.run", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(scenario.names())}; or all")
+    parser.add_argument("--seconds", type=float, help="instead of the scenario's own")
+    parser.add_argument("--users", type=int, help="writers, instead of the scenario's own")
+    parser.add_argument("--csv", type=Path, help="folder for the CSV files of locust")
+    parser.add_argument("--json", type=Path, help="write the results there")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

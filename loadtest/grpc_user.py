@@ -35,10 +35,12 @@ from stepline_ingest.gen.stepline.v1 import (  # noqa: E402
     runs_pb2_grpc,
 )
 
-RUN_ID = "load"
+RUN_ID = os.environ.get("LOAD_RUN_ID", "load")
 RANKS = itertools.count()
 SETTLE_SECONDS = 60.0
 """How long a user that stops waits for what is under way."""
+WORLD_SIZE = 1_000_000
+"""More than there will be: a user that goes on as another writer takes another rank."""
 PAUSE = 0.2
 """Seconds before a stream that broke is opened again."""
 
@@ -112,10 +114,10 @@ class WriterUser(User):
             runs_pb2.CreateRunRequest(
                 project="load",
                 run_id=RUN_ID,
-                launch_id="load",
+                launch_id=RUN_ID,
                 resume=runs_pb2.RESUME_ALLOW,
                 rank=self.rank,
-                world_size=int(os.environ.get("LOAD_USERS", "1")),
+                world_size=WORLD_SIZE,
                 writer=self.writer,
             )
         )

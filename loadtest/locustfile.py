@@ -10,7 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import gevent
 from locust import constant, constant_pacing, events, task
+from locust.exception import StopUser
 
 from loadtest import values
 from loadtest.audit import Expected
@@ -54,9 +56,18 @@ class ScenarioWriter(WriterUser):
     def on_start(self) -> None:
         super().on_start()
         self.era = self._era()
+        self.rounds = 0
+
+    def on_stop(self) -> None:
+        super().on_stop()
+        if SCENARIO.rounds and len(SETTLED) == SCENARIO.users:
+            gevent.spawn(self.environment.runner.quit)
 
     @task
     def send(self) -> None:
+        if SCENARIO.rounds and self.rounds == SCENARIO.rounds:
+            raise StopUser
+        self.rounds += 1
         for _ in range(SCENARIO.burst):
             self.push()
         if self.era != self._era():

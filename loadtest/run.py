@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -28,39 +29,53 @@ from loadtest.scenario import Scenario
 from tests.support.processes import ROOT
 from tests.support.service import Service
 
-RUN_ID = "load"
 STOP_TIMEOUT = 90
 """Seconds that locust gives its users to settle what is under way."""
 
 
-def run(plan: Scenario, *, quiet: bool = False, tables: Path | None = None) -> dict[str, Any]:
-    """One scenario against a service of its own; `sound` in the result is the verdict. TABLES: a
-    folder for locust's CSV files."""
+def run(plan: Scenario, *, tables: Path | None = None) -> dict[str, Any]:
+    """One scenario against a service of its own. TABLES: a folder for locust's CSV files."""
     with (
         tempfile.TemporaryDirectory(prefix="stepline-load-") as name,
         Service(Path(name) / "store") as service,
     ):
-        result = Path(name) / "result.json"
-        code = _locust(plan, service.grpc, result, quiet=quiet, tables=tables)
-        if not result.exists():
-            raise SystemExit(f"{plan.name}: locust ended with {code} before it began")
-        said = json.loads(result.read_text())
-        expected = [Expected(**writer) for writer in said["writers"]]
-        verdict = audit(service.grpc, RUN_ID, expected)
+        result = run_against(service.grpc, plan, Path(name), run_id="load", tables=tables)
         memory = psutil.Process(service.pid).memory_full_info()
-        return {
-            **_statistics(said["entries"]),
-            "offered_points_per_second": plan.offered,
-            "writers": len(expected),
-            "acknowledged": verdict.acknowledged,
-            "stored": verdict.stored,
-            "service_mib": round(memory.pss / 2**20),
-            "sound": code == 0 and verdict.sound and verdict.stored > 0,
-            "verdict": str(verdict) if code == 0 else f"locust ended with {code}; {verdict}",
-        }
+        return {**result, "service_mib": round(memory.pss / 2**20)}
 
 
-def _locust(plan: Scenario, host: str, result: Path, *, quiet: bool, tables: Path | None) -> int:
+def run_against(
+    server: str,
+    plan: Scenario,
+    folder: Path,
+    *,
+    run_id: str,
+    tables: Path | None = None,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """One scenario against SERVER; `sound` in the result is the verdict. QUIET: locust says
+    something only when it fails."""
+    path = folder / f"{run_id}.json"
+    code = _locust(plan, server, path, run_id=run_id, tables=tables, quiet=quiet)
+    if not path.exists():
+        raise SystemExit(f"{plan.name}: locust ended with {code} before it began")
+    said = json.loads(path.read_text())
+    expected = [Expected(**writer) for writer in said["writers"]]
+    verdict = audit(server, run_id, expected)
+    return {
+        **_statistics(said["entries"]),
+        "offered_points_per_second": plan.offered,
+        "writers": len(expected),
+        "acknowledged": verdict.acknowledged,
+        "stored": verdict.stored,
+        "sound": code == 0 and verdict.sound and verdict.stored > 0,
+        "verdict": str(verdict) if code == 0 else f"locust ended with {code}; {verdict}",
+    }
+
+
+def _locust(
+    plan: Scenario, host: str, result: Path, *, run_id: str, tables: Path | None, quiet: bool
+) -> int:
     users = plan.users + plan.readers
     command = [
         *(sys.executable, "-m", "locust", "--headless", "--only-summary"),
@@ -74,7 +89,7 @@ def _locust(plan: Scenario, host: str, result: Path, *, quiet: bool, tables: Pat
         **os.environ,
         "LOAD_SCENARIO": plan.to_json(),
         "LOAD_RESULT": str(result),
-        "LOAD_USERS": str(plan.users),
+        "LOAD_RUN_ID": run_id,
     }
     output = subprocess.PIPE if quiet else None
     done = subprocess.run(
@@ -87,6 +102,8 @@ def _locust(plan: Scenario, host: str, result: Path, *, quiet: bool, tables: Pat
 
 def _statistics(entries: dict[str, Any]) -> dict[str, Any]:
     """Out of locust's own table: the entry "points" counts points, not batches."""
+    if "batch to ack" not in entries:  # nothing was acknowledged in all that time
+        return {}
     batches, points = entries["batch to ack"], entries["points"]
     found = {
         "points_per_second": round(points["per_second"]),
@@ -110,10 +127,10 @@ def show(results: dict[str, dict[str, Any]], console: Console) -> None:
         table.add_row(
             name,
             f"{row['writers']:,}",
-            f"{row['points_per_second']:,}",
-            f"{row['batches_per_second']:,}",
-            f"{row['ack_p50_ms']:,.0f} ms",
-            f"{row['ack_p99_ms']:,.0f} ms",
+            f"{row.get('points_per_second', 0):,}",
+            f"{row.get('batches_per_second', 0):,}",
+            f"{row.get('ack_p50_ms', math.nan):,.0f} ms",
+            f"{row.get('ack_p99_ms', math.nan):,.0f} ms",
             f"{row['service_mib']:,} MiB",
             f"{row['stored']:,}" if row["sound"] else f"[bold]NO: {row['verdict']}[/bold]",
         )

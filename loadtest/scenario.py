@@ -44,6 +44,9 @@ class Scenario:
     """Users that read a history back, slowly, while others write."""
     read_pause: float = 0.0
     """A reader waits this long after each message."""
+    rounds: int = 0
+    """A writer ends after so many intervals, and the scenario with the last writer; 0: when the
+    time is up."""
 
     @property
     def points_of_batch(self) -> int:
@@ -59,6 +62,8 @@ class Scenario:
     @property
     def batches_of_writer(self) -> int:
         """After so many batches a user goes on as another writer: a tape stays short."""
+        if self.rounds:
+            return self.burst * self.rounds
         wanted = int(self.burst * self.seconds / self.interval) + 1 if self.interval else 10**6
         return max(1, min(wanted, LONGEST_TAPE // self.points_of_batch))
 
@@ -66,13 +71,17 @@ class Scenario:
         """For the environment of the locust process."""
         return json.dumps(asdict(self))
 
-    def shortened(self, *, seconds: float, users: int) -> Scenario:
-        """The same with less of it, for the test suite."""
+    def shortened(self, *, rounds: int, users: int) -> Scenario:
+        """A little of the same, however long that takes: for the test suite."""
         return replace(
             self,
-            seconds=min(self.seconds, seconds),
+            rounds=rounds,
             users=min(self.users, users),
-            reconnect_every=min(self.reconnect_every, seconds / 3),
+            seconds=300.0,
+            interval=min(self.interval, 0.2),
+            burst=min(self.burst, 4),
+            reconnect_every=min(self.reconnect_every, 0.3),
+            ack_pause=min(self.ack_pause, 0.2),
         )
 
 

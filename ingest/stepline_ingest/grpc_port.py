@@ -22,6 +22,7 @@ def new_server(limits: Limits, *interceptors: grpc.aio.ServerInterceptor) -> grp
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", limits.max_message_bytes),
             ("grpc.max_send_message_length", -1),
+            ("grpc.compression_enabled_algorithms_bitset", 1),
             # A trainer whose host died must not hold its writer for hours.
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 20_000),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from stepline import _core
 from tests.support.processes import stop_uploaders
 from tests.support.service import Service
 
@@ -23,11 +24,13 @@ class Guarded(Service):
         self.admin = command("key", "create", "--scope", "admin", "--data", str(data)).strip()
         super().__init__(data, *options, **more)
 
-    def key(self, scope: str, project: str = "", *options: str) -> str:
+    def key(self, scope: str, project: str = "") -> str:
         """A new key, made with the admin key."""
-        bound = ("--project", project) if project else ()
-        arguments = ("key", "create", "--scope", scope, *bound, *options)
-        return command(*arguments, server=self.grpc, api_key=self.admin).strip()
+        connection = _core.Connection(self.grpc, api_key=self.admin)
+        try:
+            return connection.create_key(scope, project, "", None)[1]
+        finally:
+            connection.close()
 
     def ask(self, *arguments: str, api_key: str | None) -> str:
         return command(*arguments, server=self.grpc, api_key=api_key)

@@ -124,8 +124,13 @@ bench: dev ## Print the figures of the README, each as a ratio in one run
 	@$(PY) -m bench
 
 .PHONY: load
-load: dev ## Run the load scenarios against a service of their own and audit what is stored (SCENARIO=all)
+load: dev ## Run the load scenarios and audit what is stored (SCENARIO=all)
 	@$(PY) -m loadtest.run $${SCENARIO:-all}
+
+.PHONY: load-full
+load-full: dev ## Run all load scenarios and targets; write loadtest/results/
+	@$(PY) -m loadtest.run all --json loadtest/results/scenarios.json
+	@$(PY) -m loadtest.targets --json loadtest/results/targets.json
 
 .PHONY: bench-peers
 bench-peers: dev ## Do the same work through other trackers and Stepline (makes environments from PyPI)

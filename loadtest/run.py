@@ -23,7 +23,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from loadtest import scenario
+from loadtest import machine, scenario
 from loadtest.audit import Expected, audit
 from loadtest.scenario import Scenario
 from tests.support.processes import ROOT
@@ -152,7 +152,8 @@ def main() -> int:
         print(results[plan.name]["verdict"], flush=True)
     show(results, Console(width=max(110, Console().width)))
     if args.json:
-        args.json.write_text(json.dumps({"scenarios": results}, indent=1) + "\n")
+        said = {"command": "make load-full", "machine": machine.facts(), "scenarios": results}
+        args.json.write_text(json.dumps(said, indent=1) + "\n")
     return 0 if all(row["sound"] for row in results.values()) else 1
 
 

@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import os
 import statistics
 import sys
 import tempfile
@@ -29,7 +28,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from loadtest import bare
+from loadtest import bare, machine
 from loadtest.audit import Expected, audit
 from loadtest.clients import Done, Load, train
 from loadtest.fleet import Fleet, Outcome
@@ -358,14 +357,15 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="below 1: a shorter run")
     parser.add_argument("--json", type=Path, help="write the results there")
     args = parser.parse_args()
-    load = os.getloadavg()
+    facts = machine.facts()
     lines = measure(args.names, scale=args.scale)
     console = Console(width=max(150, Console().width))
-    console.print(f"{os.cpu_count()} cores, load average at the start {load[0]:.2f}")
+    console.print(machine.describe(facts))
     show(lines, console)
     if args.json:
         rows = [{**vars(line), "ratio": round(line.ratio, 3), "met": line.met} for line in lines]
-        args.json.write_text(json.dumps({"targets": rows}, indent=1) + "\n")
+        said = {"command": "make load-full", "machine": facts, "targets": rows}
+        args.json.write_text(json.dumps(said, indent=1) + "\n")
     return 0
 
 

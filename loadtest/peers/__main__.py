@@ -18,7 +18,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from loadtest.peers import chart, environments, machine, summary, table
+from loadtest import machine
+from loadtest.peers import chart, environments, summary, table
 from loadtest.peers.catalog import CONTENDERS, Contender, choose
 from loadtest.peers.trial import Bench, Failed, Measured, discard, kill_trial, log_trial
 from tests.support.service import Service

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.peers.machine import describe
+from loadtest.machine import describe
 
 
 def show(results: dict[str, Any], console: Console) -> None:

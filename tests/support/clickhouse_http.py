@@ -15,17 +15,19 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-FAULTS = ("drop_before", "drop_after_commit", "fail_after_commit", "break_answer")
-"""drop: the connection ends without an answer. fail: an answer that leaves the outcome open. break:
-an error in the middle of the answer of the next SELECT."""
+FAULTS = ("drop_before", "drop_after_commit", "fail_after_commit", "break_answer", "orphan")
+"""drop: the connection ends without an answer. orphan: the same, while the INSERT still waits for
+its data, which comes when /_fault?mode=release is asked for. fail: an answer that leaves the
+outcome open. break: an error in the middle of the answer of the next SELECT."""
 _MEMORY = b"\r\n__exception__\r\nCode: 241. DB::Exception: Too much. (MEMORY_LIMIT_EXCEEDED)\n"
 
 _TRANSPORT = frozenset(
@@ -70,6 +72,8 @@ class Double:
         self._root = chdb.connect(self._path)
         self._threads = ThreadPoolExecutor(8)
         self._fault: str | None = None
+        self._released = threading.Event()
+        self._reading = False
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=1 << 30)
@@ -82,21 +86,30 @@ class Double:
         return web.Response(text="Ok.\n")
 
     async def _set_fault(self, request: web.Request) -> web.Response:
+        if request.query["mode"] == "release":
+            self._released.set()
+            return web.Response()
         self._fault = request.query["mode"]
         assert self._fault in FAULTS
         return web.Response()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
-        statement, data = _split(request.query.get("query", "").encode(), body)
+        query, body = await _form(request)
+        statement, data = _split(query.get("query", "").encode(), body)
         fault = None
         if (data is None) == (self._fault == "break_answer"):
             fault, self._fault = self._fault, None
         if fault == "drop_before":
             return _drop(request)
+        if fault == "orphan":
+            self._released.clear()
+            self._threads.submit(self._run, query, statement, data, late=True)
+            while not self._reading:
+                await asyncio.sleep(0.01)
+            return _drop(request)
         try:
             answer = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._run, request, statement, data
+                self._threads, self._run, query, statement, data
             )
         except (self._chdb.ChdbError, RuntimeError) as error:
             found = _CODE.search(str(error))
@@ -113,24 +126,47 @@ class Double:
         if fault == "break_answer":
             answer = answer[: len(answer) // 2] + _MEMORY
         headers = {"X-ClickHouse-Timezone": "UTC", "X-ClickHouse-Summary": "{}"}
-        fmt = request.query.get("default_format") or request.headers.get("X-ClickHouse-Format")
+        fmt = query.get("default_format")
         if fmt:
             headers["X-ClickHouse-Format"] = fmt
         return web.Response(body=answer, headers=headers)
 
-    def _run(self, request: web.Request, statement: str, data: bytes | None) -> bytes:
-        query = request.query
+    def _run(
+        self, query: dict[str, str], statement: str, data: bytes | None, *, late: bool = False
+    ) -> bytes:
         params = {k[6:]: v for k, v in query.items() if k.startswith("param_")}
         settings = {
             k: v for k, v in query.items() if k not in _TRANSPORT and not k.startswith("param_")
         }
-        fmt = query.get("default_format") or request.headers.get("X-ClickHouse-Format") or "TSV"
+        fmt = query.get("default_format") or "TSV"
         with self._session(query.get("database"), settings) as session:
             if data is None:
                 return bytes(session.query(statement, fmt, params).bytes())
-            with _file(data) as path:
+            with self._pipe(data) if late else _file(data) as path:
                 session.query(statement.replace("{path}", path))
             return b""
+
+    @contextmanager
+    def _pipe(self, data: bytes) -> Iterator[str]:
+        """A file whose data comes when it is released."""
+        path = f"{self._path}.pipe"
+        os.mkfifo(path)
+
+        def feed() -> None:
+            with open(path, "wb") as pipe:
+                self._reading = True
+                self._released.wait(60)
+                with suppress(BrokenPipeError):
+                    pipe.write(data)
+
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        try:
+            yield path
+        finally:
+            feeder.join()
+            os.unlink(path)
+            self._reading = False
 
     @contextmanager
     def _session(self, database: str | None, settings: dict[str, str]) -> Iterator[Any]:
@@ -145,6 +181,19 @@ class Double:
             yield session
         finally:
             session.close()
+
+
+async def _form(request: web.Request) -> tuple[dict[str, str], bytes]:
+    """The fields of a request, and its body. The driver sends long parameters as a form."""
+    fields = dict(request.query)
+    body = b""
+    if request.content_type == "multipart/form-data":
+        fields |= {name: str(value) for name, value in (await request.post()).items()}
+    else:
+        body = await request.read()
+    if "X-ClickHouse-Format" in request.headers:
+        fields.setdefault("default_format", request.headers["X-ClickHouse-Format"])
+    return fields, body
 
 
 def _split(url_query: bytes, body: bytes) -> tuple[str, bytes | None]:

@@ -23,6 +23,11 @@ log = logging.getLogger(__name__)
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
+_DEFINES = re.compile(
+    r"(?:CREATE TABLE IF NOT EXISTS|CREATE OR REPLACE VIEW|CREATE VIEW IF NOT EXISTS|ALTER TABLE"
+    r"|DROP (?:TABLE|VIEW) IF EXISTS)\s+\w+"
+)
+"""What stands before ON CLUSTER in the statements that migrations are made of."""
 _HISTORY = """
 CREATE TABLE IF NOT EXISTS schema_migrations
 (
@@ -66,14 +71,14 @@ def migrations() -> list[Migration]:
     return sorted(_files(), key=lambda migration: migration.version)
 
 
-def migrate(store: Store, *, engine_prefix: str = "", newest: int | None = None) -> list[int]:
-    """Applies what is missing and returns the versions of it. ENGINE_PREFIX "Replicated" makes the
-    tables of a cluster; NEWEST stops after that version.
+def migrate(store: Store, *, cluster: str | None = None, newest: int | None = None) -> list[int]:
+    """Applies what is missing and returns the versions of it; NEWEST stops after that version. On a
+    CLUSTER every replica gets the same tables, replicated.
 
     Raises SchemaError, StoreError.
     """
     known = migrations()
-    store.command(_expanded(_HISTORY, engine_prefix))
+    store.command(ddl(_HISTORY.strip(), cluster))
     applied = {int(str(version)): str(checksum) for version, checksum in store.query(_APPLIED)}
     _check(known, applied)
     missing = [
@@ -83,7 +88,7 @@ def migrate(store: Store, *, engine_prefix: str = "", newest: int | None = None)
     ]
     for migration in missing:
         for statement in migration.statements():
-            store.command(_expanded(statement, engine_prefix))
+            store.command(ddl(statement, cluster))
         row = (migration.version, migration.name, migration.checksum, time.time_ns() // 1_000_000)
         store.insert_rows("schema_migrations", ("version", "name", "checksum", "applied"), [row])
         log.info("applied migration %04d_%s", migration.version, migration.name)
@@ -107,8 +112,16 @@ def _check(known: list[Migration], applied: dict[int, str]) -> None:
             )
 
 
-def _expanded(statement: str, engine_prefix: str) -> str:
-    return Template(statement).substitute(replicated=engine_prefix)
+def ddl(statement: str, cluster: str | None = None) -> str:
+    """A statement of a migration as it is run: with engines that replicate, on all replicas of a
+    CLUSTER, or for one server."""
+    text = Template(statement).substitute(replicated="Replicated" if cluster else "")
+    if cluster is None or text.startswith("INSERT INTO "):
+        return text
+    found = _DEFINES.match(text)
+    if found is None:
+        raise SchemaError(f"this cannot be run on a cluster: {text[:80]}")
+    return f"{found[0]} ON CLUSTER '{cluster}'{text[found.end() :]}"
 
 
 def _files() -> Iterator[Migration]:

@@ -40,7 +40,7 @@ def open_store(spec: str | None, data_dir: Path) -> Store:
 
     store = _open(spec, data_dir)
     try:
-        migrate(store)
+        migrate(store, cluster=store.cluster)
         store.create_tenant_views()
         store.before_close(Upkeep(store).stop)
     except BaseException:

@@ -1,4 +1,5 @@
-"""The address of a ClickHouse server: clickhouse://USER:PASSWORD@HOST:PORT/DATABASE."""
+"""The address of a ClickHouse server: clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, with
+?cluster=NAME for a replicated one."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from .errors import StoreError
 _FORM = "clickhouse://USER:PASSWORD@HOST:PORT/DATABASE"
 _SCHEMES = {"clickhouse": False, "clickhouses": True}
 _DATABASE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
+_CLUSTER = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 DEFAULT_DATABASE = "stepline"
 
 
@@ -24,6 +26,8 @@ class ServerAddress:
     password: str = field(default="", repr=False)
     database: str = DEFAULT_DATABASE
     secure: bool = False
+    cluster: str | None = None
+    """The tables are made on all of its replicas, as ReplicatedMergeTree."""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -37,9 +41,15 @@ def parse_dsn(text: str) -> ServerAddress:
         raise StoreError(f"the store names no ClickHouse server: write {_FORM}")
     options = parse_qs(parts.query)
     secure = _SCHEMES[parts.scheme] or options.pop("secure", ["0"])[-1] in ("1", "true")
+    cluster = options.pop("cluster", [None])[-1]
+    if cluster is not None and not _CLUSTER.fullmatch(cluster):
+        raise StoreError(
+            f"{cluster!r} is no name of a cluster: use the name that remote_servers gives it"
+        )
     if options:
         raise StoreError(
-            f"the store has unknown options {', '.join(options)}: write {_FORM}?secure=1"
+            f"the store has unknown options {', '.join(options)}: write {_FORM}?secure=1 "
+            "or ?cluster=NAME"
         )
     database = parts.path.strip("/") or DEFAULT_DATABASE
     if not _DATABASE.fullmatch(database):
@@ -55,4 +65,5 @@ def parse_dsn(text: str) -> ServerAddress:
         password=unquote(parts.password or ""),
         database=database,
         secure=secure,
+        cluster=cluster,
     )

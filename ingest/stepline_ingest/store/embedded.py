@@ -42,6 +42,7 @@ class EmbeddedStore:
     """chDB over a directory, which this process owns from now on."""
 
     kind = "chdb"
+    cluster = None
 
     def __init__(self, directory: Path, *, database: str = DATABASE) -> None:
         directory = directory.resolve()

@@ -23,6 +23,7 @@ from .inserts import (
     rows_settings,
 )
 from .native import NativeBlock, read_blocks
+from .orphans import Orphans
 from .params import Param, Setting, checked_name
 from .staging import StagedBlock, Staging
 
@@ -32,10 +33,17 @@ _CONNECT_SECONDS = 10
 _ANSWER_SECONDS = 300
 _CHUNK = 1 << 20
 _ACCESS_DENIED = 497
+QUORUM: dict[str, Setting] = {"insert_quorum": "auto", "insert_quorum_parallel": 0}
+"""On a cluster, acknowledged means stored on a majority of the replicas."""
+SEQUENTIAL: dict[str, Setting] = {"select_sequential_consistency": 1}
+"""On a cluster, a read sees everything that was acknowledged, whichever replica answers."""
 
 
 class ServerStore:
-    """A database of a ClickHouse server. Calls share a pool of connections and no session."""
+    """A database of a ClickHouse server. Calls share a pool of connections and no session.
+
+    While an INSERT of unknown outcome may still run at the server, it is not repeated.
+    """
 
     kind = "clickhouse"
 
@@ -58,8 +66,13 @@ class ServerStore:
         self._tables = Tables(self.query)
         self._staging = Staging()
         self._before_close: list[Callable[[], None]] = []
-        self.command(f"CREATE DATABASE IF NOT EXISTS {address.database}")
+        self.cluster = address.cluster
+        on_cluster = f" ON CLUSTER '{address.cluster}'" if address.cluster else ""
+        self.command(f"CREATE DATABASE IF NOT EXISTS {address.database}{on_cluster}")
         self._client.database = address.database
+        self._orphans = Orphans(self.query, address.database, cluster=address.cluster)
+        self._orphans.end()
+        self._doubtful: set[str] = set()
         self._view_settings = self._known(VIEW_SETTINGS)
 
     # --- writing ---
@@ -69,15 +82,25 @@ class ServerStore:
 
     def insert_points(self, block: Sequence[bytes] | StagedBlock, *, rows: int, token: str) -> None:
         check_block(block, rows)
+        if token in self._doubtful:
+            self._orphans.end(token)
+            self._doubtful.discard(token)
         pieces = block.chunks() if isinstance(block, StagedBlock) else (piece for piece in block)
-        self._insert(POINTS_TABLE, POINTS_COLUMNS, pieces, points_settings(token))
+        settings = points_settings(token) | (QUORUM if self.cluster else {})
+        try:
+            self._insert(POINTS_TABLE, POINTS_COLUMNS, pieces, settings)
+        except StoreError as error:
+            if error.outcome_unknown:
+                self._doubtful.add(token)
+            raise
 
     def insert_rows(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> None:
         if rows:
             block = self._tables.block(table, columns, rows)
-            self._insert(table, columns, (piece for piece in [block]), rows_settings())
+            settings = rows_settings() | (QUORUM if self.cluster else {})
+            self._insert(table, columns, (piece for piece in [block]), settings)
 
     def _insert(
         self,
@@ -107,6 +130,8 @@ class ServerStore:
         params: Mapping[str, Param] | None = None,
         settings: Mapping[str, Setting] | None = None,
     ) -> list[tuple[object, ...]]:
+        if self.cluster:
+            settings = SEQUENTIAL | dict(settings or {})
         raw = self.query_raw(sql, "Native", params, settings, readonly=False)
         return [row for block in read_blocks([raw]) for row in block.tuples()]
 

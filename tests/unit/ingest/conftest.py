@@ -1,5 +1,5 @@
-"""Stores with empty tables: the embedded one, and a server that is a stand-in over another chDB
-process.
+"""Stores with empty tables: the embedded one, a server that is a stand-in over another chDB
+process, and the server that STEPLINE_TEST_CLICKHOUSE names.
 
 A process holds one embedded engine at a time, so a test closes its store before the next one opens
 another.
@@ -7,19 +7,19 @@ another.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from stepline_ingest.store import Store, open_store
-from tests.support.clickhouse_http import clickhouse
+from tests.support.clickhouse_http import clickhouse as stand_in
+from tests.support.servers import BACKENDS, REAL, database_of, own_database
 
 
 @pytest.fixture(scope="session")
 def clickhouse_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with clickhouse(tmp_path_factory.mktemp("clickhouse")) as port:
+    with stand_in(tmp_path_factory.mktemp("clickhouse")) as port:
         yield f"127.0.0.1:{port}"
 
 
@@ -32,21 +32,31 @@ def embedded(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def server(clickhouse_url: str, tmp_path: Path) -> Iterator[Store]:
-    database = f"test_{uuid.uuid4().hex}"
-    store = open_store(f"clickhouse://default@{clickhouse_url}/{database}", tmp_path)
+    yield from _on_server(f"clickhouse://default@{clickhouse_url}", tmp_path)
+
+
+@pytest.fixture
+def clickhouse(tmp_path: Path) -> Iterator[Store]:
+    assert REAL is not None
+    yield from _on_server(REAL, tmp_path)
+
+
+def _on_server(dsn: str, directory: Path) -> Iterator[Store]:
+    dsn = own_database(dsn)
+    store = open_store(dsn, directory)
     yield store
-    store.command(f"DROP DATABASE {database}")
+    store.command(f"DROP DATABASE {database_of(dsn)}")
     store.close()
 
 
-@pytest.fixture(params=["embedded", "server"])
+@pytest.fixture(params=BACKENDS)
 def store(request: pytest.FixtureRequest) -> Store:
-    """Each test that takes it runs on both."""
+    """Each test that takes it runs on all."""
     found: Store = request.getfixturevalue(request.param)
     return found
 
 
-@pytest.fixture(scope="module", params=["embedded", "server"])
+@pytest.fixture(scope="module", params=BACKENDS)
 def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Store]:
@@ -54,11 +64,14 @@ def shared(
     directory = tmp_path_factory.mktemp("shared")
     if request.param == "embedded":
         found = open_store(None, directory)
+        yield found
+        found.close()
+    elif request.param == "clickhouse":
+        assert REAL is not None
+        yield from _on_server(REAL, directory)
     else:
         url = request.getfixturevalue("clickhouse_url")
-        found = open_store(f"clickhouse://default@{url}/test_{uuid.uuid4().hex}", directory)
-    yield found
-    found.close()
+        yield from _on_server(f"clickhouse://default@{url}", directory)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 import urllib3
 
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc, runs_pb2, runs_pb2_grpc
+from tests.support.servers import BACKENDS, REAL, own_database
 from tests.support.service import Service
 
 METRICS = ("loss", "lr", "norm")
@@ -145,12 +146,23 @@ def sql(service: Service, query: str) -> str:
 def test_an_end_in_mid_commit_loses_and_doubles_nothing(
     tmp_path: Path, seed: int, end: str
 ) -> None:
+    ends_in_mid_commit(tmp_path, seed, end)
+
+
+@pytest.mark.parametrize("server", BACKENDS[1:])
+def test_neither_does_one_over_a_server(tmp_path: Path, server: str, clickhouse_url: str) -> None:
+    """The INSERTs of the killed service go on at the server while its successor starts."""
+    dsn = own_database(REAL if server == "clickhouse" else f"clickhouse://{clickhouse_url}")
+    ends_in_mid_commit(tmp_path, 4, "SIGKILL", "--store", dsn)
+
+
+def ends_in_mid_commit(tmp_path: Path, seed: int, end: str, *options: str) -> None:
     """Scenario: three writers push without a pause; the service is killed five times at random
     moments, its writers resend what was not acknowledged in other cuts. Guarantee: every point is
     stored exactly once, with its value."""
     chance = random.Random(seed)
     ranks = 3
-    with Service(tmp_path / "data") as service:
+    with Service(tmp_path / "data", *options) as service:
         senders = [
             Sender(service.grpc, "killed", rank, ranks, random.Random(seed * 10 + rank))
             for rank in range(ranks)

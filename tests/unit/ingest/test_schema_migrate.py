@@ -26,10 +26,9 @@ def test_all_are_applied_once(store):
 
 
 def test_a_crash_inside_a_migration_is_mended(store):
-    last = migrations()[-1].version
-    store.command(f"DELETE FROM schema_migrations WHERE version = {last}")
+    store.command("DELETE FROM schema_migrations WHERE version >= 3")
     store.command("DROP VIEW points")
-    assert migrate(store) == [last]
+    assert migrate(store) == [migration.version for migration in migrations()[2:]]
     assert store.query("SELECT count() FROM points") == [(0,)]
 
 

@@ -1,12 +1,15 @@
-"""Many small inserts that happen at the same time become one."""
+"""Many small calls at the store that happen at the same time become one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Row = TypeVar("Row")
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
 
 
 class Coalescer(Generic[Row]):
@@ -51,3 +54,34 @@ class Coalescer(Generic[Row]):
                         done.set_exception(error)
         finally:
             self._task = None
+
+
+class Lookup(Generic[Key, Value]):
+    """Keys that are asked for while a query runs go with the next one. So an answer is never older
+    than its question."""
+
+    def __init__(
+        self,
+        query: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Value]]],
+        *,
+        max_keys: int = 1_000,
+    ) -> None:
+        self._query = query
+        self._asked: Coalescer[_Question[Key, Value]] = Coalescer(self._ask, max_rows=max_keys)
+
+    async def get(self, key: Key) -> Value | None:
+        """None for a key that the query does not know. Raises what the query raised."""
+        question = _Question[Key, Value](key)
+        await self._asked.add(question)
+        return question.answer
+
+    async def _ask(self, questions: Sequence[_Question[Key, Value]]) -> None:
+        found = await self._query([question.key for question in questions])
+        for question in questions:
+            question.answer = found.get(question.key)
+
+
+@dataclass(slots=True)
+class _Question(Generic[Key, Value]):
+    key: Key
+    answer: Value | None = None

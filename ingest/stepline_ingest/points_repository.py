@@ -8,26 +8,29 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
+from stepline_ingest.coalesce import Lookup
 from stepline_ingest.items import Reject
 from stepline_ingest.metrics import metrics
-from stepline_ingest.store.contract import StagedBlock, Store
+from stepline_ingest.store.contract import Param, StagedBlock, Store
 from stepline_ingest.writers import Binding
 
 Result = TypeVar("Result")
 
 # The ledger projection has one row a writer. Rejected ranges are settled too, so they raise the
 # mark like points.
-_MARK = """
-SELECT max(mark) FROM
+_MARKS = """
+SELECT writer, max(mark) FROM
 (
-    SELECT max(seq) AS mark FROM raw_points
-    WHERE run = {run:UInt64} AND attempt = {attempt:UInt32} AND rank = {rank:UInt32}
-        AND writer = {writer:UInt128}
+    SELECT writer, max(seq) AS mark FROM raw_points
+    WHERE run IN {runs:Array(UInt64)} AND attempt IN {attempts:Array(UInt32)}
+        AND rank IN {ranks:Array(UInt32)} AND writer IN {writers:Array(UInt128)}
     GROUP BY run, attempt, rank, writer
     UNION ALL
-    SELECT max(last_seq) AS mark FROM raw_rejects
-    WHERE run = {run:UInt64} AND writer = {writer:UInt128}
+    SELECT writer, max(last_seq) AS mark FROM raw_rejects
+    WHERE run IN {runs:Array(UInt64)} AND writer IN {writers:Array(UInt128)}
+    GROUP BY writer
 )
+GROUP BY writer
 """
 _NAMES = "SELECT DISTINCT metric FROM raw_metrics WHERE run = {run:UInt64}"
 
@@ -39,23 +42,26 @@ class PointsRepository:
     def __init__(self, store: Store, executor: Executor) -> None:
         self._store = store
         self._executor = executor
+        self._marks = Lookup(self._read_marks)
 
     async def mark(self, binding: Binding) -> int:
         """The highest sequence of a writer that is settled; 0 when nothing is."""
-        rows = await self._blocking(
-            lambda: self._store.query(
-                _MARK,
-                {
-                    "run": binding.run,
-                    "attempt": binding.attempt,
-                    "rank": binding.rank,
-                    "writer": int.from_bytes(binding.writer, "big"),
-                },
-                {"preferred_optimize_projection_name": "ledger"},
-            )
-        )
+        mark = await self._marks.get(binding)
         metrics.mark_read()
-        return _int(rows[0][0]) if rows else 0
+        return mark or 0
+
+    async def _read_marks(self, places: Sequence[Binding]) -> dict[Binding, int]:
+        """A thousand ranks that come back together cost a few queries."""
+        params: dict[str, Param] = {
+            "runs": sorted({place.run for place in places}),
+            "attempts": sorted({place.attempt for place in places}),
+            "ranks": sorted({place.rank for place in places}),
+            "writers": [int.from_bytes(place.writer, "big") for place in places],
+        }
+        ledger = {"preferred_optimize_projection_name": "ledger"}
+        rows = await self._blocking(lambda: self._store.query(_MARKS, params, ledger))
+        found = {_int(writer): _int(mark) for writer, mark in rows}
+        return {place: found.get(int.from_bytes(place.writer, "big"), 0) for place in places}
 
     async def names(self, run: int) -> list[int]:
         """The ids of the metrics of a run."""

@@ -222,8 +222,120 @@ async def test_a_new_process_reads_the_mark_from_the_store() -> None:
     store.assert_exactly_once(place.writer, 25)
 
 
-@pytest.mark.parametrize("seed", range(30))
-async def test_random_faults_and_crashes(seed: int) -> None:
+async def test_the_next_block_is_built_while_an_insert_runs() -> None:
+    gate = threading.Event()
+    store = MemoryStore(before=[lambda: _wait(gate)])
+    async with Process(store, replace(FAST, group_ahead_rows=1)) as process:
+        stream = await process.open(binding())
+        await stream.send(columnar(1, 5))
+        while not store.inserts:
+            await asyncio.sleep(0.001)
+        await stream.send(plain(6, 9))
+        while process.committer.queued_batches:
+            await asyncio.sleep(0.001)
+        await stream.send(plain(10, 12))  # no third group is closed meanwhile
+        await asyncio.sleep(0.02)
+        assert process.committer.queued_batches == 1
+        assert len(store.inserts) == 1, "one INSERT at a time"
+        gate.set()
+        await stream.settled()
+    assert [insert.rows for insert in store.inserts] == [10, 8, 6]
+    store.assert_exactly_once(stream.writer.binding.writer, 12)  # type: ignore[union-attr]
+
+
+async def test_a_lost_group_takes_the_one_that_was_built_behind_it_along() -> None:
+    """Guarantee: it is dropped, its memory is given back, and its writers may send it again."""
+    gate = threading.Event()
+    store = MemoryStore(before=[lambda: _wait(gate)] + [refused] * 10_000)
+    async with Process(store, replace(IMPATIENT, group_ahead_rows=1)) as process:
+        stream, other = await process.open(binding(0)), await process.open(binding(1))
+        store.out_of_reach = lambda writer, seq: True
+        await stream.send(columnar(1, 5))
+        while not store.inserts:
+            await asyncio.sleep(0.001)
+        await stream.send(plain(6, 9))
+        await other.send(columnar(1, 3))
+        while process.committer.queued_batches:
+            await asyncio.sleep(0.001)
+        gate.set()
+        await stream.settled()
+        await other.settled()
+        assert stream.error is not None
+        assert other.error is not None
+        assert store.points.total() == 0
+        assert stream.writer is not None
+        assert other.writer is not None
+        assert stream.writer.built == 0
+        store.before.clear()
+        store.out_of_reach = lambda writer, seq: False
+        for sent, last in ((stream, 12), (other, 6)):
+            assert sent.writer is not None
+            again = await process.open(sent.writer.binding, epoch=2)
+            await again.send(columnar(1, last))
+            await again.settled()
+    store.assert_exactly_once(stream.writer.binding.writer, 12)
+    store.assert_exactly_once(other.writer.binding.writer, 6)
+
+
+async def test_poison_is_put_aside_before_the_group_behind_it_is_stored() -> None:
+    """The mark passes over a rejected range only together with what lies below."""
+    gate = threading.Event()
+    store = MemoryStore(before=[lambda: _wait(gate)])
+    async with Process(store, replace(FAST, group_ahead_rows=1)) as process:
+        stream = await process.open(binding())
+        store.poison = lambda writer, seq: seq == 4
+        await stream.send(columnar(1, 3), plain(4, 6))
+        while not store.inserts:
+            await asyncio.sleep(0.001)
+        await stream.send(plain(7, 9))
+        while process.committer.queued_batches:
+            await asyncio.sleep(0.001)
+        gate.set()
+        await stream.settled()
+    assert [kind for kind in store.order if kind != "names"] == ["points", "reject", "points"]
+    assert store.seqs(stream.writer.binding.writer) == [1, 2, 3, 7, 8, 9]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("state", ["idle", "queued", "storing", "unknown", "down"])
+async def test_a_newer_epoch_ends_the_older_stream_in_every_state(state: str) -> None:
+    """Guarantee: the older stream ends with ABORTED and hands nothing over any more; the newer one
+    begins where the older one's batches ended."""
+    gate = threading.Event()
+    held = {"storing": [lambda: _wait(gate)], "down": [refused] * 3}.get(state, [])
+    store = MemoryStore(before=list(held))
+    if state == "unknown":
+        store.after = [lambda: _wait(gate), unknown, unknown]
+    limits = replace(FAST, min_linger=0.2) if state == "queued" else FAST
+    async with Process(store, limits) as process:
+        old = await process.open(binding(), epoch=5)
+        assert old.writer is not None
+        if state != "idle":
+            await old.send(plain(1, 10))
+        if state in ("storing", "unknown"):
+            while not store.inserts:
+                await asyncio.sleep(0.001)
+        newer = asyncio.create_task(process.open(old.writer.binding, epoch=6))
+        while old.error is None:
+            await asyncio.sleep(0)
+        assert old.error.code is grpc.StatusCode.ABORTED
+        await old.send(plain(1 if state == "idle" else 11, 20))  # what was on its way
+        if state in ("storing", "unknown"):
+            assert not newer.done()
+        gate.set()
+        new = await newer
+        assert new.writer is not None
+        assert new.writer.committed == (0 if state == "idle" else 10)
+        with pytest.raises(ServiceError, match="leave the writer") as late:
+            await process.open(new.writer.binding, epoch=5)
+        assert late.value.code is grpc.StatusCode.ABORTED
+        await new.send(plain(1, 30))
+        await new.settled()
+    store.assert_exactly_once(new.writer.binding.writer, 30)
+
+
+@pytest.mark.parametrize("ahead", [1, 500_000])
+@pytest.mark.parametrize("seed", range(15))
+async def test_random_faults_and_crashes(seed: int, ahead: int) -> None:
     """Scenario: writers send ranges cut at random, with overlaps and replays, over a store that
     fails at random before and after the commit, through processes that crash at random. Guarantees:
     in the end everything is stored exactly once, and no ack was ever above what is stored."""
@@ -235,7 +347,7 @@ async def test_random_faults_and_crashes(seed: int) -> None:
     epoch = 0
     while any(mark < last for mark in marks.values()):
         epoch += 1
-        process = Process(store)
+        process = Process(store, replace(FAST, group_ahead_rows=ahead))
         await process.__aenter__()
         store.before = [chance.choice([None, None, refused, unknown]) for _ in range(10)]
         store.after = [chance.choice([None, None, unknown]) for _ in range(10)]

@@ -8,6 +8,7 @@ and acknowledged, the ports close, the engine closes.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -85,6 +86,7 @@ async def run(config: ServeConfig) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, signalled)
+        _spare_the_collector()
         where = " ".join(f"{name}={place}" for name, place in server.addresses.items())
         sys.stdout.write(f"stepline ready {where}\n")
         sys.stdout.flush()
@@ -92,6 +94,14 @@ async def run(config: ServeConfig) -> int:
     finally:
         await server.stop()
     return 1 if broken else 0
+
+
+def _spare_the_collector() -> None:
+    """What is there now lives as long as the process; batches make no cycles. With the defaults of
+    Python, looking for some costs a fifth of what the interpreter does for many small batches."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 class Server:

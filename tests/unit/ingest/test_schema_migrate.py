@@ -73,4 +73,5 @@ FROZEN: dict[int, str] = {
     1: "95443c9de4ab2370",
     2: "aa7b74e32b121f6a",
     3: "d784e5f13ba5a47e",
+    4: "f38fd161782e470c",
 }

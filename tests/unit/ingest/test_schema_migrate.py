@@ -74,4 +74,5 @@ FROZEN: dict[int, str] = {
     2: "aa7b74e32b121f6a",
     3: "d784e5f13ba5a47e",
     4: "f38fd161782e470c",
+    5: "a395f40bb85b6ec6",
 }

@@ -298,7 +298,8 @@ class Server:
         if self._store is not None:
             await asyncio.to_thread(self._store.close)
         await self._readiness.stop()
-        last_resort.cancel()
+        if self._drained:  # else a call may hang, and the interpreter would wait for its thread
+            last_resort.cancel()
         log.info("stopped", extra={"event": "stopped", "drained": self._drained})
 
     async def _recheck_keys(self, ingest: IngestService) -> None:

@@ -99,7 +99,7 @@ def test_a_second_signal_does_not_wait(hanging: Service, hang: Path) -> None:
         stream.send(1, 5)
         wait_until(lambda: received(hanging) >= 1, what="the batch arrives")
         hanging.signal(signal.SIGTERM)
-        wait_until(lambda: "no work is accepted" in hanging.log_tail(), what="the drain begins")
+        wait_until(lambda: "the service is stopping" in hanging.log_tail(), what="the drain begins")
         hanging.signal(signal.SIGTERM)
         assert hanging.wait() == 1
     assert "a second signal" in hanging.log_tail()

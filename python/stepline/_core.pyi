@@ -66,6 +66,10 @@ class Writer:
         segment_bytes: int = ...,
         on_error: Literal["warn", "raise"] = "warn",
         on_tick: Callable[[], None] | None = None,
+        write: Literal["auto", "mapped", "buffered"] = "auto",
+        limit_bytes: int = 0,
+        policy: Literal["refuse", "block", "drop_oldest"] = "refuse",
+        longest_wait: float = 60.0,
     ) -> Writer:
         """Creates ROOT/<writer id>/ with spool.json and the first segment. The writer id is
         META_JSON's "writer" (32 hexadecimal digits), or a new one. What is absent or null in
@@ -80,6 +84,10 @@ class Writer:
         CoreError("full").
         on_tick: called from log() at most every 5 seconds, at each new segment and at the first
         record of a forked child, without any lock. Its exceptions are swallowed after one warning.
+        write: how records reach the files, see docs/spool.md. "auto" is "mapped", and "buffered" on
+        network file systems.
+        limit_bytes, policy: what the segments of the spool may take (0: no limit), and what happens
+        there. longest_wait: seconds that a call waits with the policy "block".
         """
     def log(self, metrics: Mapping[str, object], step: int | None = None) -> None:
         """One record. Nested mappings are flattened with "/". Values: float, int (above 2**53 the
@@ -112,12 +120,16 @@ class Writer:
     def last_seq(self) -> int: ...
     def stats(self) -> dict[str, int]:
         """points, records, bytes, refused (values left out because they were not numbers), gaps
-        (points that found no room), pending (values that devices owe, or still owed at the end).
+        (points that found no room or were dropped at the limit), pending (values that devices owe
+        or still owed at the end).
         """
     def latency(self) -> tuple[list[tuple[int, int]], int]:
         """(upper bound, calls) of each bucket of a histogram of log(), and the longest call, all in
         nanoseconds; one call in 31 is timed.
         """
+    @property
+    def buffered(self) -> bool:
+        """Records are gathered in memory and written now and then: see docs/spool.md."""
     @property
     def path(self) -> str:
         """The spool directory; empty in a forked child that has logged nothing."""
@@ -155,6 +167,8 @@ class SpoolStatus(TypedDict):
     """waiting | connecting | streaming | unreachable | refused | done"""
     error: str
     bytes: int
+    write: str
+    """mapped | buffered"""
     updated_ms: int
 
 def spool_status(path: str) -> SpoolStatus | None:

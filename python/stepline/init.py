@@ -17,7 +17,15 @@ from .plan import count_start, make_plan
 from .pulse import Pulse
 from .registration import register
 from .run import Run
-from .settings import Mode, OnError, Resume, Settings, UploaderKind, find_api_key
+from .settings import (
+    Mode,
+    OnError,
+    Resume,
+    Settings,
+    SpoolPolicy,
+    UploaderKind,
+    find_api_key,
+)
 from .writers import NullWriter
 
 _RANDOM_ID_TRIES = 3
@@ -42,6 +50,8 @@ def init(
     dir: str | os.PathLike[str] | None = None,
     on_error: OnError = "offline",
     uploader: UploaderKind = "process",
+    spool_limit: int | str | None = None,
+    spool_policy: SpoolPolicy | None = None,
 ) -> Run:
     """Starts a run and makes it the current one.
 
@@ -63,7 +73,11 @@ def init(
         service means: "offline" (a warning; training goes on and points are sent when it is back),
         "raise" (ServerUnreachable; wrong metric values raise too), "disabled" (log nothing).
         uploader: "process": one for all runs of the host, which outlives them; "thread": inside
-        this process.
+        this process. spool_limit: bytes that this process may have waiting on disk, or a text such
+        as "2GiB"; STEPLINE_SPOOL_LIMIT or 8 GiB without one, 0 is no limit. spool_policy: what
+        happens there: "refuse" (new points are left out and counted, the service shows the gap),
+        "block" (log() waits, up to a minute until the service moves), "drop_oldest" (the oldest
+        unsent points are deleted, the service shows the gap); STEPLINE_SPOOL_POLICY without one.
 
     Raises: RunExists, RunNotFound, AccessDenied, InvalidRequest: the service refuses, whatever
         `on_error` says. ServerUnreachable: only with `on_error="raise"`. SpoolFailed: the directory
@@ -85,6 +99,8 @@ def init(
         dir=dir,
         on_error=on_error,
         uploader=uploader,
+        spool_limit=spool_limit,
+        spool_policy=spool_policy,
     )
     launch = Launch.detect(rank=rank, world_size=world_size)
     plan = make_plan(settings, launch)
@@ -141,6 +157,9 @@ def _spooled_run(settings: Settings, plan: SpoolMeta, owner: int | None = None) 
             plan.to_json(),
             on_error="raise" if settings.on_error == "raise" else "warn",
             on_tick=pulse,
+            write=settings.spool_write,
+            limit_bytes=settings.spool_limit,
+            policy=settings.spool_policy,
         )
     except _core.CoreError as error:
         raise from_core(error, server=settings.server) from None

@@ -66,7 +66,7 @@ class Health:
     refused: int
     """Values that were not numbers, or whose name was too long, and were left out."""
     gaps: int
-    """Points lost because the disk was full; the service shows where."""
+    """Points lost because the disk was full or the spool at its limit; the service shows where."""
     lag_seconds: float
     """How old the oldest queued point can be, at most."""
     bytes: int
@@ -79,6 +79,10 @@ class Health:
     """The directory of the spool; None for a disabled run."""
     latency: LogLatency
     """What `log()` costs the training loop."""
+    buffered: bool = False
+    """Points wait up to a tenth of a second in memory, because the spool lies on a network file
+    system.
+    """
 
 
 def disabled_health(latency: LogLatency) -> Health:
@@ -133,7 +137,7 @@ class FinishReport:
     refused: int
     """Values that were not numbers and were left out."""
     gaps: int
-    """Points lost because the disk was full."""
+    """Points lost because the disk was full or the spool at its limit."""
     undelivered: int = 0
     """Values that a device had not delivered when the wait ended. They are lost."""
     seconds: float
@@ -156,7 +160,7 @@ class FinishReport:
 
     def __str__(self) -> str:
         lost = f", {self.refused:,} values refused" if self.refused else ""
-        lost += f", {self.gaps:,} lost on a full disk" if self.gaps else ""
+        lost += f", {self.gaps:,} lost for want of room" if self.gaps else ""
         lost += f", {self.undelivered:,} never came from a device" if self.undelivered else ""
         if self.spool is None:
             return f"run {self.run_id}: {self.stored:,} points stored{lost}"

@@ -238,6 +238,7 @@ class Run:
             error="" if brief is None else brief["error"],
             spool=Path(path),
             latency=latency,
+            buffered=self._writer.buffered,
         )
 
     # --- the end ----------------------------------------------------------------------------------

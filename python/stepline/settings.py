@@ -17,12 +17,18 @@ Mode = Literal["online", "offline", "disabled"]
 Resume = Literal["never", "allow", "must", "auto"]
 OnError = Literal["offline", "raise", "disabled"]
 UploaderKind = Literal["process", "thread"]
+SpoolPolicy = Literal["refuse", "block", "drop_oldest"]
+SpoolWrite = Literal["auto", "mapped", "buffered"]
 
 DEFAULT_SERVER = "127.0.0.1:7424"
 DEFAULT_PROJECT = "default"
+DEFAULT_SPOOL_LIMIT = 8 << 30
+"""Bytes that one process may have waiting; 0 is no limit."""
+LEAST_SPOOL_LIMIT = 1 << 20
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FORK = re.compile(rf"{_RUN_ID.pattern}@-?\d{{1,19}}")
+_BYTES = re.compile(r"(\d{1,15})\s*(?:([KMGT])(?:iB)?)?")
 _Choice = TypeVar("_Choice", bound=str)
 
 
@@ -46,6 +52,9 @@ class Settings:
     dir: Path
     on_error: OnError
     uploader: UploaderKind
+    spool_limit: int
+    spool_policy: SpoolPolicy
+    spool_write: SpoolWrite
 
     @classmethod
     def resolve(
@@ -66,6 +75,8 @@ class Settings:
         dir: str | os.PathLike[str] | None = None,
         on_error: str = "offline",
         uploader: str = "process",
+        spool_limit: int | str | None = None,
+        spool_policy: str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> Settings:
         """Fills what is None from ENVIRON (the process environment), and checks everything.
@@ -125,6 +136,17 @@ class Settings:
             dir=find_dir(dir, env),
             on_error=_choice("on_error", on_error, get_args(OnError)),
             uploader=_choice("uploader", uploader, get_args(UploaderKind)),
+            spool_limit=_spool_limit(spool_limit, env),
+            spool_policy=_choice(
+                "spool_policy",
+                spool_policy or env.get("STEPLINE_SPOOL_POLICY") or "refuse",
+                get_args(SpoolPolicy),
+            ),
+            spool_write=_choice(
+                "STEPLINE_SPOOL_WRITE",
+                env.get("STEPLINE_SPOOL_WRITE") or "auto",
+                get_args(SpoolWrite),
+            ),
         )
 
 
@@ -169,6 +191,21 @@ def check_run_id(run_id: str) -> None:
             f"run_id={run_id!r} cannot be used: take 1 to 64 letters, digits, dots, dashes or "
             "underscores, the first a letter or a digit."
         )
+
+
+def _spool_limit(given: int | str | None, env: Mapping[str, str]) -> int:
+    """Bytes: a number, or a text such as "500M" or "2GiB", both in powers of 1024; 0 is no limit."""
+    found = given if given is not None else env.get("STEPLINE_SPOOL_LIMIT") or DEFAULT_SPOOL_LIMIT
+    match = _BYTES.fullmatch(str(found).strip()) if not isinstance(found, bool) else None
+    limit = -1
+    if match is not None:
+        limit = int(match[1]) << (10 * " KMGT".index(match[2] or " "))
+    if limit != 0 and not LEAST_SPOOL_LIMIT <= limit < 2**63:
+        raise InvalidRequest(
+            f"spool_limit={found!r} is no size: pass bytes, such as 2 << 30, or a text such as "
+            '"2GiB"; at least 1 MiB, or 0 for no limit.'
+        )
+    return limit
 
 
 def _check_texts(**arguments: object) -> None:

@@ -22,6 +22,8 @@ class PointWriter(Protocol):
     def stats(self) -> dict[str, int]: ...
     def latency(self) -> tuple[list[tuple[int, int]], int]: ...
     @property
+    def buffered(self) -> bool: ...
+    @property
     def path(self) -> str: ...
 
 
@@ -29,6 +31,7 @@ class NullWriter:
     """The writer of a disabled run: takes everything, keeps nothing, touches no file."""
 
     path = ""
+    buffered = False
 
     def log(self, metrics: Mapping[str, object], step: int | None = None) -> None:
         pass

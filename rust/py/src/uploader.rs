@@ -161,6 +161,7 @@ fn to_dict<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'py, PyDict>
     dict.set_item("state", status.state)?;
     dict.set_item("error", &status.error)?;
     dict.set_item("bytes", status.bytes)?;
+    dict.set_item("write", &status.write)?;
     dict.set_item("updated_ms", status.updated_ms)?;
     Ok(dict)
 }

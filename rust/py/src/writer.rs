@@ -16,6 +16,7 @@ mod fork;
 mod keys;
 mod latency;
 mod number;
+mod patience;
 mod pending;
 mod refusal;
 mod state;
@@ -33,9 +34,10 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use stepline_core::id::WriterId;
-use stepline_core::spool::{SpoolError, SpoolMeta, WriterOptions};
+use stepline_core::spool::{LimitPolicy, SpoolError, SpoolMeta, WriteMode, WriterOptions};
 
 use crate::error::core_error;
+use patience::Patience;
 use pending::Call;
 use refusal::{Problem, Refusal};
 use state::{Appended, Shared};
@@ -53,12 +55,17 @@ struct Writer {
     /// Errors are raised instead of warned of.
     raises: bool,
     tick: Tick,
+    patience: Patience,
 }
 
 #[pymethods]
 impl Writer {
     #[new]
-    #[pyo3(signature = (root, meta_json, *, segment_bytes = 8 << 20, on_error = "warn", on_tick = None))]
+    #[pyo3(signature = (
+        root, meta_json, *, segment_bytes = 8 << 20, on_error = "warn", on_tick = None,
+        write = "auto", limit_bytes = 0, policy = "refuse", longest_wait = 60.0,
+    ))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
         root: PathBuf,
@@ -66,6 +73,10 @@ impl Writer {
         segment_bytes: usize,
         on_error: &str,
         on_tick: Option<Py<PyAny>>,
+        write: &str,
+        limit_bytes: u64,
+        policy: &str,
+        longest_wait: f64,
     ) -> PyResult<Self> {
         let raises = match on_error {
             "warn" => false,
@@ -75,11 +86,32 @@ impl Writer {
                 return Err(core_error(py, "invalid", message));
             }
         };
-        let options = WriterOptions { segment_bytes, ..WriterOptions::default() };
+        let write = match write {
+            "auto" => WriteMode::Auto,
+            "mapped" => WriteMode::Mapped,
+            "buffered" => WriteMode::Buffered,
+            other => {
+                let message = format!("write is {other:?}; it is \"auto\", \"mapped\" or \"buffered\"");
+                return Err(core_error(py, "invalid", message));
+            }
+        };
+        let policy = match policy {
+            "refuse" => LimitPolicy::Refuse,
+            "block" => LimitPolicy::Block,
+            "drop_oldest" => LimitPolicy::DropOldest,
+            other => {
+                let message = format!("policy is {other:?}; it is \"refuse\", \"block\" or \"drop_oldest\"");
+                return Err(core_error(py, "invalid", message));
+            }
+        };
+        let longest_wait = Duration::try_from_secs_f64(longest_wait)
+            .map_err(|_| core_error(py, "invalid", format!("longest_wait is {longest_wait}; give seconds")))?;
+        let options = WriterOptions { segment_bytes, write, limit_bytes, policy, ..WriterOptions::default() };
         let shared = SpoolMeta::from_json(meta_json)
             .and_then(|meta| Shared::create(root, meta, options))
             .map_err(|e| spool_error(py, &e))?;
-        Ok(Writer { shared, warnings: Warnings::default(), raises, tick: Tick::new(on_tick) })
+        let patience = Patience::new(longest_wait);
+        Ok(Writer { shared, warnings: Warnings::default(), raises, tick: Tick::new(on_tick), patience })
     }
 
     #[pyo3(signature = (metrics, step = None))]
@@ -100,7 +132,15 @@ impl Writer {
         values: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         match array::read(name, steps, values) {
-            Ok((name, columns)) => self.after(py, array::append(&self.shared, name, &columns)),
+            Ok((name, columns)) => {
+                let mut from = 0;
+                let done = self.patience.until_taken(py, &self.shared, &self.warnings, || {
+                    let (taken, done) = array::append(&self.shared, name, &columns, from);
+                    from += taken;
+                    done
+                })?;
+                self.after(py, done)
+            }
             Err(refusal) => self.refuse(py, vec![refusal]),
         }
     }
@@ -121,7 +161,8 @@ impl Writer {
     }
 
     fn sync(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(handle) = self.shared.with(|state| state.sync_handle()) else { return Ok(()) };
+        let handle = self.shared.with(|state| state.sync_handle()).map_err(|e| spool_error(py, &e))?;
+        let Some(handle) = handle else { return Ok(()) };
         py.detach(|| handle.run()).map_err(|e| spool_error(py, &e))
     }
 
@@ -158,11 +199,11 @@ impl Writer {
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let (stats, refused) = self.shared.with(|state| (state.stats(), state.refused()));
         let dict = PyDict::new(py);
-        dict.set_item("points", stats.points)?;
+        dict.set_item("points", stats.points - stats.dropped_points)?;
         dict.set_item("records", stats.records)?;
         dict.set_item("bytes", stats.bytes)?;
         dict.set_item("refused", refused)?;
-        dict.set_item("gaps", stats.lost_points)?;
+        dict.set_item("gaps", stats.lost_points + stats.dropped_points)?;
         let undelivered = self.shared.with(|state| state.undelivered());
         dict.set_item("pending", self.shared.pending.values() as u64 + undelivered)?;
         Ok(dict)
@@ -170,6 +211,11 @@ impl Writer {
 
     fn latency(&self) -> (Vec<(u64, u64)>, u64) {
         (self.shared.latency.histogram(), self.shared.latency.max())
+    }
+
+    #[getter]
+    fn buffered(&self) -> bool {
+        self.shared.with(|state| state.is_buffered())
     }
 
     #[getter]
@@ -200,9 +246,26 @@ impl Writer {
         };
         match walk::log(&self.shared, metrics, step) {
             Some(Appended { due: false, error: None, .. }) => Ok(()),
+            Some(done) if done.is_busy() => self.log_later(py, metrics, step),
             Some(done) => self.after(py, done),
             None => self.log_any(py, metrics, step),
         }
+    }
+
+    /// The common call, when the spool is at its limit and is to be waited for. The dict is read anew each time.
+    #[cold]
+    fn log_later(&self, py: Python<'_>, metrics: &Bound<'_, PyAny>, step: Option<i64>) -> PyResult<()> {
+        let mut changed = false;
+        let done = self.patience.until_taken(py, &self.shared, &self.warnings, || {
+            let done = walk::log(&self.shared, metrics, step);
+            changed = done.is_none();
+            done.unwrap_or_default()
+        })?;
+        if changed {
+            // Another thread put something else into the dict.
+            return self.log_any(py, metrics, step);
+        }
+        self.after(py, done)
     }
 
     /// The way of everything that the walk does not take.
@@ -225,13 +288,15 @@ impl Writer {
                 None
             }
         };
-        let (stamp, done, unnamed) = flat.with_names(|names, keys, values| {
-            self.shared.with(|state| {
-                let stamp = state.stamp(step);
-                let (done, unnamed) = state.log_named(names, keys, values, stamp, self.raises);
-                (stamp, done, unnamed)
+        let stamp = self.shared.with(|state| state.stamp(step));
+        let mut unnamed = Vec::new();
+        let done = flat.with_names(|names, keys, values| {
+            self.patience.until_taken(py, &self.shared, &self.warnings, || {
+                let done;
+                (done, unnamed) = self.shared.with(|state| state.log_named(names, keys, values, stamp, self.raises));
+                done
             })
-        })?;
+        })??;
         refused.extend(unnamed.into_iter().map(Refusal::one_name_too_many));
         if self.raises && !refused.is_empty() {
             return self.refuse(py, refused);
@@ -276,8 +341,13 @@ impl Writer {
         let collected = self.shared.pending.collect(py, |call, came| match came {
             Ok(values) => {
                 let names: Vec<&str> = call.names.iter().map(String::as_str).collect();
-                let (done, unnamed) =
-                    self.shared.with(|state| state.log_named(&names, None, &values, call.stamp, false));
+                let mut unnamed = Vec::new();
+                let done = self.patience.until_taken(py, &self.shared, &self.warnings, || {
+                    let done;
+                    (done, unnamed) =
+                        self.shared.with(|state| state.log_named(&names, None, &values, call.stamp, false));
+                    done
+                })?;
                 self.report(py, done)?;
                 self.refuse(py, unnamed.into_iter().map(Refusal::one_name_too_many).collect())
             }
@@ -298,6 +368,9 @@ impl Writer {
 
     fn report(&self, py: Python<'_>, done: Appended) -> PyResult<()> {
         if done.tick {
+            if let Some(notice) = self.shared.with(|state| state.tend()) {
+                self.warnings.notice(py, &notice)?;
+            }
             self.tick.run(py)?;
         }
         match done.error {

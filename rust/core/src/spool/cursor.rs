@@ -73,7 +73,7 @@ impl Cursor {
     /// Steps over the next record and says where its body lies; None when there is none (yet).
     pub fn advance(&mut self) -> Result<Option<Body>, SpoolError> {
         let at = self.position;
-        if at + PREFIX_BYTES as u64 > self.file_bytes {
+        if !self.reaches(at + PREFIX_BYTES as u64)? {
             return Ok(None);
         }
         let mut length = self.prefix()?.0;
@@ -88,14 +88,14 @@ impl Cursor {
         }
         let body_bytes = length as usize;
         let end = at + framed(body_bytes) as u64;
-        if body_bytes > frame::MAX_BODY_BYTES || at + (PREFIX_BYTES + body_bytes) as u64 > self.file_bytes {
+        if body_bytes > frame::MAX_BODY_BYTES || !self.reaches(at + (PREFIX_BYTES + body_bytes) as u64)? {
             return Err(SpoolError::corrupt(&self.path, at, "a record reaches beyond the end of the file"));
         }
         // Orders the reads of the body after the read of the length; it pairs with the Release store of the writer.
         fence(Ordering::Acquire);
         for copy in 0..2 {
             if copy > 0 {
-                self.held = 0..0;
+                self.reopen();
             }
             let (_, crc) = self.prefix()?;
             let body = self.hold(at + PREFIX_BYTES as u64, body_bytes)?;
@@ -106,6 +106,24 @@ impl Cursor {
             }
         }
         Err(SpoolError::corrupt(&self.path, at, "the checksum of a record does not fit"))
+    }
+
+    /// Opens the file anew and forgets what was read of it: on a network file system that is what shows the newest contents.
+    pub fn reopen(&mut self) {
+        // One that is gone is still read to its end.
+        if let Ok(file) = File::open(&self.path) {
+            self.file = file;
+        }
+        self.held = 0..0;
+    }
+
+    /// The file has this many bytes; it grows when its writer gathers records.
+    fn reaches(&mut self, bytes: u64) -> Result<bool, SpoolError> {
+        if bytes > self.file_bytes {
+            let found = self.file.metadata().map_err(|e| SpoolError::io("read", &self.path, e))?;
+            self.file_bytes = self.file_bytes.max(found.len());
+        }
+        Ok(bytes <= self.file_bytes)
     }
 
     /// The record in a body that `advance` gave, as long as nothing was read since.

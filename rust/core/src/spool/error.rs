@@ -18,6 +18,8 @@ pub enum SpoolErrorKind {
     Corrupt,
     /// The writer was closed.
     Closed,
+    /// The spool is at its limit and was told to wait. Nothing was taken and nothing counted: try again.
+    Busy,
 }
 
 impl SpoolErrorKind {
@@ -28,11 +30,14 @@ impl SpoolErrorKind {
             SpoolErrorKind::Full => "full",
             SpoolErrorKind::Corrupt => "corrupt",
             SpoolErrorKind::Closed => "closed",
+            SpoolErrorKind::Busy => "full",
         }
     }
 }
 
 const MORE_ROOM: &str = "free some space there or set STEPLINE_DIR to a larger disk";
+const ELSEWHERE: &str =
+    "check that the directory is there and writable by this user, or set STEPLINE_DIR to one that is";
 
 #[derive(Clone, Debug)]
 pub struct SpoolError {
@@ -55,17 +60,24 @@ impl SpoolError {
 
     /// Wraps what the operating system said; a lack of room becomes `Full`.
     pub(crate) fn io(action: &str, path: &Path, source: io::Error) -> Self {
-        let (kind, remedy) = if is_lack_of_room(&source) {
-            (SpoolErrorKind::Full, MORE_ROOM)
-        } else {
-            (SpoolErrorKind::Io, "check that the directory is there and writable by this user")
-        };
+        let (kind, remedy) =
+            if is_lack_of_room(&source) { (SpoolErrorKind::Full, MORE_ROOM) } else { (SpoolErrorKind::Io, ELSEWHERE) };
         let message = format!("cannot {action} {}: {source}; {remedy}", path.display());
         SpoolError { kind, message, place: None, source: Some(Arc::new(source)) }
     }
 
     pub(crate) fn no_room(dir: &Path) -> Self {
         Self::new(SpoolErrorKind::Full, format!("no room left in {}; {MORE_ROOM}", dir.display()))
+    }
+
+    /// What a writer says whose spool holds as much as it may.
+    pub(crate) fn at_limit(dir: &Path, limit: u64, kind: SpoolErrorKind) -> Self {
+        let limit = limit as f64 / f64::from(1 << 20);
+        let message = format!(
+            "the spool {} holds its limit of {limit:.1} MiB; see what is in the way with `stepline status`, or set spool_limit higher",
+            dir.display()
+        );
+        Self::new(kind, message)
     }
 
     pub(crate) fn corrupt(path: &Path, offset: u64, what: impl fmt::Display) -> Self {
@@ -87,6 +99,11 @@ impl SpoolError {
     /// The record found no room; the writer has counted it.
     pub fn is_full(&self) -> bool {
         self.kind == SpoolErrorKind::Full
+    }
+
+    /// The spool is at its limit and was told to wait: the record was not taken and not counted.
+    pub fn is_busy(&self) -> bool {
+        self.kind == SpoolErrorKind::Busy
     }
 
     /// Reading may go on: the next call to `next()` continues behind the damage.

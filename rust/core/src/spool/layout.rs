@@ -1,9 +1,9 @@
 //! The names of the files of a spool.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::disk::Disk;
 use super::error::SpoolError;
 use crate::id::WriterId;
 
@@ -15,6 +15,8 @@ pub const DRAIN_LOCK: &str = "drain.lock";
 pub const STATE_FILE: &str = "state";
 /// There when the writer closed the spool.
 pub const SEALED_FILE: &str = "sealed";
+/// There when the writer deleted segments because the spool was at its limit.
+pub const DROPPED_FILE: &str = "dropped";
 /// In the root: held by the one uploader process of a host and root.
 pub const UPLOADER_LOCK: &str = "uploader.lock";
 
@@ -62,17 +64,36 @@ pub fn scan(root: &Path) -> Result<Vec<PathBuf>, SpoolError> {
 
 /// Writes the file `sealed`: what the last sequence and ordinal are, so that a lost tail can be seen. The contents are a hint, the
 /// file itself is the message.
-pub(super) fn seal(dir: &Path, last_seq: u64, last_control: u64) -> Result<(), SpoolError> {
+pub(super) fn seal(dir: &Path, last_seq: u64, last_control: u64, disk: &dyn Disk) -> Result<(), SpoolError> {
     let path = dir.join(SEALED_FILE);
-    let mut file = fs::File::create(&path).map_err(|e| SpoolError::io("create", &path, e))?;
+    let file = disk.create(&path).map_err(|e| SpoolError::io("create", &path, e))?;
     // On a full disk the file stays empty.
-    let _ = writeln!(file, "{last_seq} {last_control}");
+    let _ = disk.write_at(&file, format!("{last_seq} {last_control}\n").as_bytes(), 0);
     Ok(())
 }
 
 /// What `sealed` says; None when the spool is not sealed or the file is empty.
 pub(super) fn sealed_at(dir: &Path) -> Option<(u64, u64)> {
-    let text = fs::read_to_string(dir.join(SEALED_FILE)).ok()?;
+    pair(&dir.join(SEALED_FILE))
+}
+
+/// Writes the file `dropped`: the sequence and the ordinal up to which the writer has deleted what was not sent. It comes before the
+/// deletion, so that a reader that misses something knows why.
+pub(super) fn note_dropped(dir: &Path, seq: u64, control: u64, disk: &dyn Disk) -> Result<(), SpoolError> {
+    let (path, temporary) = (dir.join(DROPPED_FILE), dir.join(".dropped.new"));
+    let failed = |e| SpoolError::io("write", &path, e);
+    let file = disk.create(&temporary).map_err(failed)?;
+    disk.write_at(&file, format!("{seq} {control}\n").as_bytes(), 0).map_err(failed)?;
+    disk.rename(&temporary, &path).map_err(failed)
+}
+
+/// Up to which sequence and ordinal the writer has dropped what was not sent; zeros when it never did.
+pub(super) fn dropped_up_to(dir: &Path) -> (u64, u64) {
+    pair(&dir.join(DROPPED_FILE)).unwrap_or_default()
+}
+
+fn pair(path: &Path) -> Option<(u64, u64)> {
+    let text = fs::read_to_string(path).ok()?;
     let (seq, control) = text.strip_suffix('\n')?.split_once(' ')?;
     Some((seq.parse().ok()?, control.parse().ok()?))
 }

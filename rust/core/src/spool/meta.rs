@@ -1,12 +1,11 @@
 //! `spool.json`: what the run is, so that a drainer needs nothing but the directory.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::disk::Disk;
 use super::error::SpoolError;
 use super::layout;
 use crate::id::WriterId;
@@ -50,6 +49,8 @@ pub struct SpoolMeta {
     pub attempt: Option<u32>,
     /// online | offline. An offline spool waits for `stepline sync`.
     pub mode: String,
+    /// mapped | buffered: how records reach the files. Chosen by the writer.
+    pub write: String,
 }
 
 impl SpoolMeta {
@@ -88,16 +89,12 @@ impl SpoolMeta {
     }
 
     /// Writes the file, readable by its owner only because it may hold an API key.
-    pub(super) fn store(&self, dir: &Path) -> Result<(), SpoolError> {
+    pub(super) fn store(&self, dir: &Path, disk: &dyn Disk) -> Result<(), SpoolError> {
         let path = dir.join(layout::META_FILE);
         let text = serde_json::to_string_pretty(self)
             .map_err(|e| SpoolError::invalid(format!("the metadata of a spool cannot be written as JSON: {e}")))?;
-        fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
+        disk.create(&path)
+            .and_then(|file| disk.write_at(&file, text.as_bytes(), 0))
             .map_err(|e| SpoolError::io("write", &path, e))
     }
 }

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::continuity::Continuity;
 use super::cursor::{read_header, Body, Cursor};
+use super::disk::{Disk, RealDisk};
 use super::error::SpoolError;
 use super::header::SegmentHeader;
 use super::layout;
 use super::lock::DirLock;
 use super::meta::SpoolMeta;
-use super::sync::sync_file;
+use super::sync::sync_path;
 use super::tail;
 use crate::id::WriterId;
 use crate::record::Record;
@@ -122,7 +124,11 @@ impl SpoolReader {
         let mut deleted = 0;
         for index in layout::segments(&self.dir)?.into_iter().filter(|index| *index < keep_from) {
             let path = self.dir.join(layout::segment_name(index));
-            fs::remove_file(&path).map_err(|e| SpoolError::io("delete", &path, e))?;
+            match fs::remove_file(&path) {
+                // The writer dropped it.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                other => other.map_err(|e| SpoolError::io("delete", &path, e))?,
+            }
             self.headers.remove(&index);
             deleted += 1;
         }
@@ -144,24 +150,30 @@ impl SpoolReader {
 
     /// What was written before this call survives power loss when it returns.
     pub fn sync(&mut self) -> Result<(), SpoolError> {
+        self.sync_on(&RealDisk)
+    }
+
+    /// The same on a disk of the caller.
+    pub fn sync_on(&mut self, disk: &dyn Disk) -> Result<(), SpoolError> {
         let segments = layout::segments(&self.dir)?;
         let Some(last) = segments.last().copied() else { return Ok(()) };
         for index in segments.into_iter().filter(|index| *index >= self.synced) {
-            let path = self.dir.join(layout::segment_name(index));
-            match File::open(&path).and_then(|file| file.sync_data()) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(SpoolError::io("sync", &path, e)),
-                _ => {}
-            }
+            sync_path(&self.dir.join(layout::segment_name(index)), disk)?;
         }
         if self.named < last {
-            sync_file(&self.dir.join(layout::META_FILE))?;
-            sync_file(&self.dir)?;
+            sync_path(&self.dir.join(layout::META_FILE), disk)?;
+            sync_path(&self.dir, disk)?;
             if let Some(root) = self.dir.parent().filter(|_| self.named == 0) {
-                sync_file(root)?;
+                sync_path(root, disk)?;
             }
         }
         (self.synced, self.named) = (last, last);
         Ok(())
+    }
+
+    /// The sequence up to which the writer has deleted what was not sent, because the spool was at its limit; 0 when it never did.
+    pub fn dropped_up_to(&self) -> u64 {
+        layout::dropped_up_to(&self.dir).0
     }
 
     /// Deletes the spool. Hold `drain.lock`.
@@ -174,6 +186,7 @@ impl SpoolReader {
 
     /// Steps to the next record that is to be delivered.
     fn find(&mut self) -> Result<Option<Body>, SpoolError> {
+        let mut reopened = false;
         loop {
             let body = match self.step()? {
                 Some(body) => body,
@@ -186,7 +199,14 @@ impl SpoolReader {
                             continue;
                         }
                     },
-                    None => return self.end().map(|()| None),
+                    None if self.ends_well() => return Ok(None),
+                    // On a network file system the end can be seen before the last records.
+                    None if !reopened => {
+                        reopened = true;
+                        self.cursor.iter_mut().for_each(Cursor::reopen);
+                        continue;
+                    }
+                    None => return Err(self.missing_end()),
                 },
             };
             if self.accept(&body)? {
@@ -242,7 +262,8 @@ impl SpoolReader {
             other => other?,
         };
         self.cursor = Some(cursor);
-        match (self.continuity.enter(header.first_seq, header.first_control), left) {
+        let expected = self.continuity.enter(header.first_seq, header.first_control);
+        match (expected.filter(|_| !self.was_dropped(&header)), left) {
             (Some(_), Some(left)) if !left_damaged => {
                 Err(left.corrupt_end("records are missing before the next segment"))
             }
@@ -250,16 +271,29 @@ impl SpoolReader {
         }
     }
 
-    /// Looks whether the end of the last segment is where the writer closed the spool.
-    fn end(&mut self) -> Result<(), SpoolError> {
-        let (Some(sealed), Some((seq, control))) = (layout::sealed_at(&self.dir), self.continuity.next()) else {
-            return Ok(());
-        };
-        let Some(cursor) = self.cursor.as_ref().filter(|_| !self.damaged && sealed != (seq - 1, control - 1)) else {
-            return Ok(());
-        };
+    /// What lies before the segment was deleted by the writer.
+    fn was_dropped(&self, header: &SegmentHeader) -> bool {
+        let (seq, control) = layout::dropped_up_to(&self.dir);
+        header.first_seq <= seq + 1 && header.first_control <= control + 1
+    }
+
+    /// The end of the last segment is where the writer closed the spool, as far as can be said.
+    fn ends_well(&self) -> bool {
+        match (layout::sealed_at(&self.dir), self.continuity.next()) {
+            (Some(sealed), Some((seq, control))) => {
+                self.damaged || self.cursor.is_none() || sealed == (seq - 1, control - 1)
+            }
+            _ => true,
+        }
+    }
+
+    fn missing_end(&mut self) -> SpoolError {
         self.damaged = true;
-        Err(cursor.corrupt_end("the last records before the spool was closed are missing"))
+        let what = "the last records before the spool was closed are missing";
+        match &self.cursor {
+            Some(cursor) => cursor.corrupt_end(what),
+            None => SpoolError::corrupt(&self.dir, 0, what),
+        }
     }
 
     /// The last segment that begins at or before the record after these. All segments before it hold nothing above them.

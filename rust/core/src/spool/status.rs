@@ -23,6 +23,8 @@ pub struct Status {
     pub server: String,
     /// online | offline
     pub mode: String,
+    /// mapped | buffered; empty when an older version wrote the spool
+    pub write: String,
     /// The process that writes it lives and has not closed it.
     pub alive: bool,
     /// Highest sequence in the spool.
@@ -66,6 +68,7 @@ pub fn status(dir: &Path) -> Option<Status> {
         rank: meta.rank,
         server: meta.server,
         mode: meta.mode,
+        write: meta.write,
         alive,
         // Released segments are stored ones.
         last_seq: last_seq.max(known.acked_seq),
@@ -144,6 +147,7 @@ fn unreadable(dir: &Path, error: &str) -> Status {
         rank: 0,
         server: String::new(),
         mode: String::new(),
+        write: String::new(),
         alive: DirLock::held(&dir.join(layout::WRITER_LOCK)),
         last_seq: 0,
         last_control: 0,

@@ -1,21 +1,21 @@
 //! Appends records to a spool. Not shared between threads: the caller has a lock around it.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU32;
 use std::sync::Arc;
 
 use super::definitions::Uses;
 use super::dictionary::{Dictionary, MAX_NAMES};
+use super::directory;
 use super::error::SpoolError;
 use super::frame::{framed, Frame, MAX_BODY_BYTES};
 use super::gap::{Gap, GAP_RESERVE};
-use super::header::{SegmentHeader, HEADER_BYTES};
+use super::header::HEADER_BYTES;
 use super::layout;
 use super::lock::DirLock;
 use super::meta::{SpoolMeta, META_VERSION};
-use super::options::{WriterOptions, WriterStats, MIN_SEGMENT_BYTES};
+use super::options::{WriteMode, WriterOptions, WriterStats};
+use super::quota::Quota;
 use super::segment::Segment;
 use super::sync::SyncHandle;
 use crate::id::WriterId;
@@ -23,7 +23,7 @@ use crate::record::Record;
 
 /// Rows leave this much of a segment to control records, and those leave `GAP_RESERVE` to a gap record: so a run can be
 /// finished, and say what it lost, on a disk that is full.
-const CONTROL_RESERVE: usize = 1024;
+pub(super) const CONTROL_RESERVE: usize = 1024;
 /// Arrays are cut here, so that no record makes a reader hold more than a mebibyte.
 const ARRAY_POINTS: usize = 64 << 10;
 /// The rest of a segment is filled with a piece of an array only when it is worth a record.
@@ -31,25 +31,32 @@ const LEAST_ARRAY_POINTS: usize = 1024;
 
 #[derive(Debug)]
 pub struct SpoolWriter {
-    root: PathBuf,
-    dir: PathBuf,
-    id: WriterId,
-    options: WriterOptions,
+    pub(super) root: PathBuf,
+    pub(super) dir: PathBuf,
+    pub(super) id: WriterId,
+    pub(super) meta: SpoolMeta,
+    pub(super) options: WriterOptions,
     pub(super) dictionary: Dictionary,
     pub(super) segment: Segment,
-    next_seq: u64,
-    next_control: u64,
-    gap: Option<Gap>,
+    pub(super) next_seq: u64,
+    pub(super) next_control: u64,
+    pub(super) gap: Option<Gap>,
+    pub(super) quota: Quota,
+    /// At the limit points are refused, although the policy is to wait: somebody has waited long enough.
+    pub(super) waited_in_vain: bool,
     sealed: bool,
-    stats: WriterStats,
+    pub(super) stats: WriterStats,
     /// The segment that was the last one when `sync` last succeeded.
-    synced: Arc<AtomicU32>,
-    _lock: DirLock,
+    pub(super) synced: Arc<AtomicU32>,
+    /// When a writer that gathers last wrote, by the clock of its records.
+    last_write_ms: i64,
+    pub(super) notice: Option<String>,
+    pub(super) lock: DirLock,
 }
 
 impl SpoolWriter {
     /// Creates ROOT/<writer hex>/ with `spool.json` and the first segment. The id is `meta.writer`, or a new one when that is empty.
-    pub fn create(root: &Path, mut meta: SpoolMeta, options: WriterOptions) -> Result<SpoolWriter, SpoolError> {
+    pub fn create(root: &Path, mut meta: SpoolMeta, mut options: WriterOptions) -> Result<SpoolWriter, SpoolError> {
         if meta.writer.is_empty() {
             meta.writer = WriterId::random()
                 .map_err(|e| SpoolError::io("read random bytes from", Path::new("/dev/urandom"), e))?
@@ -61,31 +68,32 @@ impl SpoolWriter {
         if dir.exists() {
             return Err(SpoolError::invalid(format!("{} is already there; a writer id is used once", dir.display())));
         }
-        private_dirs(root)?;
-        let temporary = root.join(format!(".new-{}", meta.writer));
-        private_dirs(&temporary)?;
-        let made = fill(&temporary, &meta, id, &options).and_then(|parts| {
-            fs::rename(&temporary, &dir).map_err(|e| SpoolError::io("rename", &dir, e))?;
-            Ok(parts)
-        });
-        let (lock, segment) = made.inspect_err(|_| {
-            // Best effort: nobody looks at a directory of this name, and the error that matters is the first one.
-            let _ = fs::remove_dir_all(&temporary);
+        directory::make_root(root, &*options.disk)?;
+        if options.write == WriteMode::Auto && options.disk.is_remote(root) {
+            options.write = WriteMode::Buffered;
+        }
+        let (lock, segment) = directory::make_spool(root, &mut meta, &*options.disk, |dir, meta| {
+            directory::first_segment(dir, meta, id, &options)
         })?;
         Ok(SpoolWriter {
             root: root.to_owned(),
             dir,
             id,
+            meta,
             options,
             dictionary: Dictionary::default(),
             segment,
             next_seq: 1,
             next_control: 1,
             gap: None,
+            quota: Quota::default(),
+            waited_in_vain: false,
             sealed: false,
             stats: WriterStats { segments: 1, bytes: HEADER_BYTES as u64, ..WriterStats::default() },
             synced: Arc::default(),
-            _lock: lock,
+            last_write_ms: i64::MIN,
+            notice: None,
+            lock,
         })
     }
 
@@ -121,7 +129,7 @@ impl SpoolWriter {
     }
 
     /// One row; one value a name of the key set. Returns its sequence. An error of kind `Full` or `Io` means that the row found no
-    /// room; it is counted for the gap record.
+    /// room; it is counted for the gap record. One that `is_busy()` says that there may be room later; nothing is counted.
     pub fn append_row(&mut self, keyset: u32, step: i64, time_ms: i64, values: &[f64]) -> Result<u64, SpoolError> {
         let names = self.dictionary.keyset(keyset).map_or(0, |entry| entry.content.len());
         if values.is_empty() || values.len() != names {
@@ -147,7 +155,8 @@ impl SpoolWriter {
     }
 
     /// Points of one metric, cut into several records when they are many. Returns their first sequence. After an error the points
-    /// of the records before it are kept, the rest is counted for the gap record.
+    /// of the records before it are kept (`last_seq` says how many), the rest is counted for the gap record, unless the error
+    /// `is_busy()`.
     pub fn append_array(&mut self, name: u32, time_ms: i64, steps: &[i64], values: &[f64]) -> Result<u64, SpoolError> {
         if values.is_empty() || values.len() != steps.len() || !self.dictionary.are_known(&[name]) {
             return Err(SpoolError::invalid(format!(
@@ -163,7 +172,9 @@ impl SpoolWriter {
             let (seq, range) = (self.next_seq, done..done + count);
             let record = Record::Array { seq, time_ms, name, steps: &steps[range.clone()], values: &values[range] };
             if let Err(e) = self.take(Uses::Names(&[name]), &record, count as u64, time_ms) {
-                self.count_lost((values.len() - done - count) as u64, time_ms);
+                if !e.is_busy() {
+                    self.count_lost((values.len() - done - count) as u64, time_ms);
+                }
                 return Err(e);
             }
             self.next_seq += count as u64;
@@ -188,21 +199,41 @@ impl SpoolWriter {
     }
 
     /// Everything appended so far survives power loss when this returns.
-    pub fn sync(&self) -> Result<(), SpoolError> {
-        self.sync_handle().run()
+    pub fn sync(&mut self) -> Result<(), SpoolError> {
+        self.sync_handle()?.run()
     }
 
     /// `sync`, to be run without the lock that is around this writer.
-    pub fn sync_handle(&self) -> SyncHandle {
-        SyncHandle::new(&self.root, &self.dir, &self.segment, Arc::clone(&self.synced))
+    pub fn sync_handle(&mut self) -> Result<SyncHandle, SpoolError> {
+        self.restore()?;
+        self.write_out()?;
+        Ok(SyncHandle::new(&self.root, &self.dir, &self.segment, &self.synced, &self.options.disk))
+    }
+
+    /// To be called now and then: brings what only this process has to the file, and makes a spool anew that somebody deleted.
+    pub fn tend(&mut self) -> Result<(), SpoolError> {
+        self.restore()?;
+        self.write_out()
+    }
+
+    /// What people should know and no call has failed for; each is given once.
+    pub fn take_notice(&mut self) -> Option<String> {
+        self.notice.take()
+    }
+
+    /// Somebody has waited long enough: from here to the next room, points at the limit are refused and counted.
+    pub fn stop_waiting(&mut self) {
+        self.waited_in_vain = true;
     }
 
     /// No further record. May be repeated.
     pub fn seal(&mut self) -> Result<(), SpoolError> {
         if !self.sealed {
+            self.restore()?;
             // The reserve of the segment holds it, even when the disk is still full.
             self.write_gap();
-            layout::seal(&self.dir, self.last_seq(), self.last_control())?;
+            self.write_out()?;
+            layout::seal(&self.dir, self.last_seq(), self.last_control(), &*self.options.disk)?;
             self.sealed = true;
         }
         Ok(())
@@ -227,8 +258,13 @@ impl SpoolWriter {
         self.stats
     }
 
+    /// Records are gathered in memory and written now and then.
+    pub fn is_buffered(&self) -> bool {
+        self.segment.is_buffered()
+    }
+
     fn array_piece(&self, left: usize) -> usize {
-        let whole = self.options.segment_bytes.max(MIN_SEGMENT_BYTES) - HEADER_BYTES - 2 * CONTROL_RESERVE;
+        let whole = self.options.usual_segment(self.is_buffered()) - HEADER_BYTES - 2 * CONTROL_RESERVE;
         let room = self.segment.room().saturating_sub(2 * CONTROL_RESERVE) / 16;
         let most = if room >= LEAST_ARRAY_POINTS { room } else { whole / 16 };
         left.min(most).clamp(1, ARRAY_POINTS)
@@ -249,8 +285,12 @@ impl SpoolWriter {
             Ok(()) => {
                 self.stats.points += points;
                 self.stats.records += 1;
+                if self.segment.is_buffered() {
+                    self.pace(points == 0, time_ms);
+                }
                 Ok(())
             }
+            Err(e) if e.is_busy() => Err(e),
             Err(e) => {
                 self.count_lost(points, time_ms);
                 Err(e)
@@ -259,10 +299,11 @@ impl SpoolWriter {
     }
 
     fn write(&mut self, uses: Uses<'_>, frame: &Frame<'_>, time_ms: i64) -> Result<(), SpoolError> {
-        let reserve = if matches!(uses, Uses::Nothing) { GAP_RESERVE } else { CONTROL_RESERVE };
+        let is_control = matches!(uses, Uses::Nothing);
+        let reserve = if is_control { GAP_RESERVE } else { CONTROL_RESERVE };
         let record = framed(frame.body_bytes());
         if self.definition_bytes(uses, self.segment.index()) + record + reserve > self.segment.room() {
-            self.roll(self.definition_bytes(uses, 0), record, time_ms)?;
+            self.roll(self.definition_bytes(uses, 0), record, is_control, time_ms)?;
         }
         if self.define(uses) && self.append(frame) {
             return Ok(());
@@ -279,48 +320,26 @@ impl SpoolWriter {
         done
     }
 
-    /// Goes on in a new segment with room for a record and its definitions.
-    fn roll(&mut self, definitions: usize, record: usize, time_ms: i64) -> Result<(), SpoolError> {
-        if let Some(gap) = self.gap.as_ref().filter(|gap| !gap.may_try_again(self.options.retry_pause)) {
-            return Err(gap.error());
-        }
-        let header = SegmentHeader {
-            writer: self.id,
-            index: self.segment.index() + 1,
-            first_seq: self.next_seq,
-            first_control: self.next_control,
-            created_ms: time_ms,
-        };
-        let needed = HEADER_BYTES + definitions + record + CONTROL_RESERVE + GAP_RESERVE;
-        // Definitions that fill most of a segment would be written anew after every few records.
-        let bytes = segment_size(self.options.segment_bytes.max(needed).max(4 * definitions));
-        match Segment::create(&self.dir, &header, bytes, &*self.options.disk) {
-            Ok(segment) => {
-                self.segment = segment;
-                self.stats.segments += 1;
-                self.stats.bytes += HEADER_BYTES as u64;
-                self.write_gap();
-                Ok(())
-            }
-            Err(e) => {
-                self.gap.get_or_insert_with(|| Gap::new(&e, time_ms)).tried_again(&e);
-                Err(e)
-            }
+    /// Decides, after each record of a writer that gathers, whether to write. The first record after a pause is written with the
+    /// call, so that a run that logs rarely never has any in memory.
+    fn pace(&mut self, at_once: bool, time_ms: i64) {
+        let pause = i64::try_from(self.options.write_pause.as_millis()).unwrap_or(i64::MAX);
+        // A clock that was set back must not stop the writing.
+        let waits = (self.last_write_ms..self.last_write_ms.saturating_add(pause)).contains(&time_ms);
+        if at_once || !waits || self.segment.unwritten() >= self.options.write_bytes {
+            self.last_write_ms = time_ms;
+            // What cannot be written now is tried again, and `tend` says so; without success the segment fills up and the next one
+            // is refused.
+            let _ = self.write_out();
         }
     }
 
-    /// Says what was refused since the disk was full, if it was.
-    fn write_gap(&mut self) {
-        let Some(gap) = self.gap.take() else { return };
-        if let Some(json) = gap.json() {
-            let record = Record::Control { ordinal: self.next_control, json: &json };
-            if self.append(&Frame::new(&record)) {
-                self.next_control += 1;
-                self.stats.records += 1;
-            } else {
-                self.gap = Some(gap);
-            }
+    pub(super) fn write_out(&mut self) -> Result<(), SpoolError> {
+        if self.segment.unwritten() == 0 {
+            return Ok(());
         }
+        let path = self.dir.join(layout::segment_name(self.segment.index()));
+        self.segment.write_out().map_err(|e| SpoolError::io("write", &path, e))
     }
 
     /// Counts points that would have followed those of an append that found no room.
@@ -330,23 +349,4 @@ impl SpoolWriter {
             self.stats.lost_points += points;
         }
     }
-}
-
-fn segment_size(bytes: usize) -> usize {
-    bytes.max(MIN_SEGMENT_BYTES).next_multiple_of(MIN_SEGMENT_BYTES)
-}
-
-/// The directory and those above it, open to their owner only.
-fn private_dirs(dir: &Path) -> Result<(), SpoolError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| SpoolError::io("create", dir, e))
-}
-
-/// What a spool has from its first moment.
-fn fill(dir: &Path, meta: &SpoolMeta, id: WriterId, options: &WriterOptions) -> Result<(DirLock, Segment), SpoolError> {
-    meta.store(dir)?;
-    let lock = DirLock::try_acquire(&dir.join(layout::WRITER_LOCK))?
-        .ok_or_else(|| SpoolError::invalid(format!("{} is written by another process", dir.display())))?;
-    let header = SegmentHeader { writer: id, index: 1, first_seq: 1, first_control: 1, created_ms: meta.created_ms };
-    let segment = Segment::create(dir, &header, segment_size(options.segment_bytes), &*options.disk)?;
-    Ok((lock, segment))
 }

@@ -28,7 +28,7 @@ impl Disk for SmallDisk {
 }
 
 fn options(disk: &Arc<SmallDisk>, retry_pause: Duration) -> WriterOptions {
-    WriterOptions { segment_bytes: 4096, retry_pause, disk: Arc::<SmallDisk>::clone(disk) }
+    WriterOptions { segment_bytes: 4096, retry_pause, disk: Arc::<SmallDisk>::clone(disk), ..WriterOptions::default() }
 }
 
 /// Logs two metrics until the disk refuses; returns how many calls were taken.

@@ -49,16 +49,22 @@ fn column<'py, T: Element>(object: &Bound<'py, PyAny>, what: &str, dtype: &str) 
     })
 }
 
-/// Appends all points. They have contiguous sequences: no other thread runs between the pieces.
-pub fn append(shared: &Shared, name: &str, columns: &Columns<'_>) -> Appended {
+/// Appends the points from `from` on, and says how many were taken. They have contiguous sequences: no other thread runs between the
+/// pieces.
+pub fn append(shared: &Shared, name: &str, columns: &Columns<'_>, from: usize) -> (usize, Appended) {
     let (mut steps, mut values) = (Vec::new(), Vec::new());
     let rows = columns.values.rows();
-    let mut done = Appended::default();
-    for start in (0..rows).step_by(PIECE) {
+    let (mut taken, mut done) = (0, Appended::default());
+    for start in (from..rows).step_by(PIECE) {
         let end = rows.min(start + PIECE);
         columns.steps.copy(start..end, &mut steps);
         columns.values.copy(start..end, &mut values);
-        let piece = shared.with(|state| state.log_array(name, &steps, &values, (rows - end) as u64));
+        let (piece, count) = shared.with(|state| {
+            let before = state.last_seq();
+            let piece = state.log_array(name, &steps, &values, (rows - end) as u64);
+            (piece, state.last_seq() - before)
+        });
+        taken += usize::try_from(count).unwrap_or(usize::MAX);
         done.due |= piece.due;
         done.tick |= piece.tick;
         done.error = piece.error;
@@ -66,5 +72,5 @@ pub fn append(shared: &Shared, name: &str, columns: &Columns<'_>) -> Appended {
             break;
         }
     }
-    done
+    (taken, done)
 }

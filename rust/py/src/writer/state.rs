@@ -44,6 +44,14 @@ pub struct Appended {
     pub error: Option<(SpoolError, u64)>,
 }
 
+impl Appended {
+    /// The spool is at its limit and is to be waited for: nothing was taken or counted, and the call is to be made again.
+    #[inline]
+    pub fn is_busy(&self) -> bool {
+        self.error.as_ref().is_some_and(|(e, _)| e.is_busy())
+    }
+}
+
 pub struct State {
     root: PathBuf,
     meta: SpoolMeta,
@@ -127,10 +135,14 @@ impl State {
     /// Appends what the walk left in the scratch.
     #[inline]
     pub fn log_scratch(&mut self, keyset: u32, step: Option<i64>) -> Appended {
-        let now = now_ms();
+        let (now, next_step) = (now_ms(), self.next_step);
         let step = self.take_step(step);
         let Some(spool) = &mut self.spool else { return Appended::default() };
         let done = spool.append_row(keyset, step, now, &self.scratch);
+        if done.as_ref().is_err_and(SpoolError::is_busy) {
+            // The call will be made again.
+            self.next_step = next_step;
+        }
         self.appended(now, done.map(drop))
     }
 
@@ -192,7 +204,7 @@ impl State {
         let mut done = self.open(values.len() as u64 + more, now);
         if let (Ok(()), Some(spool)) = (&done, &mut self.spool) {
             done = spool.name_id(name).and_then(|id| spool.append_array(id, now, steps, values)).map(drop);
-            if done.is_err() {
+            if done.as_ref().is_err_and(|e| !e.is_busy()) {
                 spool.count_lost(more, now);
             }
         }
@@ -208,8 +220,31 @@ impl State {
         self.appended(now, done)
     }
 
-    pub fn sync_handle(&self) -> Option<SyncHandle> {
-        self.own_spool().map(SpoolWriter::sync_handle)
+    /// None when this process has logged nothing.
+    pub fn sync_handle(&mut self) -> Result<Option<SyncHandle>, SpoolError> {
+        self.give_up_inherited();
+        self.spool.as_mut().map(SpoolWriter::sync_handle).transpose()
+    }
+
+    /// What is done now and then, and what of it people should know.
+    pub fn tend(&mut self) -> Option<String> {
+        self.give_up_inherited();
+        let spool = self.spool.as_mut()?;
+        match spool.tend() {
+            Ok(()) => spool.take_notice(),
+            Err(e) => Some(format!("{e} (this is tried again)")),
+        }
+    }
+
+    /// See `SpoolWriter::stop_waiting`.
+    pub fn stop_waiting(&mut self) {
+        if let Some(spool) = &mut self.spool {
+            spool.stop_waiting();
+        }
+    }
+
+    pub fn is_buffered(&self) -> bool {
+        self.own_spool().is_some_and(SpoolWriter::is_buffered)
     }
 
     pub fn close(&mut self) -> Result<(), SpoolError> {

@@ -18,6 +18,7 @@ const MAX_WARNINGS: usize = 1_000;
 pub struct Warnings {
     refusals: Mutex<HashSet<(String, Kind)>>,
     outage: Mutex<Option<u64>>,
+    notice: Mutex<Option<String>>,
 }
 
 impl Warnings {
@@ -40,6 +41,17 @@ impl Warnings {
             return Ok(());
         }
         warn(py, &format!("points are not recorded: {error} (what is lost is counted; shown once)"))
+    }
+}
+
+impl Warnings {
+    /// Once for each text.
+    pub fn notice(&self, py: Python<'_>, text: &str) -> PyResult<()> {
+        let before = self.notice.lock().unwrap_or_else(PoisonError::into_inner).replace(text.to_owned());
+        if before.as_deref() == Some(text) {
+            return Ok(());
+        }
+        warn(py, text)
     }
 }
 

@@ -24,7 +24,7 @@ class Delivery(Protocol):
 
 
 class NoDelivery:
-    """An offline run: the spool waits for `stepline sync`."""
+    """A disabled run."""
 
     sends = False
 
@@ -36,12 +36,13 @@ class NoDelivery:
 
 
 class ByProcess:
-    """The uploader process of the host, which all runs with the same directory share."""
+    """The uploader process of the host, which all runs with the same directory share. Of an offline
+    run it sends nothing (the spool waits for `stepline sync`), but keeps it safe from power loss.
+    """
 
-    sends = True
-
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, sends: bool = True) -> None:
         self._root = root
+        self.sends = sends
 
     def tend(self, spool: str) -> None:
         # Imported late: the uploader process runs that module as its main one, which must not be
@@ -57,10 +58,10 @@ class ByProcess:
 class ByThread:
     """A thread of this process, for places where a second process is not wanted."""
 
-    sends = True
     _GRACE = 5.0
 
-    def __init__(self) -> None:
+    def __init__(self, *, sends: bool = True) -> None:
+        self.sends = sends
         self._thread: _core.UploaderThread | None = None
         self._spool = ""
         self._pid = os.getpid()

@@ -189,9 +189,10 @@ def _disabled_run(settings: Settings, plan: SpoolMeta) -> Run:
 
 
 def _delivery(settings: Settings) -> Delivery:
-    if settings.mode == "offline":
-        return NoDelivery()
-    return ByThread() if settings.uploader == "thread" else ByProcess(str(settings.dir))
+    sends = settings.mode != "offline"
+    if settings.uploader == "thread":
+        return ByThread(sends=sends)
+    return ByProcess(str(settings.dir), sends=sends)
 
 
 def _announce(settings: Settings, run: Run) -> None:

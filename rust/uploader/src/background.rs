@@ -12,6 +12,7 @@ use crate::runtime;
 use crate::session::{Session, Until};
 use crate::settings::Settings;
 use crate::stop::{Stop, Stopper};
+use crate::syncer::keep_synced;
 use crate::trouble::End;
 
 /// The thread ends when the spool is drained, when it is given up, or when this is stopped or dropped. Dropping does not wait.
@@ -77,7 +78,13 @@ async fn drain(spool: PathBuf, settings: Settings, stop: Stop) {
             }
             // Somebody else drains it. Should that end, this thread takes over.
             Ok(Taken::Locked) => {}
-            Ok(Taken::Offline) => return,
+            Ok(Taken::Offline) => {
+                tokio::select! {
+                    () = stop.wanted() => {}
+                    () = keep_synced(spool, settings.tuning.sync) => {}
+                }
+                return;
+            }
             Err(err) if err.is_not_found() => return,
             Err(err) => {
                 log::error!("{}: left alone: {err}", spool.display());

@@ -20,6 +20,7 @@ use crate::runtime;
 use crate::session::{Session, Until};
 use crate::settings::Settings;
 use crate::stop::Stop;
+use crate::syncer::keep_synced;
 use crate::trouble::End;
 
 /// After the wish to end the sessions get this long to write down where they are.
@@ -147,7 +148,16 @@ impl Host {
                 self.not_before.insert(dir, Instant::now() + self.settings.tuning.relock);
             }
             Ok(Taken::Offline) => {
-                self.left_alone.insert(dir);
+                // Not sent, but kept safe from a power loss as long as it is written.
+                let (every, stop) = (self.settings.tuning.sync, self.stop.clone());
+                self.running.insert(dir.clone());
+                self.sessions.spawn(async move {
+                    tokio::select! {
+                        () = stop.wanted() => {}
+                        () = keep_synced(dir.clone(), every) => {}
+                    }
+                    (dir, End::GivenUp)
+                });
             }
             Err(err) if err.is_not_found() => {}
             Err(err) => {

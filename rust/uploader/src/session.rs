@@ -94,6 +94,9 @@ impl Session {
 
     /// One stream, from the registration of the run to the first trouble.
     async fn stream(&mut self) -> Result<End, Trouble> {
+        // Without its directory there is nothing to send, however long the service stays away.
+        let (first_available, _) = self.held.reader.first_available()?;
+        self.skip_dropped(first_available);
         if self.held.journal.state().attempt != 0 && self.held.is_drained()? {
             return Ok(End::Drained);
         }
@@ -134,6 +137,18 @@ impl Session {
         log::info!("{}: registered as attempt {attempt} at {}", self.held.name, link.address());
         self.held.journal.update(|state| state.attempt = attempt);
         Ok(())
+    }
+
+    /// What the trainer deleted because the spool was at its limit is a gap, and known to be one.
+    fn skip_dropped(&mut self, first_available: u64) {
+        let lost_up_to = first_available.saturating_sub(1).min(self.held.reader.dropped_up_to());
+        if lost_up_to > self.held.lost_up_to.max(self.held.journal.state().acked_seq) {
+            log::error!(
+                "{}: the trainer deleted the sequences up to {lost_up_to} unsent, because the spool was at its limit",
+                self.held.name
+            );
+            self.held.lost_up_to = lost_up_to;
+        }
     }
 
     fn hello(&mut self) -> Result<v1::Hello, Trouble> {

@@ -59,7 +59,7 @@ pub struct Tuning {
     pub scan: Duration,
     /// Between two attempts at a spool that somebody else drains.
     pub relock: Duration,
-    /// What was logged is on the disk after this.
+    /// Between two syncs. With the time that one takes, what was logged is on the disk after a second.
     pub sync: Duration,
     /// A unary call, or the Welcome of a stream, that takes longer has failed.
     pub call: Duration,
@@ -80,7 +80,7 @@ impl Default for Tuning {
             linger: Duration::from_millis(200),
             scan: Duration::from_millis(200),
             relock: Duration::from_secs(5),
-            sync: Duration::from_secs(1),
+            sync: Duration::from_millis(500),
             call: Duration::from_secs(10),
             ack: Duration::from_secs(60),
             shortest_pause: Duration::from_millis(100),

@@ -1,4 +1,4 @@
-//! Brings what was logged from the page cache to the disk, once a second, whatever becomes of the network.
+//! Brings what was logged from the page cache to the disk, twice a second, whatever becomes of the network.
 //!
 //! With a reader of its own and on a thread of tokio's blocking pool, because a slow disk must not hold up the streams.
 
@@ -30,7 +30,8 @@ impl Drop for Syncer {
     }
 }
 
-async fn keep_synced(dir: PathBuf, every: Duration) {
+/// The same for a spool that is not sent, until its writer is gone.
+pub(crate) async fn keep_synced(dir: PathBuf, every: Duration) {
     let Ok(mut reader) = SpoolReader::open(&dir) else {
         return;
     };

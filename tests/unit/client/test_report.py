@@ -49,7 +49,7 @@ def test_without_a_known_reason_none_is_given() -> None:
 @pytest.mark.parametrize(("left", "spool"), [(0, None), (5, Path("/s"))])
 def test_refused_values_and_lost_points_are_counted(left: int, spool: Path | None) -> None:
     text = str(finished(refused=1_234, gaps=5_678, left=left, spool=spool))
-    assert ", 1,234 values refused, 5,678 lost on a full disk" in text
+    assert ", 1,234 values refused, 5,678 lost for want of room" in text
 
 
 def test_lost_points_make_a_run_incomplete_and_refused_values_do_not() -> None:

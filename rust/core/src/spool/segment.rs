@@ -181,7 +181,8 @@ impl Segment {
         if self.unwritten() == 0 {
             return Ok(());
         }
-        let (from, commit) = (self.written, self.written + PREFIX_BYTES);
+        // Checksum and body, then the length word, which lies in one page and is never written in part.
+        let (from, commit) = (self.written, self.written + size_of::<u32>());
         let Backing { disk, file, .. } = &*self.backing;
         disk.write_at(file, &self.image()[commit..], commit as u64)?;
         disk.write_at(file, &self.image()[from..commit], from as u64)?;

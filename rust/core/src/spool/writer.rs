@@ -185,6 +185,11 @@ impl SpoolWriter {
 
     /// A JSON object for the run itself. Returns its ordinal.
     pub fn append_control(&mut self, time_ms: i64, json: &str) -> Result<u64, SpoolError> {
+        if !self.sealed {
+            // A new segment may begin with a gap record, which takes an ordinal.
+            let draft = Frame::new(&Record::Control { ordinal: self.next_control, json });
+            self.reserve(Uses::Nothing, &draft, time_ms)?;
+        }
         let ordinal = self.next_control;
         self.take(Uses::Nothing, &Record::Control { ordinal, json }, 0, time_ms)?;
         self.next_control += 1;
@@ -299,18 +304,25 @@ impl SpoolWriter {
     }
 
     fn write(&mut self, uses: Uses<'_>, frame: &Frame<'_>, time_ms: i64) -> Result<(), SpoolError> {
-        let is_control = matches!(uses, Uses::Nothing);
-        let reserve = if is_control { GAP_RESERVE } else { CONTROL_RESERVE };
-        let record = framed(frame.body_bytes());
-        if self.definition_bytes(uses, self.segment.index()) + record + reserve > self.segment.room() {
-            self.roll(self.definition_bytes(uses, 0), record, is_control, time_ms)?;
-        }
+        self.reserve(uses, frame, time_ms)?;
         if self.define(uses) && self.append(frame) {
             return Ok(());
         }
         let error = SpoolError::no_room(&self.dir);
         self.gap.get_or_insert_with(|| Gap::new(&error, time_ms));
         Err(error)
+    }
+
+    /// Makes sure that the segment has room for a record and what it uses.
+    #[inline]
+    fn reserve(&mut self, uses: Uses<'_>, frame: &Frame<'_>, time_ms: i64) -> Result<(), SpoolError> {
+        let is_control = matches!(uses, Uses::Nothing);
+        let reserve = if is_control { GAP_RESERVE } else { CONTROL_RESERVE };
+        let record = framed(frame.body_bytes());
+        if self.definition_bytes(uses, self.segment.index()) + record + reserve > self.segment.room() {
+            self.roll(self.definition_bytes(uses, 0), record, is_control, time_ms)?;
+        }
+        Ok(())
     }
 
     pub(super) fn append(&mut self, frame: &Frame<'_>) -> bool {

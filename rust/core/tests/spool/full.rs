@@ -114,3 +114,18 @@ fn points_that_were_lost_before_the_spool_could_be_made_are_in_it_as_a_gap() {
     assert_eq!((&gap["gap"]["count"], &gap["gap"]["first_ms"]), (&7.into(), &123.into()));
     assert_eq!(writer.stats().lost_points, 7);
 }
+
+#[test]
+fn a_gap_record_before_a_control_record_takes_an_ordinal_of_its_own() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = Arc::new(SmallDisk::default());
+    let mut writer = SpoolWriter::create(root.path(), meta(), options(&disk, Duration::ZERO)).unwrap();
+    disk.full.store(true, Ordering::Relaxed);
+    fill(&mut writer);
+    disk.full.store(false, Ordering::Relaxed);
+    let long = format!("{{\"update\":\"{}\"}}", "x".repeat(3_000));
+    assert_eq!(writer.append_control(0, &long).unwrap(), 2);
+    let read = read_all(writer.dir());
+    assert_eq!(read.contents.controls.iter().map(|(ordinal, _)| *ordinal).collect::<Vec<_>>(), [1, 2]);
+    assert!(read.errors.is_empty(), "{:?}", read.errors);
+}

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod buffered;
 mod damage;
 mod fixture;
 mod full;
 mod kill;
+mod limit;
 mod model;
 mod support;
 mod tail;
+mod vanished;

@@ -194,7 +194,7 @@ def check_run_id(run_id: str) -> None:
 
 
 def _spool_limit(given: int | str | None, env: Mapping[str, str]) -> int:
-    """Bytes: a number, or a text such as "500M" or "2GiB", both in powers of 1024; 0 is no limit."""
+    """Bytes: a number, or a text such as "500M" or "2GiB" (powers of 1024); 0 is no limit."""
     found = given if given is not None else env.get("STEPLINE_SPOOL_LIMIT") or DEFAULT_SPOOL_LIMIT
     match = _BYTES.fullmatch(str(found).strip()) if not isinstance(found, bool) else None
     limit = -1

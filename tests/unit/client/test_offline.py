@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import stepline
-from stepline import _core
+from stepline import _core, uploader
 from tests.support.spool_file import read_spool
 
 
@@ -115,10 +115,21 @@ def test_what_was_logged_and_said_lies_there_in_order(tmp_path: Path) -> None:
     assert dict(run.config) == {"lr": 0.5}
 
 
-def test_nobody_is_started_to_send_it(tmp_path: Path) -> None:
+@pytest.fixture(autouse=True)
+def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The directories for which an uploader would have been started."""
+    roots: list[str] = []
+    monkeypatch.setattr(uploader, "ensure_running", roots.append)
+    return roots
+
+
+def test_somebody_is_started_to_sync_it_and_nobody_to_send_it(
+    tmp_path: Path, started: list[str]
+) -> None:
     run = start(tmp_path)
     run.log({"loss": 0.5})
-    assert not _core.uploader_alive(str(tmp_path))
+    assert set(started) == {str(tmp_path)}
+    assert not run._delivery.sends
     run.finish()
     assert [path.name for path in tmp_path.iterdir()] == [spool_of(run).name]
 

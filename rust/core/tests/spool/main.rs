@@ -9,6 +9,8 @@ mod full;
 mod kill;
 mod limit;
 mod model;
+mod outage;
+mod power;
 mod support;
 mod tail;
 mod vanished;

@@ -36,6 +36,7 @@ impl SpoolErrorKind {
 }
 
 const MORE_ROOM: &str = "free some space there or set STEPLINE_DIR to a larger disk";
+const LOCKS: &str = "the file system has no such operation: set STEPLINE_DIR to a directory on a local disk";
 const ELSEWHERE: &str =
     "check that the directory is there and writable by this user, or set STEPLINE_DIR to one that is";
 
@@ -120,6 +121,12 @@ impl SpoolError {
     pub fn place(&self) -> Option<(&Path, u64)> {
         self.place.as_ref().map(|(path, offset)| (path.as_path(), *offset))
     }
+}
+
+/// What a network file system without a lock service says.
+fn has_no_locks(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    Errno::from_io_error(error).is_some_and(|errno| [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP].contains(&errno))
 }
 
 fn is_lack_of_room(error: &io::Error) -> bool {

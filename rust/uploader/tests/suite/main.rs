@@ -14,3 +14,4 @@ mod service;
 mod store;
 mod support;
 mod trainer;
+mod weather;

@@ -38,9 +38,11 @@ impl Trainer {
 
     pub fn with(root: &Path, meta: SpoolMeta) -> Trainer {
         // Small segments, so that many of them come and go.
-        let writer =
-            SpoolWriter::create(root, meta, WriterOptions { segment_bytes: 16 << 10, ..WriterOptions::default() })
-                .unwrap();
+        Trainer::with_options(root, meta, WriterOptions { segment_bytes: 16 << 10, ..WriterOptions::default() })
+    }
+
+    pub fn with_options(root: &Path, meta: SpoolMeta, options: WriterOptions) -> Trainer {
+        let writer = SpoolWriter::create(root, meta, options).unwrap();
         Trainer { id: writer.writer_id(), dir: writer.dir().to_owned(), writer, logged: Points::new(), step: 0 }
     }
 

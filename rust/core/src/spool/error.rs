@@ -61,8 +61,13 @@ impl SpoolError {
 
     /// Wraps what the operating system said; a lack of room becomes `Full`.
     pub(crate) fn io(action: &str, path: &Path, source: io::Error) -> Self {
-        let (kind, remedy) =
-            if is_lack_of_room(&source) { (SpoolErrorKind::Full, MORE_ROOM) } else { (SpoolErrorKind::Io, ELSEWHERE) };
+        let (kind, remedy) = if is_lack_of_room(&source) {
+            (SpoolErrorKind::Full, MORE_ROOM)
+        } else if has_no_locks(&source) {
+            (SpoolErrorKind::Io, LOCKS)
+        } else {
+            (SpoolErrorKind::Io, ELSEWHERE)
+        };
         let message = format!("cannot {action} {}: {source}; {remedy}", path.display());
         SpoolError { kind, message, place: None, source: Some(Arc::new(source)) }
     }

@@ -301,6 +301,10 @@ class Server:
         if self._drained:  # else a call may hang, and the interpreter would wait for its thread
             last_resort.cancel()
         log.info("stopped", extra={"event": "stopped", "drained": self._drained})
+        if not self._drained:
+            # A call that hangs would keep the interpreter from ending.
+            logging.shutdown()
+            os._exit(1)
 
     async def _recheck_keys(self, ingest: IngestService) -> None:
         """A stream lives for days; the key that opened it may not."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,3 +142,16 @@ def received(service: Service) -> float:
         line for line in page.splitlines() if line.startswith("stepline_batches_received_total ")
     )
     return float(line.split()[1])
+
+
+def test_the_log_keeps_secrets(tmp_path: Path) -> None:
+    """Also when the store cannot be reached, which is when people copy the log."""
+    command = [sys.executable, "-m", "stepline_ingest", "--data", str(tmp_path / "data")]
+    store = ["--store", "clickhouse://someone:hunter2@127.0.0.1:1/stepline"]
+    ports = ["--grpc-port", "0", "--http-port", "0", "--sql-port", "0", "--log-level", "debug"]
+    done = subprocess.run(
+        [*command, *store, *ports], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert "cannot reach ClickHouse at 127.0.0.1:1" in done.stderr
+    assert "hunter2" not in done.stderr + done.stdout

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import shlex
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 
 import stepline
 from stepline import _core, uploader
+from stepline.meta import key_of
 from tests.support.spool_file import read_spool
 
 
@@ -147,6 +150,41 @@ def test_health_and_flush_answer_without_waiting(tmp_path: Path) -> None:
     flushed = run.flush(durable=True, timeout=None)
     assert (flushed.stored, flushed.left, flushed.durable, flushed.complete) == (0, 2, True, False)
     assert run.finish().refused == 1
+
+
+def test_health_counts_when_asked_and_says_what_log_costs(tmp_path: Path) -> None:
+    run = start(tmp_path)
+    for step in range(310):
+        run.log({"loss": 0.5}, step)
+    health = run.health(exact=True)
+    assert (health.exact, health.queued, health.sent, health.pending) == (True, 310, 0, 0)
+    latency = health.latency
+    assert latency.calls == sum(calls for _, calls in latency.histogram) == 10
+    assert 0 < latency.p50_ns <= latency.p99_ns <= latency.max_ns
+
+
+@pytest.mark.parametrize("exit_code", [None, "1", 2**31, 0.5])
+def test_what_is_no_exit_code_is_refused_and_the_run_goes_on(
+    tmp_path: Path, exit_code: Any
+) -> None:
+    run = start(tmp_path)
+    with pytest.raises(stepline.InvalidRequest, match="pass an int"):
+        run.finish(exit_code=exit_code)
+    run.log({"loss": 0.5})
+    assert run.finish(exit_code=1).left == 1
+
+
+def test_a_copy_of_a_run_is_the_run(tmp_path: Path) -> None:
+    run = start(tmp_path)
+    assert copy.deepcopy({"run": run})["run"] is run is copy.copy(run)
+    assert pickle.loads(pickle.dumps(run)) is run, "in the process that has it"
+
+
+def test_the_key_does_not_travel_with_a_run(tmp_path: Path) -> None:
+    run = start(tmp_path, api_key="a secret")
+    assert b"a secret" not in pickle.dumps(run)
+    assert key_of(str(spool_of(run))) == "a secret"
+    assert key_of(str(tmp_path / "none")) is None
 
 
 def test_a_run_without_points_leaves_none(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stepline.report import FinishReport, FlushReport, sync_command
+from stepline.report import FinishReport, FlushReport, LogLatency, sync_command
 
 
 def finished(**changes: Any) -> FinishReport:
@@ -67,3 +67,17 @@ def test_a_flush_is_complete_when_nothing_is_left() -> None:
     report = FlushReport(stored=3, left=0, durable=True, seconds=0.0, error="")
     assert report.complete
     assert not FlushReport(stored=3, left=1, durable=True, seconds=0.0, error="x").complete
+
+
+def test_quantiles_of_the_latency_are_bounds_of_its_buckets() -> None:
+    latency = LogLatency.of([(255, 90), (511, 9), (8191, 1)], 8000)
+    assert (latency.calls, latency.p50_ns, latency.p99_ns, latency.max_ns) == (100, 255, 511, 8000)
+    assert LogLatency.of([(8191, 1)], 8000).p50_ns == 8000
+    empty = LogLatency.of([], 0)
+    assert (empty.calls, empty.p50_ns, empty.p99_ns, empty.histogram) == (0, 0, 0, ())
+
+
+def test_values_that_never_came_make_a_run_incomplete() -> None:
+    report = finished(undelivered=2_000)
+    assert not report.complete
+    assert "2,000 never came from a device" in str(report)

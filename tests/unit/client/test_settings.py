@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import stepline
 from stepline.errors import InvalidRequest
 from stepline.settings import Settings, find_api_key, find_dir, find_server
 
@@ -205,3 +206,18 @@ def test_later_changes_of_the_arguments_do_not_reach_the_settings() -> None:
     config["lr"] = 2
     tags.append("b")
     assert (settings.config, settings.tags) == ({"lr": 1}, ("a",))
+
+
+@pytest.mark.parametrize("argument", ["name", "project", "group", "job_type", "server", "api_key"])
+def test_text_that_cannot_be_sent_is_refused(argument: str) -> None:
+    with pytest.raises(stepline.InvalidRequest, match=f"{argument}.* is not valid Unicode") as said:
+        stepline.init(mode="disabled", **{argument: "a\ud800"})  # type: ignore[arg-type]
+    assert ("ud800" in str(said.value)) == (argument != "api_key")
+
+
+def test_tags_and_the_environment_are_checked_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(stepline.InvalidRequest, match="tags"):
+        stepline.init(mode="disabled", tags=["a", "b\udc80"])
+    monkeypatch.setenv("STEPLINE_PROJECT", "p\udc80")
+    with pytest.raises(stepline.InvalidRequest, match="project"):
+        stepline.init(mode="disabled")

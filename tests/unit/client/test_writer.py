@@ -216,6 +216,14 @@ def test_ten_thousand_metrics_cross_segments(tmp_path: Path) -> None:
     assert len(list(Path(writer.path).glob("*.seg"))) > 2
 
 
+def test_one_name_too_many_raises_before_anything_is_recorded(strict: _core.Writer) -> None:
+    for first in range(0, 1_000_000, 100_000):
+        strict.log({f"m{i}": 1.0 for i in range(first, first + 100_000)}, 0)
+    with pytest.raises(ValueError, match=r"new.* is one name too many"):
+        strict.log({"m7": 1.0, "new": 2.0}, 1)
+    assert strict.last_seq() == 10
+
+
 # --- log_array -----------------------------------------------------------------------------------
 
 

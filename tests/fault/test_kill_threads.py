@@ -19,7 +19,7 @@ from typing import IO
 import pytest
 
 from stepline import _core
-from tests.fault.conftest import ROUNDS
+from tests.fault.stage import rounds
 from tests.support.processes import ROOT
 from tests.support.spool_file import read_spool
 from tests.support.threads_trainer import THREADS, name, value
@@ -64,11 +64,11 @@ def test_no_thread_loses_a_call(
 ) -> None:
     orders, answers = trainers
     calls = 0
-    for _ in range(ROUNDS):
+    for _ in rounds(20):
         orders.write(f"{chance.uniform(0.0, chance.choice([0.001, 0.005]))}\n")
         orders.flush()
         path, *counts = answers.readline().split()
         calls += judge(Path(path), [int(count) for count in counts])
         shutil.rmtree(path)
     assert calls > 0
-    print(f"{ROUNDS} rounds, {calls} calls")
+    print(f"{calls} calls")

@@ -161,7 +161,11 @@ def supervise(spec: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    print(json.dumps(supervise(json.loads(sys.argv[1]))))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        print(json.dumps(supervise(json.loads(sys.argv[1]))))
+    finally:
+        kill_all(descendants(os.getpid()))  # nothing is left after Ctrl-C
 
 
 if __name__ == "__main__":

@@ -15,11 +15,13 @@ equal have equal data."""
 
 _CHUNK = 1 << 20
 
-Progress = Callable[[int], None]
-"""Told how many bytes were dealt with."""
+Told = Callable[[int], None]
+"""Hears of every few bytes that were dealt with. What it raises ends the work."""
 
 
-def copy_part(source: Path, target: Path, earlier: Path | None, known: Part | None) -> Part:
+def copy_part(
+    source: Path, target: Path, earlier: Path | None, known: Part | None, told: Told
+) -> Part:
     """Copies the files of a part and returns them with their checksums.
 
     With EARLIER, the same part in an earlier backup, and KNOWN, its files, those that cannot differ
@@ -36,14 +38,15 @@ def copy_part(source: Path, target: Path, earlier: Path | None, known: Part | No
             try:
                 os.link(earlier / path, place)
                 files[path] = held
+                told(size)
                 continue
             except OSError:
                 pass  # another file system: the copy costs space, nothing else
-        files[path] = copy_file(source / path, place)
+        files[path] = copy_file(source / path, place, told)
     return files
 
 
-def copy_file(source: Path, target: Path) -> File:
+def copy_file(source: Path, target: Path, told: Told) -> File:
     """Copies a file and returns what was read."""
     digest = hashlib.sha256()
     size = 0
@@ -52,16 +55,17 @@ def copy_file(source: Path, target: Path) -> File:
             digest.update(chunk)
             out.write(chunk)
             size += len(chunk)
+            told(len(chunk))
     return File(size, digest.hexdigest())
 
 
-def bring_part(source: Path, target: Path, part: Part) -> None:
+def bring_part(source: Path, target: Path, part: Part, told: Told) -> None:
     """Copies the files of PART from a backup. Raises BackupError when one is not what it was."""
     for path, wanted in part.items():
         place = target / path
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
-            found = copy_file(source / path, place)
+            found = copy_file(source / path, place, told)
         except FileNotFoundError:
             raise _damaged(source / path, "it is missing") from None
         if found != wanted:

@@ -38,6 +38,19 @@ Progress = Callable[[int, int], None]
 """Bytes dealt with, bytes in all. What it raises ends the work."""
 
 
+class Counter:
+    """Sums up what was done of TOTAL."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._total = total
+        self._progress = progress
+        self._done = 0
+
+    def add(self, nbytes: int) -> None:
+        self._done += nbytes
+        self._progress(self._done, self._total)
+
+
 def nobody(done: int, total: int) -> None:
     """For whom progress is of no interest."""
 
@@ -105,8 +118,7 @@ def _copied(
     earlier: Manifest | None,
     progress: Progress,
 ) -> dict[str, dict[str, Part]]:
-    total = sum(_size(part) for parts in snapshot.parts.values() for part in parts)
-    done = 0
+    counter = Counter(sum(_size(p) for parts in snapshot.parts.values() for p in parts), progress)
     tables: dict[str, dict[str, Part]] = {}
     for table, parts in snapshot.parts.items():
         held = earlier.tables.get(table, {}) if earlier is not None else {}
@@ -114,10 +126,12 @@ def _copied(
         for part in parts:
             old = base / DATA / table / part.name if base is not None else None
             copied[part.name] = copy_part(
-                part, partial / DATA / table / part.name, old, held.get(part.name)
+                part,
+                partial / DATA / table / part.name,
+                old,
+                held.get(part.name),
+                counter.add,
             )
-            done += sum(file.size for file in copied[part.name].values())
-            progress(done, total)
     return tables
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from stepline_ingest.schema import migrate, migrations
 from stepline_ingest.store.embedded import EmbeddedStore
 
-from .copying import bring_part
-from .create import HISTORY, Progress, nobody
+from .copying import Told, bring_part
+from .create import HISTORY, Counter, Progress, nobody
 from .manifest import DATA, BackupError, Manifest, Part, read_manifest, sync_folder
 
 log = logging.getLogger(__name__)
@@ -61,14 +61,13 @@ def _fill(working: Path, source: Path, manifest: Manifest, progress: Progress) -
         # A merge may drop rows that others replace, and then the counts would differ.
         store.command("SYSTEM STOP MERGES")
         migrate(store, newest=manifest.schema)
-        done = 0
+        counter = Counter(manifest.nbytes, progress)
         for table, parts in manifest.tables.items():
             if table == HISTORY:
                 continue  # the migrations were applied here
             for name, part in sorted(parts.items(), key=lambda item: _order(item[0])):
-                store.attach_part(table, name, _bringer(source / DATA / table / name, part))
-                done += sum(file.size for file in part.values())
-                progress(done, manifest.nbytes)
+                place = source / DATA / table / name
+                store.attach_part(table, name, _bringer(place, part, counter.add))
             _count(store, table, manifest.rows[table])
         store.command("SYSTEM START MERGES")
         migrate(store)
@@ -76,8 +75,8 @@ def _fill(working: Path, source: Path, manifest: Manifest, progress: Progress) -
         store.close()
 
 
-def _bringer(place: Path, part: Part) -> Callable[[Path], None]:
-    return lambda target: bring_part(place, target, part)
+def _bringer(place: Path, part: Part, told: Told) -> Callable[[Path], None]:
+    return lambda target: bring_part(place, target, part, told)
 
 
 def _order(name: str) -> tuple[str, int]:

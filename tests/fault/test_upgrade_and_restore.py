@@ -2,15 +2,19 @@
 
 Scenario: the store has the tables of the first release and half of what a spool holds; the service
 dies in the middle of the migration, is started again, and gets the whole spool. Then: the store is
-copied, more is stored, and the copy is put back.
+copied, more is stored, and the copy is put back; and a backup is made while a trainer logs, the
+service dies, and another one goes on from the backup on the same address.
 Guarantees: what the old store had is trimmed, nothing is lost or doubled. After the copy is back,
-what it holds is whole, and what still waits is stored.
+what it holds is whole, and what still waits is stored. A writer that still has what was stored
+since the backup sends it again.
 """
 
 from __future__ import annotations
 
 import importlib
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,9 +22,11 @@ import pytest
 import stepline
 from stepline import _core
 from stepline_ingest.store.embedded import EmbeddedStore
+from tests.fault.stage import audit
 from tests.support.faults import Faults
-from tests.support.offline import fill, send
-from tests.support.oracle import Oracle, row
+from tests.support.offline import PATIENCE, fill, send
+from tests.support.oracle import Oracle, acknowledged, row
+from tests.support.processes import Trainer, stop_uploaders, wait_until
 from tests.support.service import Service
 from tests.support.spool_file import read_spool
 
@@ -118,3 +124,38 @@ def test_a_copy_that_is_put_back_in_the_middle_of_a_run(tmp_path: Path, spools: 
                 "SELECT count() FROM raw_points WHERE run = sipHash64('between')"
             ).rows
         assert between == [(0,)], "it was stored after the copy was taken"
+
+
+def stepline_command(*arguments: str) -> None:
+    command = [sys.executable, "-m", "stepline.cli", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_backup_that_is_restored_in_the_middle_of_a_run(tmp_path: Path, spools: Path) -> None:
+    backups = ("--backup-dir", str(tmp_path / "backups"))
+    with Service(tmp_path / "store", *backups) as first:
+        trainer = Trainer(first.grpc, spools, "restored", 0, 10_000_000, "--pause", "0.001")
+        try:
+            wait_until(lambda: bool(acknowledged(spools)), what="something was acknowledged")
+            stepline_command("backup", "--server", first.grpc, "halfway")
+            before = acknowledged(spools)
+            wait_until(lambda: acknowledged(spools) != before, what="more was acknowledged")
+            first.kill()
+            port = int(first.grpc.rsplit(":", 1)[1])
+            restored = tmp_path / "restored"
+            stepline_command("restore", str(tmp_path / "backups/halfway"), "--data", str(restored))
+            with Service(restored, grpc_port=port) as second:
+                already = trainer.returned
+                wait_until(lambda: trainer.returned > already + 100, what="the trainer goes on")
+                returned = trainer.kill()
+                stop_uploaders(spools)
+                left = _core.drain(str(spools), server=second.grpc, timeout=PATIENCE)
+                assert left == []
+                oracle = Oracle()
+                oracle.logged("restored", 0, returned=returned, begun=returned + 1)
+                with stepline.connect(second.grpc) as client:
+                    oracle.judge(client)
+        finally:
+            trainer.process.kill()
+    audit(restored)

@@ -341,6 +341,8 @@ class Server:
 
 def _open_store(config: ServeConfig) -> Store:
     try:
-        return open_store(config.store, config.data)
+        store = open_store(config.store, config.data)
+        store.end_orphans()
+        return store
     except StoreError as error:
         raise StartupError(str(error)) from error

@@ -87,6 +87,10 @@ class Store(Protocol):
         row of another one.
         """
 
+    def end_orphans(self) -> None:
+        """For a service that has just started, before it reads marks: returns when no INSERT of
+        points that an earlier one left behind can still commit; one that takes long is killed."""
+
     def command(self, sql: str, settings: Mapping[str, Setting] | None = None) -> None:
         """A statement without a result."""
 

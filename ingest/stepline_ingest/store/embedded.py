@@ -71,6 +71,9 @@ class EmbeddedStore:
             for name in (database, tenant_database(database)):
                 self._root.query(f"CREATE DATABASE IF NOT EXISTS {name}")
 
+    def end_orphans(self) -> None:
+        """There are none: the engine ends with its process."""
+
     # --- writing ---
 
     def stage_points(self, write: Callable[[int], int]) -> StagedBlock:

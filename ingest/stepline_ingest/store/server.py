@@ -71,9 +71,11 @@ class ServerStore:
         self.command(f"CREATE DATABASE IF NOT EXISTS {address.database}{on_cluster}")
         self._client.database = address.database
         self._orphans = Orphans(self.query, address.database, cluster=address.cluster)
-        self._orphans.end()
         self._doubtful: set[str] = set()
         self._view_settings = self._known(VIEW_SETTINGS)
+
+    def end_orphans(self) -> None:
+        self._orphans.end()
 
     # --- writing ---
 

@@ -47,6 +47,7 @@ def test_a_new_service_waits_for_what_the_old_one_left(clickhouse_url, fault, tm
     timer = threading.Timer(0.5, fault, ["release"])
     timer.start()
     second = open_store(dsn, tmp_path)
+    second.end_orphans()
     found = second.query(COUNT)
     assert timer.finished.is_set()
     assert found in ([(0,)], [(100,)])
@@ -82,6 +83,7 @@ def test_inserts_of_other_databases_are_left_alone(server, fault, clickhouse_url
     break_off(server, fault, token="t")
     try:
         other = ServerStore(parse_dsn(f"clickhouse://default@{clickhouse_url}/test_other"))
+        other.end_orphans()
         other.close()
     finally:
         fault("release")

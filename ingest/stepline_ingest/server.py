@@ -32,9 +32,11 @@ from stepline_ingest.admin import AdminService
 from stepline_ingest.budget import Budget
 from stepline_ingest.commit import Committer
 from stepline_ingest.config import ServeConfig, address
+from stepline_ingest.doctor.service import AuditService
 from stepline_ingest.errors import ServiceError, StartupError
 from stepline_ingest.gen.stepline.v1 import (
     admin_pb2_grpc,
+    audit_pb2_grpc,
     ingest_pb2_grpc,
     keys_pb2_grpc,
     query_pb2_grpc,
@@ -179,6 +181,7 @@ class Server:
         self._purger = Purger(store)
         queries = QueryService(store, runs, limits, self._queries)
         admin = AdminService(store, config.backup_dir, self._backups)
+        audits = AuditService(store, runs, limits, self._queries)
         services: tuple[tuple[Any, Any], ...] = (
             (admin_pb2_grpc.add_AdminServicer_to_server, admin),
             (ingest_pb2_grpc.add_IngestServicer_to_server, self._ingest),
@@ -188,6 +191,7 @@ class Server:
                 keys_pb2_grpc.add_KeysServicer_to_server,
                 KeysService(KeyMaker(keys, limits), ring, self._lookups),
             ),
+            (audit_pb2_grpc.add_AuditServicer_to_server, audits),
             (health_pb2_grpc.add_HealthServicer_to_server, self._readiness.servicer),
         )
         for register, service in services:

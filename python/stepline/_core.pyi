@@ -14,6 +14,7 @@ __all__ = [
     "BatchEncoder",
     "Connection",
     "CoreError",
+    "DoctorStream",
     "ExportStream",
     "HistoryStream",
     "RpcError",
@@ -28,6 +29,8 @@ __all__ = [
     "new_writer_id",
     "siphash64",
     "spool_brief",
+    "spool_digests",
+    "spool_first_seq",
     "spool_left",
     "spool_scan",
     "spool_status",
@@ -155,6 +158,8 @@ class SpoolStatus(TypedDict):
     project: str
     rank: int
     server: str
+    mode: str
+    """online | offline. An offline spool waits for `stepline sync`."""
     alive: bool
     """The process that writes it lives (it holds the lock of the spool)."""
     last_seq: int
@@ -189,6 +194,26 @@ def spool_left(path: str) -> int:
     """How many points of a spool are not acknowledged yet, counted by reading them; 0 when it is
     gone.
     """
+
+@type_check_only
+class SpoolDigests(TypedDict):
+    ranges: list[tuple[int, int, int, int]]
+    """(first sequence, points, sequences, sum of hashes) of each range that has points."""
+    metrics: list[tuple[str, int, int, int]]
+    """(name, points, sequences, sum of hashes) over all ranges."""
+    lost: list[tuple[int, int]]
+    """(first, last) of the sequences that were logged and cannot be read."""
+    damage: list[str]
+
+def spool_digests(
+    path: str, first_seq: int, last_seq: int, width: int, *, by_metric: bool = False
+) -> SpoolDigests:
+    """Checksums of what a spool holds, in ranges of WIDTH sequences; both ends are included. The
+    same numbers as Connection.writer_digests.
+    """
+
+def spool_first_seq(path: str) -> int:
+    """The lowest sequence that the spool can still give: what was before it is stored."""
 
 def spool_scan(root: str) -> list[SpoolStatus]: ...
 def uploader_alive(root: str) -> bool:
@@ -288,7 +313,37 @@ class Connection:
         """
     def list_keys(self) -> list[dict[str, Any]]: ...
     def revoke_key(self, id: str) -> dict[str, Any]: ...
+    def list_writers(self, run_id: str) -> list[tuple[bytes, int, int]]:
+        """(writer, attempt, rank) of all writers of a run."""
+    def writer_digests(
+        self,
+        run_id: str,
+        writer: bytes,
+        first_seq: int,
+        last_seq: int,
+        width: int,
+        *,
+        by_metric: bool = False,
+    ) -> WriterDigests: ...
+    def doctor(self) -> DoctorStream: ...
     def close(self) -> None: ...
+
+@type_check_only
+class WriterDigests(TypedDict):
+    attempt: int
+    rank: int
+    committed_seq: int
+    digests: list[tuple[int, int, int, int, int]]
+    """(first sequence, metric id, points, sequences, sum of hashes)"""
+    rejected: list[tuple[int, int, str]]
+    """(first, last, reason)"""
+
+@final
+class DoctorStream:
+    """The events of an audit: dicts with the fields of DoctorStep, DoctorFinding, DoctorReport."""
+
+    def __iter__(self) -> DoctorStream: ...
+    def __next__(self) -> dict[str, Any]: ...
 
 @final
 class BackupStream:

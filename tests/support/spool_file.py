@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,3 +80,56 @@ def _read_segment(data: bytes, out: Contents) -> None:
         else:
             assert kind == 6
             out.controls.append(json.loads(body[16:]))
+
+
+def change_value(spool: Path, seq: int, *, index: int) -> None:
+    """Flips the lowest bit of one value of the row SEQ, and makes its checksum fit."""
+
+    def flip(body: bytearray) -> bytearray:
+        body[32 + 8 * index] ^= 1
+        return body
+
+    _rewrite(spool, seq, flip)
+
+
+def drop_last_value(spool: Path, seq: int) -> None:
+    """Makes the row SEQ a sparse one without its last value. Its place in the file stays."""
+
+    def shorten(body: bytearray) -> bytearray:
+        (key_set,) = struct.unpack_from("<I", body, 4)
+        count = (len(body) - 32) // 8 - 1
+        assert key_set == 0, "the names of another key set are not known here"
+        head = struct.pack("<B3xI", 4, count) + bytes(body[8:32])
+        names = struct.pack(f"<{count}I", *range(count))
+        return bytearray(head + bytes(body[32 : 32 + 8 * count]) + names)
+
+    _rewrite(spool, seq, shorten)
+
+
+def _rewrite(spool: Path, seq: int, change: Callable[[bytearray], bytearray]) -> None:
+    """Replaces the body of the row SEQ by one that takes as many multiples of 8."""
+    for segment in sorted(spool.glob("*.seg")):
+        data = bytearray(segment.read_bytes())
+        at = 64
+        while at + 8 <= len(data) and (length := struct.unpack_from("<I", data, at)[0]):
+            body = data[at + 8 : at + 8 + length]
+            size = (length + 7) // 8 * 8
+            if body[0] == 3 and struct.unpack_from("<Q", body, 8) == (seq,):
+                changed = change(bytearray(body))
+                assert (len(changed) + 7) // 8 * 8 == size
+                struct.pack_into("<II", data, at, len(changed), crc32c(changed))
+                data[at + 8 : at + 8 + size] = changed.ljust(size, b"\0")
+                segment.write_bytes(data)
+                return
+            at += 8 + size
+    raise AssertionError(f"no row {seq} in {spool}")
+
+
+def crc32c(data: bytes | bytearray) -> int:
+    """Castagnoli's, bit by bit."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..errors import SteplineError
+from .. import _core
+from ..errors import SteplineError, from_core
+from ..settings import find_api_key
 from .output import Column, print_table
 from .progress import Bar
 
@@ -19,7 +21,7 @@ CLEAN, WRONG, UNCHECKED = 0, 1, 2
 
 _EPILOG = (
     "exit code: 0 nothing is wrong, 1 something is, 2 the store could not be read. "
-    "A directory is locked meanwhile, so its service must be stopped."
+    "A directory is locked meanwhile, so its service must be stopped; --server asks one that runs."
 )
 _COLUMNS = (Column("finding"), Column("where", wrap=True), Column("what", wrap=True))
 
@@ -36,13 +38,19 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="DSN",
         help="clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, also while services use it",
     )
+    where.add_argument(
+        "--server",
+        metavar="HOST:PORT",
+        help="a service that runs; needs a key with the scope admin",
+    )
+    parser.add_argument("--api-key", metavar="KEY", help="default: $STEPLINE_API_KEY")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints what was found and what to do about it."""
     try:
-        found = _audit(args)
+        found = _ask(args.server, args.api_key) if args.server else _audit(args)
     except (SteplineError, ImportError) as error:
         print(f"stepline: {error}", file=sys.stderr)
         return UNCHECKED
@@ -77,6 +85,36 @@ def _audit(args: argparse.Namespace) -> dict[str, Any]:
     except StoreError as error:
         raise SteplineError(f"The store cannot be audited: {error}") from None
     return report.to_json()
+
+
+def _ask(server: str, api_key: str | None) -> dict[str, Any]:
+    """The report of a running service."""
+    findings: list[dict[str, Any]] = []
+    report: dict[str, Any] = {}
+    try:
+        connection = _core.Connection(server, api_key=find_api_key(api_key))
+        with Bar("auditing", total=1) as bar:
+            for event in connection.doctor():
+                if "done" in event:
+                    bar.show(event["done"], total=event["total"], what=event["what"])
+                elif "remedy" in event:
+                    findings.append({**event, "place": _place(event)})
+                elif "points" in event:
+                    report = event
+    except _core.CoreError as error:
+        raise from_core(error, server=server) from None
+    if not report:
+        raise SteplineError("The service ended the audit early: its log says why.")
+    return {"clean": not findings, **report, "findings": findings}
+
+
+def _place(finding: dict[str, Any]) -> str:
+    parts = [
+        f"{name} {finding[name]}"
+        for name in ("run", "attempt", "rank", "writer")
+        if finding[name] not in (None, "")
+    ]
+    return ", ".join(parts)
 
 
 def _print(found: dict[str, Any]) -> None:

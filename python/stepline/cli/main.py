@@ -26,6 +26,7 @@ from . import (
     sql,
     status,
     sync,
+    verify,
 )
 
 COMMANDS: dict[str, ModuleType] = {
@@ -43,6 +44,7 @@ COMMANDS: dict[str, ModuleType] = {
     "restore": restore,
     "status": status,
     "sync": sync,
+    "verify": verify,
     "doctor": doctor,
 }
 

@@ -6,6 +6,7 @@
 //! - [`codec`]: the transformations that make columns small.
 //! - [`batch`]: many records as one columnar message for the wire.
 //! - [`block`]: many batches as one block for the database.
+//! - [`digest`]: checksums by which a spool and a store are compared.
 
 #[cfg(target_endian = "big")]
 compile_error!("spool segments and batches are little-endian and are mapped in place");
@@ -13,6 +14,7 @@ compile_error!("spool segments and batches are little-endian and are mapped in p
 pub mod batch;
 pub mod block;
 pub mod codec;
+pub mod digest;
 pub mod id;
 pub mod record;
 pub mod spool;

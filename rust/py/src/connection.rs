@@ -1,5 +1,6 @@
 //! Calls of the service, blocking, from Python.
 
+mod audit;
 mod dicts;
 mod line;
 mod replies;
@@ -17,7 +18,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::error::core_error;
 use line::{to_error, Line};
-use replies::{BackupStream, ExportStream, HistoryStream, Replies};
+use replies::{BackupStream, DoctorStream, ExportStream, HistoryStream, Replies};
 
 /// Lines that wait for the next call; each thread that calls at the same time has its own.
 const IDLE_LINES: usize = 8;
@@ -182,6 +183,46 @@ impl Connection {
         let request = v1::ChartRequest { run_ids, metrics, points, x, start, stop, ranks };
         let lines = self.collect(py, request, |link, request| async move { link.query().chart(request).await })?;
         lines.iter().map(|line| dicts::chart_line(py, line)).collect()
+    }
+
+    #[allow(clippy::type_complexity)] // the tuple of the stub
+    fn list_writers<'py>(&self, py: Python<'py>, run_id: String) -> PyResult<Vec<(Bound<'py, PyBytes>, u32, u32)>> {
+        let request = v1::ListWritersRequest { run_id };
+        let reply =
+            self.unary(
+                py,
+                "ListWriters",
+                request,
+                |link, request| async move { link.audit().list_writers(request).await },
+            )?;
+        let places = reply.writers.into_iter();
+        Ok(places.map(|place| (PyBytes::new(py, &place.writer), place.attempt, place.rank)).collect())
+    }
+
+    #[pyo3(signature = (run_id, writer, first_seq, last_seq, width, *, by_metric = false))]
+    #[allow(clippy::too_many_arguments)] // the names are those of the request
+    fn writer_digests<'py>(
+        &self,
+        py: Python<'py>,
+        run_id: String,
+        writer: Vec<u8>,
+        first_seq: u64,
+        last_seq: u64,
+        width: u64,
+        by_metric: bool,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let request = v1::WriterDigestsRequest { run_id, writer: writer.into(), first_seq, last_seq, width, by_metric };
+        let reply = self.unary(py, "WriterDigests", request, |link, request| async move {
+            link.audit().writer_digests(request).await
+        })?;
+        dicts::writer_digests(py, &reply)
+    }
+
+    fn doctor(slf: Bound<'_, Self>) -> PyResult<DoctorStream> {
+        let (line, stream) = slf.get().stream(slf.py(), v1::DoctorRequest {}, |link, request| async move {
+            link.audit().doctor(request).await
+        })?;
+        Ok(DoctorStream(Replies::new(slf.unbind(), line, stream)))
     }
 
     fn sql<'py>(&self, py: Python<'py>, query: String, format: String) -> PyResult<Bound<'py, PyBytes>> {
@@ -371,5 +412,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Connection>()?;
     m.add_class::<BackupStream>()?;
     m.add_class::<HistoryStream>()?;
-    m.add_class::<ExportStream>()
+    m.add_class::<ExportStream>()?;
+    m.add_class::<DoctorStream>()
 }

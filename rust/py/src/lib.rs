@@ -1,6 +1,7 @@
 //! The PyO3 skin: conversions only. What each name does is said in python/stepline/_core.pyi.
 
 mod connection;
+mod digest;
 mod error;
 mod ingest;
 mod uploader;
@@ -14,6 +15,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     error::register(m)?;
     writer::register(m)?;
     uploader::register(m)?;
+    digest::register(m)?;
     connection::register(m)?;
     ingest::register(m)
 }

@@ -154,6 +154,7 @@ fn to_dict<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'py, PyDict>
     dict.set_item("project", &status.project)?;
     dict.set_item("rank", status.rank)?;
     dict.set_item("server", &status.server)?;
+    dict.set_item("mode", &status.mode)?;
     dict.set_item("alive", status.alive)?;
     dict.set_item("last_seq", status.last_seq)?;
     dict.set_item("acked_seq", status.acked_seq)?;

@@ -11,6 +11,7 @@ use tonic::{Request, Status};
 use crate::address::{AddressError, ServerAddress};
 use crate::tls::TlsFiles;
 use crate::v1::admin_client::AdminClient;
+use crate::v1::audit_client::AuditClient;
 use crate::v1::ingest_client::IngestClient;
 use crate::v1::keys_client::KeysClient;
 use crate::v1::query_client::QueryClient;
@@ -87,6 +88,10 @@ impl Link {
 
     pub fn admin(&self) -> AdminClient<Authorized> {
         AdminClient::new(self.service.clone())
+    }
+
+    pub fn audit(&self) -> AuditClient<Authorized> {
+        AuditClient::new(self.service.clone()).max_decoding_message_size(LARGEST_REPLY)
     }
 
     pub fn query(&self) -> QueryClient<Authorized> {

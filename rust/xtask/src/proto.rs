@@ -6,10 +6,11 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PROTOS: [&str; 5] = [
+const PROTOS: [&str; 6] = [
     "stepline/v1/ingest.proto",
     "stepline/v1/runs.proto",
     "stepline/v1/query.proto",
+    "stepline/v1/audit.proto",
     "stepline/v1/keys.proto",
     "stepline/v1/admin.proto",
 ];

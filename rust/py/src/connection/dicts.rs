@@ -82,3 +82,17 @@ pub fn chart_line<'py>(py: Python<'py>, line: &v1::ChartLine) -> PyResult<Bound<
     }
     Ok(dict)
 }
+
+pub fn writer_digests<'py>(py: Python<'py>, reply: &v1::WriterDigestsReply) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("attempt", reply.attempt)?;
+    dict.set_item("rank", reply.rank)?;
+    dict.set_item("committed_seq", reply.committed_seq)?;
+    let digests = reply.digests.iter();
+    let digests: Vec<_> = digests.map(|d| (d.first_seq, d.metric, d.points, d.sequences, d.sum)).collect();
+    dict.set_item("digests", digests)?;
+    let rejected = reply.rejected.iter();
+    let rejected: Vec<_> = rejected.map(|r| (r.first_seq, r.last_seq, r.reason.as_str())).collect();
+    dict.set_item("rejected", rejected)?;
+    Ok(dict)
+}

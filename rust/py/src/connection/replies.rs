@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 use stepline_wire::v1;
 use tonic::Streaming;
 
@@ -134,5 +134,19 @@ impl BackupStream {
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<(u64, u64, String, String)>> {
         let progress = self.0.next(py)?;
         Ok(progress.map(|step| (step.done_bytes, step.total_bytes, step.path, step.created)))
+    }
+}
+
+#[pyclass(frozen)]
+pub struct DoctorStream(pub(super) Replies<v1::DoctorEvent>);
+
+#[pymethods]
+impl DoctorStream {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        self.0.next(py)?.map(|event| super::audit::event(py, event)).transpose()
     }
 }

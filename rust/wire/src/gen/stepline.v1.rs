@@ -2121,6 +2121,602 @@ pub mod query_server {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListWritersRequest {
+    #[prost(string, tag = "1")]
+    pub run_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListWritersReply {
+    #[prost(message, repeated, tag = "1")]
+    pub writers: ::prost::alloc::vec::Vec<WriterPlace>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WriterPlace {
+    /// 16 bytes, as in Hello.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub writer: ::prost::bytes::Bytes,
+    #[prost(uint32, tag = "2")]
+    pub attempt: u32,
+    #[prost(uint32, tag = "3")]
+    pub rank: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WriterDigestsRequest {
+    #[prost(string, tag = "1")]
+    pub run_id: ::prost::alloc::string::String,
+    /// 16 bytes, as in Hello.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub writer: ::prost::bytes::Bytes,
+    /// Both ends are included. first_seq above last_seq asks for the mark and the rejections alone.
+    #[prost(uint64, tag = "3")]
+    pub first_seq: u64,
+    #[prost(uint64, tag = "4")]
+    pub last_seq: u64,
+    /// Sequences in a range; the last range may be shorter. At most 4,096 ranges.
+    #[prost(uint64, tag = "5")]
+    pub width: u64,
+    /// A digest for each metric instead of each range; then width must span all of them.
+    #[prost(bool, tag = "6")]
+    pub by_metric: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WriterDigestsReply {
+    #[prost(uint32, tag = "1")]
+    pub attempt: u32,
+    #[prost(uint32, tag = "2")]
+    pub rank: u32,
+    /// The mark of the writer: everything up to here is stored or recorded as rejected or lost.
+    #[prost(uint64, tag = "3")]
+    pub committed_seq: u64,
+    /// In the order of sequences, or of metrics. What has no points has no entry.
+    #[prost(message, repeated, tag = "4")]
+    pub digests: ::prost::alloc::vec::Vec<Digest>,
+    /// All of the writer, in the order of sequences.
+    #[prost(message, repeated, tag = "5")]
+    pub rejected: ::prost::alloc::vec::Vec<Rejected>,
+}
+/// The order of points does not matter to a digest. A point counts as SipHash-2-4 with a zero key over 40 bytes, all little-endian:
+/// uint64 sequence, uint64 SipHash-2-4 of the metric's name, int64 step, int64 milliseconds, float64 value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Digest {
+    /// First sequence of the range.
+    #[prost(uint64, tag = "1")]
+    pub first_seq: u64,
+    /// SipHash-2-4 of the name; 0 unless by_metric.
+    #[prost(fixed64, tag = "2")]
+    pub metric: u64,
+    #[prost(uint64, tag = "3")]
+    pub points: u64,
+    /// Different sequences among them.
+    #[prost(uint64, tag = "4")]
+    pub sequences: u64,
+    /// The sum of the hashes modulo 2^64.
+    #[prost(fixed64, tag = "5")]
+    pub sum: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DoctorRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DoctorEvent {
+    #[prost(oneof = "doctor_event::Kind", tags = "1, 2, 3")]
+    pub kind: ::core::option::Option<doctor_event::Kind>,
+}
+/// Nested message and enum types in `DoctorEvent`.
+pub mod doctor_event {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Step(super::DoctorStep),
+        #[prost(message, tag = "2")]
+        Finding(super::DoctorFinding),
+        /// The last one.
+        #[prost(message, tag = "3")]
+        Report(super::DoctorReport),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DoctorStep {
+    #[prost(string, tag = "1")]
+    pub what: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub done: u64,
+    #[prost(uint64, tag = "3")]
+    pub total: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DoctorFinding {
+    /// hole | double | rejected-but-stored | bad-sequence | shared-writer | mark | rollup | name | reference | part | schema
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub remedy: ::prost::alloc::string::String,
+    /// What is not known is empty or absent.
+    #[prost(string, tag = "4")]
+    pub run_id: ::prost::alloc::string::String,
+    #[prost(uint32, optional, tag = "5")]
+    pub attempt: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "6")]
+    pub rank: ::core::option::Option<u32>,
+    /// 32 hexadecimal digits.
+    #[prost(string, tag = "7")]
+    pub writer: ::prost::alloc::string::String,
+    #[prost(uint64, optional, tag = "8")]
+    pub first_seq: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "9")]
+    pub last_seq: ::core::option::Option<u64>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DoctorReport {
+    #[prost(uint64, tag = "1")]
+    pub points: u64,
+    #[prost(uint64, tag = "2")]
+    pub runs: u64,
+    #[prost(uint64, tag = "3")]
+    pub writers: u64,
+    /// Sequences recorded as rejected or lost.
+    #[prost(uint64, tag = "4")]
+    pub rejected: u64,
+}
+/// Generated client implementations.
+pub mod audit_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct AuditClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl AuditClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> AuditClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> AuditClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            AuditClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The writers of a run, in the order of attempts, ranks and starts. NOT_FOUND when there is no such run.
+        pub async fn list_writers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListWritersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListWritersReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stepline.v1.Audit/ListWriters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stepline.v1.Audit", "ListWriters"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What is stored of one writer, as checksums over ranges of sequences. NOT_FOUND when the writer is not known.
+        pub async fn writer_digests(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WriterDigestsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WriterDigestsReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stepline.v1.Audit/WriterDigests",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stepline.v1.Audit", "WriterDigests"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Audits the store, also while it is written to. One audit at a time; RESOURCE_EXHAUSTED with RetryInfo while another one runs.
+        pub async fn doctor(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DoctorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::DoctorEvent>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/stepline.v1.Audit/Doctor");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("stepline.v1.Audit", "Doctor"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "server")]
+pub mod audit_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with AuditServer.
+    #[async_trait]
+    pub trait Audit: std::marker::Send + std::marker::Sync + 'static {
+        /// The writers of a run, in the order of attempts, ranks and starts. NOT_FOUND when there is no such run.
+        async fn list_writers(
+            &self,
+            request: tonic::Request<super::ListWritersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListWritersReply>,
+            tonic::Status,
+        >;
+        /// What is stored of one writer, as checksums over ranges of sequences. NOT_FOUND when the writer is not known.
+        async fn writer_digests(
+            &self,
+            request: tonic::Request<super::WriterDigestsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WriterDigestsReply>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the Doctor method.
+        type DoctorStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::DoctorEvent, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Audits the store, also while it is written to. One audit at a time; RESOURCE_EXHAUSTED with RetryInfo while another one runs.
+        async fn doctor(
+            &self,
+            request: tonic::Request<super::DoctorRequest>,
+        ) -> std::result::Result<tonic::Response<Self::DoctorStream>, tonic::Status>;
+    }
+    #[derive(Debug)]
+    pub struct AuditServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> AuditServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for AuditServer<T>
+    where
+        T: Audit,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/stepline.v1.Audit/ListWriters" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListWritersSvc<T: Audit>(pub Arc<T>);
+                    impl<T: Audit> tonic::server::UnaryService<super::ListWritersRequest>
+                    for ListWritersSvc<T> {
+                        type Response = super::ListWritersReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListWritersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Audit>::list_writers(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListWritersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stepline.v1.Audit/WriterDigests" => {
+                    #[allow(non_camel_case_types)]
+                    struct WriterDigestsSvc<T: Audit>(pub Arc<T>);
+                    impl<
+                        T: Audit,
+                    > tonic::server::UnaryService<super::WriterDigestsRequest>
+                    for WriterDigestsSvc<T> {
+                        type Response = super::WriterDigestsReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WriterDigestsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Audit>::writer_digests(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WriterDigestsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stepline.v1.Audit/Doctor" => {
+                    #[allow(non_camel_case_types)]
+                    struct DoctorSvc<T: Audit>(pub Arc<T>);
+                    impl<
+                        T: Audit,
+                    > tonic::server::ServerStreamingService<super::DoctorRequest>
+                    for DoctorSvc<T> {
+                        type Response = super::DoctorEvent;
+                        type ResponseStream = T::DoctorStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DoctorRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Audit>::doctor(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DoctorSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for AuditServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "stepline.v1.Audit";
+    impl<T> tonic::server::NamedService for AuditServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Key {
     /// The first 12 hexadecimal digits of the SHA-256 of the key. It may be shown and logged.
     #[prost(string, tag = "1")]

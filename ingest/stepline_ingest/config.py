@@ -37,6 +37,8 @@ class ServeConfig:
     """Ask for keys even on loopback and before the first one was made."""
     backup_dir: Path | None = None
     """Where `stepline backup --server` puts backups; None for nowhere."""
+    take_in: bool = True
+    """Send what waits in the spools of this host for this address."""
     hang_limit: float = 120.0
     """Seconds without a sign of life from the event loop or the engine after which the process ends
     itself; 0 for never."""

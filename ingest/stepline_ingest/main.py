@@ -45,6 +45,7 @@ def serve(argv: Sequence[str]) -> int:
             hang_limit=args.hang_limit,
             require_keys=args.require_keys,
             backup_dir=args.backup_dir.expanduser().resolve() if args.backup_dir else None,
+            take_in=not args.no_sync,
         )
         config.check()
         return asyncio.run(run(config))
@@ -119,6 +120,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="ask for API keys from the start; without it they are asked for as soon as "
         "`stepline key create` has made one, and off loopback",
+    )
+    parser.add_argument(
+        "--no-sync",
+        action="store_true",
+        help="leave the spools alone that wait on this host for this address ($STEPLINE_DIR or "
+        "~/.local/state/stepline)",
     )
     parser.add_argument(
         "--log-level",

@@ -58,6 +58,7 @@ from stepline_ingest.session import Pipeline
 from stepline_ingest.sql_http import SqlPort
 from stepline_ingest.store import Store, StoreError, open_store
 from stepline_ingest.tls import Certificates
+from stepline_ingest.waiting import WaitingSpools
 from stepline_ingest.watchdog import Watchdog
 from stepline_ingest.writers import Writers
 
@@ -92,6 +93,7 @@ async def run(config: ServeConfig) -> int:
         where = " ".join(f"{name}={place}" for name, place in server.addresses.items())
         sys.stdout.write(f"stepline ready {where}\n")
         sys.stdout.flush()
+        server.take_in()
         broken = await server.until(stop)
     finally:
         await server.stop()
@@ -126,6 +128,7 @@ class Server:
         self._grpc = grpc_port.new_server(config.limits, GuardInterceptor(self._guard))
         self._rechecking: asyncio.Task[None] | None = None
         self._runners: list[web.AppRunner] = []
+        self._taking_in: asyncio.Task[None] | None = None
         # Apart, so that slow queries keep neither commits nor new streams waiting.
         self._commits = ThreadPoolExecutor(2, "commit")  # one stores, one builds the next block
         self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "decode")
@@ -261,6 +264,12 @@ class Server:
             log.warning("batches of the deleted run %s are not settled yet", run_id)
         self._purger.soon()
 
+    def take_in(self) -> None:
+        """Begins to send what waited on this host for this service."""
+        if self._config.take_in and self._config.grpc_port:
+            spools = WaitingSpools(self._config.host, self._config.grpc_port)
+            self._taking_in = asyncio.create_task(spools.run(), name="waiting-spools")
+
     async def until(self, stop: asyncio.Event) -> bool:
         """Until STOP is set. True when the service ends by itself because a part of it broke."""
         assert self._committing is not None
@@ -285,6 +294,9 @@ class Server:
                 helper.stop()
         if self._rechecking is not None:
             self._rechecking.cancel()
+        if self._taking_in is not None:
+            self._taking_in.cancel()
+            await asyncio.gather(self._taking_in, return_exceptions=True)
         await self._readiness.draining()
         try:
             await asyncio.wait_for(self._drain(), limits.drain_timeout)

@@ -43,7 +43,7 @@ def _spawn(root: str) -> int:
         process = subprocess.Popen(
             [sys.executable, "-m", "stepline.uploader", root],
             cwd=root,
-            env=_environment(),
+            env=child_environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -55,7 +55,7 @@ def _spawn(root: str) -> int:
     return process.pid
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """Ours, with this very package importable: it may come from a source tree that only sys.path
     knows.
     """

@@ -54,6 +54,16 @@ def moment(when: datetime) -> str:
     return when.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def human_bytes(size: int) -> str:
+    """Such as "3.2 MB"; powers of 1,000, as disks are sold."""
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1_000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1_000
+    return f"{amount:.1f} TB"
+
+
 def number(value: float) -> str:
     """Short, and exact enough to compare."""
     return f"{value:.6g}"

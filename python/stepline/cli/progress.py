@@ -51,6 +51,11 @@ class Bar:
         if self._progress is not None:
             self._progress.stop()
 
+    @property
+    def visible(self) -> bool:
+        """Whether anybody sees it."""
+        return self._progress is not None
+
     def show(self, done: float, *, total: float | None = None, what: str | None = None) -> None:
         """DONE of TOTAL; WHAT is being done."""
         if self._progress is not None and self._task is not None:

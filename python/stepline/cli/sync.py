@@ -5,96 +5,117 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .. import _core
-from ..errors import InvalidRequest, from_core
+from ..errors import from_core
 from ..settings import find_api_key, find_server
-from ..tls import find_tls
+from ..syncing import Sent, calls_left, find_spools, lost_ranges, send
+from .output import human_bytes, print_json
+from .progress import Bar
 
 HELP = "send what lies in a spool directory"
 
 _REFRESH = 0.2
+_EPILOG = (
+    "exit code: 0 everything is stored, 1 something is left or was lost. May be interrupted, "
+    "killed and repeated, on a live run and on a copy: the service stores each point once."
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("dir", type=Path, help="a directory of spools, or one spool")
+    parser.epilog = _EPILOG
+    parser.add_argument("dir", type=Path, nargs="+", help="directories of spools, or single spools")
     parser.add_argument(
         "--server", metavar="HOST:PORT", help="default: where each run wanted to send to"
     )
     parser.add_argument("--api-key", metavar="KEY", help="default: $STEPLINE_API_KEY")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after so long")
+    parser.add_argument("--json", action="store_true", help="print JSON, one object for each spool")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Sends, and says what is left. Returns 1 when something is."""
-    if not args.dir.is_dir():
-        raise InvalidRequest(
-            f"{args.dir} is no directory: `stepline status` shows where spools lie."
-        )
-    root = str(args.dir.absolute())
-    waiting = _spools(root)
-    with _Progress(root, _calls(waiting)):
-        try:
-            left = _core.drain(
-                root,
-                server=find_server(args.server) if args.server else None,
-                api_key=find_api_key(args.api_key),
-                **find_tls(),
-                timeout=args.timeout,
+    """Sends, and says what is left and what was lost. Returns 1 when something is."""
+    spools = find_spools(args.dir)
+    outcomes: list[Sent] = []
+    with _progress(spools):
+        for spool in spools:
+            try:
+                sent = send(
+                    spool,
+                    server=args.server,
+                    api_key=find_api_key(args.api_key),
+                    timeout=args.timeout,
+                )
+            except _core.CoreError as error:
+                raise from_core(error, server=args.server or "the server") from None
+            if sent.outcome == "damaged":
+                _find_lost(sent, spool, args)
+            outcomes.append(sent)
+    if args.json:
+        print_json(sent.to_json() for sent in outcomes)
+    else:
+        _tell(args.dir, outcomes)
+    return 1 if any(sent.outcome != "stored" for sent in outcomes) else 0
+
+
+def _find_lost(sent: Sent, spool: _core.SpoolStatus, args: argparse.Namespace) -> None:
+    """Asks the service which sequences it recorded as lost; without an answer it stays open."""
+    server = args.server or spool["server"] or find_server()
+    try:
+        service = _core.Connection(server, api_key=find_api_key(args.api_key))
+        sent.lost = lost_ranges(service, sent)
+    except _core.CoreError:
+        return
+
+
+def _tell(places: list[Path], outcomes: list[Sent]) -> None:
+    for sent in outcomes:
+        where = f"stepline: run {sent.run_id} rank {sent.rank}:"
+        if sent.outcome == "left":
+            print(
+                f"{where} {sent.left:,} calls left in {sent.path} ({sent.error})", file=sys.stderr
             )
-        except _core.CoreError as error:
-            raise from_core(error, server=args.server or "the server") from None
-    for spool in left:
-        calls = spool["last_seq"] - spool["acked_seq"]
-        why = spool["error"] or "it is still being written, or another process sends it"
-        print(
-            f"stepline: run {spool['run_id']} rank {spool['rank']}: {calls:,} calls left in "
-            f"{spool['path']} ({why})",
-            file=sys.stderr,
-        )
-    if not left:
-        print(
-            f"nothing is left in {args.dir}: {_calls(waiting):,} calls of {len(waiting)} spools "
-            "sent"
-        )
-    return 1 if left else 0
+        if sent.outcome == "damaged":
+            ranges = ", ".join(f"{a}..{b}" for a, b in sent.lost) or "of the damaged part"
+            kept = ", ".join(sent.damaged) or sent.path
+            print(
+                f"{where} the sequences {ranges} are lost, a segment is damaged; the service has "
+                f"recorded the gap, everything else is stored; the file is kept as {kept}",
+                file=sys.stderr,
+            )
+    if all(sent.outcome == "stored" for sent in outcomes):
+        where = ", ".join(str(place) for place in places)
+        calls = sum(sent.sent for sent in outcomes)
+        size = human_bytes(sum(sent.bytes for sent in outcomes))
+        what = f"{calls:,} calls of {len(outcomes)} spools sent, {size}"
+        print(f"nothing is left in {where}: {what}")
 
 
-def _spools(root: str) -> list[_core.SpoolStatus]:
-    """Of a spool root, or of one spool."""
-    one = _core.spool_status(root)
-    return [one] if one is not None else _core.spool_scan(root)
+@contextmanager
+def _progress(spools: list[_core.SpoolStatus]) -> Iterator[None]:
+    """A bar in calls, with the bytes that are left beside it."""
+    total = calls_left(spools)
+    over = threading.Event()
+    with Bar("sending", total=total) as bar:
 
+        def show() -> None:
+            while not over.wait(_REFRESH):
+                now = [_core.spool_status(spool["path"]) for spool in spools]
+                present = [spool for spool in now if spool is not None]
+                done = max(0, total - calls_left(present))
+                left = human_bytes(sum(spool["bytes"] for spool in present))
+                bar.show(done, what=f"{done:,} of {total:,} calls, {left} left")
 
-def _calls(spools: list[_core.SpoolStatus]) -> int:
-    return sum(max(0, spool["last_seq"] - spool["acked_seq"]) for spool in spools)
-
-
-class _Progress:
-    """A progress bar on a terminal, nothing elsewhere."""
-
-    def __init__(self, root: str, total: int) -> None:
-        self._root = root
-        self._total = total
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._show, daemon=True)
-
-    def __enter__(self) -> None:
-        if sys.stderr.isatty() and self._total:
-            self._thread.start()
-
-    def __exit__(self, *error: object) -> None:
-        self._over.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _show(self) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("sending", total=self._total)
-            while not self._over.wait(_REFRESH):
-                progress.update(task, completed=self._total - _calls(_spools(self._root)))
+        thread = threading.Thread(target=show, daemon=True)
+        if bar.visible and total:
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            if thread.is_alive():
+                thread.join()

@@ -45,7 +45,6 @@ def test_only_probes_are_public() -> None:
         "/stepline.v1.Admin/Backup",
         "/stepline.v1.Audit/Doctor",
         *(f"/stepline.v1.Keys/{name}" for name in ("CreateKey", "ListKeys", "RevokeKey")),
-        *(f"/stepline.v1.Keys/{name}" for name in ("CreateKey", "ListKeys", "RevokeKey")),
     }
 
 

@@ -1,0 +1,141 @@
+"""Sending what lies in spools, and telling what became of each."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from . import _core
+from .errors import InvalidRequest, sentence
+
+Outcome = Literal["stored", "left", "damaged"]
+
+_WRITER = re.compile(r"[0-9a-f]{32}")
+READ_ONLY = (
+    "the directory cannot be written to, and sending needs its lock and its notes: copy it with "
+    "`cp -a` to a place where this user may write, and sync the copy"
+)
+
+
+@dataclass(kw_only=True)
+class Sent:
+    """What became of one spool. Counts are calls of log()."""
+
+    path: str
+    run_id: str
+    rank: int
+    writer: str
+    outcome: Outcome
+    """stored: all of it, and the spool is gone. left: something is still there. damaged: all that
+    could be read is stored, and something was lost."""
+    sent: int
+    left: int
+    bytes: int
+    """That lay there before."""
+    lost: list[tuple[int, int]] = field(default_factory=list)
+    """First and last of the sequences that could not be read; the service recorded them as gaps."""
+    damaged: list[str] = field(default_factory=list)
+    """Segments that were set aside."""
+    error: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """An object of `stepline sync --json`."""
+        return asdict(self)
+
+
+def find_spools(places: Iterable[Path]) -> list[_core.SpoolStatus]:
+    """The spools in PLACES, each a spool or a directory of spools. A spool that is gone has been
+    sent. Raises InvalidRequest for a place that never was one.
+    """
+    found: dict[str, _core.SpoolStatus] = {}
+    for place in places:
+        root = str(place.absolute())
+        if not place.is_dir():
+            if _WRITER.fullmatch(place.name) and place.absolute().parent.is_dir():
+                continue
+            raise InvalidRequest(
+                f"{place} is no directory: `stepline status` shows where spools lie."
+            )
+        try:
+            one = _core.spool_status(root)
+            spools = [one] if one is not None else _core.spool_scan(root)
+        except _core.CoreError as error:
+            raise InvalidRequest(f"{sentence(str(error))} Pass another directory.") from None
+        found |= {spool["path"]: spool for spool in spools}
+    return list(found.values())
+
+
+def calls_left(spools: Iterable[_core.SpoolStatus]) -> int:
+    """Calls that are not known to be stored."""
+    return sum(max(0, spool["last_seq"] - spool["acked_seq"]) for spool in spools)
+
+
+def send(
+    spool: _core.SpoolStatus, *, server: str | None, api_key: str | None, timeout: float | None
+) -> Sent:
+    """Sends one spool. May be repeated, interrupted and killed: the service stores each point once.
+    Raises CoreError.
+    """
+    path = Path(spool["path"])
+    before = set(_set_aside(path))
+    waiting = calls_left([spool])
+    if not os.access(path, os.W_OK | os.X_OK):
+        return _told(spool, sent=0, left=waiting, error=READ_ONLY)
+    remaining = _core.drain(str(path), server=server, api_key=api_key, timeout=timeout)
+    damaged = sorted(set(_set_aside(path)) - before)
+    if not remaining:
+        return _told(spool, sent=waiting, left=0, damaged=damaged)
+    (now,) = remaining
+    left = calls_left([now])
+    error = now["error"]
+    if left and not error:
+        error = "it is still being written, or another process sends it"
+    return _told(
+        spool,
+        sent=max(0, now["acked_seq"] - spool["acked_seq"]),
+        left=left,
+        error=error,
+        damaged=damaged,
+        present=True,
+    )
+
+
+def lost_ranges(service: _core.Connection, sent: Sent) -> list[tuple[int, int]]:
+    """What the service recorded as lost before it could be sent."""
+    head = service.writer_digests(sent.run_id, bytes.fromhex(sent.writer), 1, 0, 1)
+    return [(a, b) for a, b, reason in head["rejected"] if "lost before upload" in reason]
+
+
+def _told(
+    spool: _core.SpoolStatus,
+    *,
+    sent: int,
+    left: int,
+    error: str = "",
+    damaged: Iterable[str] = (),
+    present: bool = False,
+) -> Sent:
+    aside = list(damaged)
+    hurt = bool(aside) or "damaged segments" in error
+    stays = left > 0 or (present and not spool["alive"] and bool(error) and not hurt)
+    return Sent(
+        path=spool["path"],
+        run_id=spool["run_id"],
+        rank=spool["rank"],
+        writer=spool["writer"],
+        outcome="left" if stays else "damaged" if hurt else "stored",
+        sent=sent,
+        left=left,
+        bytes=spool["bytes"],
+        damaged=aside,
+        error=error,
+    )
+
+
+def _set_aside(spool: Path) -> list[str]:
+    """Damaged segments of the spool, kept beside it."""
+    return [str(path) for path in spool.parent.glob(f"{spool.name}-*.bad")]

@@ -25,6 +25,7 @@ __all__ = [
     "after_fork_in_child",
     "build_block",
     "drain",
+    "drain_spools",
     "encode_batch",
     "new_writer_id",
     "siphash64",
@@ -32,6 +33,7 @@ __all__ = [
     "spool_digests",
     "spool_first_seq",
     "spool_left",
+    "spool_outline",
     "spool_scan",
     "spool_status",
     "uploader_alive",
@@ -215,6 +217,11 @@ def spool_digests(
 def spool_first_seq(path: str) -> int:
     """The lowest sequence that the spool can still give: what was before it is stored."""
 
+def spool_outline(path: str) -> tuple[int | None, int]:
+    """(when the oldest record was logged that waits, in ms since the epoch, or None; points that
+    found no room on the disk). Reads a few segments.
+    """
+
 def spool_scan(root: str) -> list[SpoolStatus]: ...
 def uploader_alive(root: str) -> bool:
     """True when a process holds ROOT/uploader.lock."""
@@ -234,9 +241,19 @@ def drain(
     tls_key: str | None = None,
     timeout: float | None = None,
 ) -> list[SpoolStatus]:
-    """Sends what lies in ROOT (a spool root, or one spool directory) and returns what is left. Used
-    by `stepline sync`.
-    """
+    """Sends what lies in ROOT (a spool root, or one spool directory) and returns what is left."""
+
+def drain_spools(
+    paths: Sequence[str],
+    *,
+    server: str | None = None,
+    api_key: str | None = None,
+    tls_ca: str | None = None,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
+    timeout: float | None = None,
+) -> list[SpoolStatus]:
+    """The same for the spools at PATHS, many at a time. Used by `stepline sync`."""
 
 @final
 class UploaderThread:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from . import _core
 from .errors import InvalidRequest, sentence
+from .tls import find_tls
 
 Outcome = Literal["stored", "left", "damaged"]
 
@@ -75,33 +76,30 @@ def calls_left(spools: Iterable[_core.SpoolStatus]) -> int:
 
 
 def send(
-    spool: _core.SpoolStatus, *, server: str | None, api_key: str | None, timeout: float | None
-) -> Sent:
-    """Sends one spool. May be repeated, interrupted and killed: the service stores each point once.
-    Raises CoreError.
+    spools: Sequence[_core.SpoolStatus],
+    *,
+    server: str | None,
+    api_key: str | None,
+    timeout: float | None,
+) -> list[Sent]:
+    """Sends SPOOLS, many at a time. May be repeated, interrupted and killed: the service stores
+    each point once. Raises CoreError.
     """
-    path = Path(spool["path"])
-    before = set(_set_aside(path))
-    waiting = calls_left([spool])
-    if not os.access(path, os.W_OK | os.X_OK):
-        return _told(spool, sent=0, left=waiting, error=READ_ONLY)
-    remaining = _core.drain(str(path), server=server, api_key=api_key, timeout=timeout)
-    damaged = sorted(set(_set_aside(path)) - before)
-    if not remaining:
-        return _told(spool, sent=waiting, left=0, damaged=damaged)
-    (now,) = remaining
-    left = calls_left([now])
-    error = now["error"]
-    if left and not error:
-        error = "it is still being written, or another process sends it"
-    return _told(
-        spool,
-        sent=max(0, now["acked_seq"] - spool["acked_seq"]),
-        left=left,
-        error=error,
-        damaged=damaged,
-        present=True,
+    before = {spool["path"]: set(_set_aside(spool)) for spool in spools}
+    writable = [spool["path"] for spool in spools if os.access(spool["path"], os.W_OK | os.X_OK)]
+    left = _core.drain_spools(
+        writable, server=server, api_key=api_key, timeout=timeout, **find_tls()
     )
+    now = {spool["path"]: spool for spool in left}
+    return [
+        _told(
+            spool,
+            now.get(spool["path"]),
+            damaged=sorted(set(_set_aside(spool)) - before[spool["path"]]),
+            read_only=spool["path"] not in writable and Path(spool["path"]).is_dir(),
+        )
+        for spool in spools
+    ]
 
 
 def lost_ranges(service: _core.Connection, sent: Sent) -> list[tuple[int, int]]:
@@ -112,30 +110,38 @@ def lost_ranges(service: _core.Connection, sent: Sent) -> list[tuple[int, int]]:
 
 def _told(
     spool: _core.SpoolStatus,
+    now: _core.SpoolStatus | None,
     *,
-    sent: int,
-    left: int,
-    error: str = "",
-    damaged: Iterable[str] = (),
-    present: bool = False,
+    damaged: list[str],
+    read_only: bool,
 ) -> Sent:
-    aside = list(damaged)
-    hurt = bool(aside) or "damaged segments" in error
-    stays = left > 0 or (present and not spool["alive"] and bool(error) and not hurt)
+    waited = calls_left([spool])
+    if read_only:
+        left, error = waited, READ_ONLY
+    elif now is None:
+        left, error = 0, ""
+    else:
+        left, error = calls_left([now]), now["error"]
+    if left and not error:
+        error = "it is still being written, or another process sends it"
+    hurt = bool(damaged) or "damaged segments" in error
+    # An ended spool that stays with nothing to send could not tell how its run ended.
+    stays = left > 0 or (now is not None and not now["alive"] and bool(error) and not hurt)
     return Sent(
         path=spool["path"],
         run_id=spool["run_id"],
         rank=spool["rank"],
         writer=spool["writer"],
         outcome="left" if stays else "damaged" if hurt else "stored",
-        sent=sent,
+        sent=max(0, waited - left),
         left=left,
         bytes=spool["bytes"],
-        damaged=aside,
+        damaged=damaged,
         error=error,
     )
 
 
-def _set_aside(spool: Path) -> list[str]:
+def _set_aside(spool: _core.SpoolStatus) -> list[str]:
     """Damaged segments of the spool, kept beside it."""
-    return [str(path) for path in spool.parent.glob(f"{spool.name}-*.bad")]
+    path = Path(spool["path"])
+    return [str(segment) for segment in path.parent.glob(f"{path.name}-*.bad")]

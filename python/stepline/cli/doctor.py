@@ -11,7 +11,8 @@ from typing import Any
 
 from .. import _core
 from ..errors import SteplineError, from_core
-from ..settings import find_api_key
+from ..settings import find_api_key, find_server
+from ..tls import find_tls
 from .output import Column, print_table
 from .progress import Bar
 
@@ -50,7 +51,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints what was found and what to do about it."""
     try:
-        found = _ask(args.server, args.api_key) if args.server else _audit(args)
+        found = _ask(find_server(args.server), args.api_key) if args.server else _audit(args)
     except (SteplineError, ImportError) as error:
         print(f"stepline: {error}", file=sys.stderr)
         return UNCHECKED
@@ -92,7 +93,7 @@ def _ask(server: str, api_key: str | None) -> dict[str, Any]:
     findings: list[dict[str, Any]] = []
     report: dict[str, Any] = {}
     try:
-        connection = _core.Connection(server, api_key=find_api_key(api_key))
+        connection = _core.Connection(server, api_key=find_api_key(api_key), **find_tls())
         with Bar("auditing", total=1) as bar:
             for event in connection.doctor():
                 if "done" in event:

@@ -13,6 +13,7 @@ from .. import _core
 from ..errors import from_core
 from ..settings import find_api_key, find_server
 from ..syncing import Sent, calls_left, find_spools, lost_ranges, send
+from ..tls import find_tls
 from .output import human_bytes, print_json
 from .progress import Bar
 
@@ -40,21 +41,20 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Sends, and says what is left and what was lost. Returns 1 when something is."""
     spools = find_spools(args.dir)
-    outcomes: list[Sent] = []
     with _progress(spools):
-        for spool in spools:
-            try:
-                sent = send(
-                    spool,
-                    server=args.server,
-                    api_key=find_api_key(args.api_key),
-                    timeout=args.timeout,
-                )
-            except _core.CoreError as error:
-                raise from_core(error, server=args.server or "the server") from None
-            if sent.outcome == "damaged":
-                _find_lost(sent, spool, args)
-            outcomes.append(sent)
+        try:
+            outcomes = send(
+                spools,
+                server=find_server(args.server) if args.server else None,
+                api_key=find_api_key(args.api_key),
+                timeout=args.timeout,
+            )
+        except _core.CoreError as error:
+            raise from_core(error, server=args.server or "the server") from None
+    servers = {spool["path"]: spool["server"] for spool in spools}
+    for sent in outcomes:
+        if sent.outcome == "damaged":
+            _find_lost(sent, args.server or servers[sent.path] or find_server(), args.api_key)
     if args.json:
         print_json(sent.to_json() for sent in outcomes)
     else:
@@ -62,11 +62,10 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(sent.outcome != "stored" for sent in outcomes) else 0
 
 
-def _find_lost(sent: Sent, spool: _core.SpoolStatus, args: argparse.Namespace) -> None:
+def _find_lost(sent: Sent, server: str, api_key: str | None) -> None:
     """Asks the service which sequences it recorded as lost; without an answer it stays open."""
-    server = args.server or spool["server"] or find_server()
     try:
-        service = _core.Connection(server, api_key=find_api_key(args.api_key))
+        service = _core.Connection(server, api_key=find_api_key(api_key), **find_tls())
         sent.lost = lost_ranges(service, sent)
     except _core.CoreError:
         return

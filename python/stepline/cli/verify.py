@@ -12,6 +12,7 @@ from typing import Any
 from .. import _core
 from ..errors import InvalidRequest, SteplineError, from_core, sentence
 from ..settings import check_run_id, find_api_key, find_dir, find_server
+from ..tls import find_tls
 from ..verification import Verdict, verify_count, verify_spool
 from .output import Column, print_table
 from .progress import Bar
@@ -86,7 +87,7 @@ def _verify(args: argparse.Namespace) -> list[Verdict]:
     with Bar("comparing", total=sum(spool["last_seq"] for spool in spools)) as bar:
         for spool in spools:
             before = done
-            server = args.server or spool["server"] or find_server()
+            server = find_server(args.server or spool["server"])
             try:
                 verdict = verify_spool(
                     spool["path"],
@@ -151,7 +152,9 @@ class _Services:
         place = (server, key)
         if place not in self._connections:
             try:
-                self._connections[place] = _core.Connection(server, api_key=key, timeout=_TIMEOUT)
+                self._connections[place] = _core.Connection(
+                    server, api_key=key, timeout=_TIMEOUT, **find_tls()
+                )
             except _core.CoreError as error:
                 raise from_core(error, server=server) from None
         return self._connections[place]

@@ -40,6 +40,13 @@ fn spool_scan(py: Python<'_>, root: PathBuf) -> PyResult<Vec<Bound<'_, PyDict>>>
 }
 
 #[pyfunction]
+fn spool_outline(py: Python<'_>, path: PathBuf) -> PyResult<(Option<i64>, u64)> {
+    let found = py.detach(|| spool::outline(&path));
+    let found = found.map_err(|err| core_error(py, err.kind().as_str(), err.to_string()))?;
+    Ok((found.oldest_ms, found.gap_points))
+}
+
+#[pyfunction]
 fn uploader_alive(root: PathBuf) -> bool {
     DirLock::held(&root.join(layout::UPLOADER_LOCK))
 }
@@ -66,16 +73,46 @@ fn drain(
     tls_key: Option<PathBuf>,
     timeout: Option<f64>,
 ) -> PyResult<Vec<Bound<'_, PyDict>>> {
+    let tls = TlsFiles { ca: tls_ca, cert: tls_cert, key: tls_key };
+    let settings = Settings { server, api_key, tls, ..Settings::default() };
+    run_drain(py, std::slice::from_ref(&root), settings, timeout)?;
+    if root.join(layout::META_FILE).exists() {
+        return spool_status(py, root).map(|left| left.into_iter().collect());
+    }
+    spool_scan(py, root)
+}
+
+#[pyfunction]
+#[pyo3(signature = (paths, *, server = None, api_key = None, tls_ca = None, tls_cert = None, tls_key = None, timeout = None))]
+#[allow(clippy::too_many_arguments)] // keywords in Python
+fn drain_spools(
+    py: Python<'_>,
+    paths: Vec<PathBuf>,
+    server: Option<String>,
+    api_key: Option<String>,
+    tls_ca: Option<PathBuf>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    timeout: Option<f64>,
+) -> PyResult<Vec<Bound<'_, PyDict>>> {
+    // What is gone was sent.
+    let present: Vec<PathBuf> = paths.into_iter().filter(|path| path.join(layout::META_FILE).exists()).collect();
+    let tls = TlsFiles { ca: tls_ca, cert: tls_cert, key: tls_key };
+    let settings = Settings { server, api_key, tls, ..Settings::default() };
+    run_drain(py, &present, settings, timeout)?;
+    let left = py.detach(|| present.iter().filter_map(|path| spool::status(path)).collect::<Vec<_>>());
+    left.iter().map(|status| to_dict(py, status)).collect()
+}
+
+fn run_drain(py: Python<'_>, paths: &[PathBuf], settings: Settings, timeout: Option<f64>) -> PyResult<()> {
     let timeout = timeout.map(|value| seconds(py, "timeout", value)).transpose()?;
-    if let Some(server) = &server {
+    if let Some(server) = &settings.server {
         let parsed = server.parse::<stepline_wire::ServerAddress>();
         parsed.map_err(|err| core_error(py, "invalid", err.to_string()))?;
     }
-    let tls = TlsFiles { ca: tls_ca, cert: tls_cert, key: tls_key };
-    let settings = Settings { server, api_key, tls, ..Settings::default() };
     let mut interrupted = None;
     let done = py.detach(|| {
-        stepline_uploader::run_drain(&root, settings, timeout, || {
+        stepline_uploader::run_drain(paths, settings, timeout, || {
             if let Err(err) = Python::attach(|py| py.check_signals()) {
                 interrupted.get_or_insert(err);
             }
@@ -85,11 +122,7 @@ fn drain(
     if let Some(err) = interrupted {
         return Err(err);
     }
-    done.map_err(|err| core_error(py, "io", err.to_string()))?;
-    if root.join(layout::META_FILE).exists() {
-        return spool_status(py, root).map(|left| left.into_iter().collect());
-    }
-    spool_scan(py, root)
+    done.map_err(|err| core_error(py, "io", err.to_string()))
 }
 
 /// Forgotten in a forked child, where its thread does not exist.
@@ -171,8 +204,10 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(spool_status, m)?)?;
     m.add_function(wrap_pyfunction!(spool_brief, m)?)?;
     m.add_function(wrap_pyfunction!(spool_scan, m)?)?;
+    m.add_function(wrap_pyfunction!(spool_outline, m)?)?;
     m.add_function(wrap_pyfunction!(uploader_alive, m)?)?;
     m.add_function(wrap_pyfunction!(uploader_main, m)?)?;
     m.add_function(wrap_pyfunction!(drain, m)?)?;
+    m.add_function(wrap_pyfunction!(drain_spools, m)?)?;
     m.add_class::<UploaderThread>()
 }

@@ -24,11 +24,11 @@ const PATIENCE: u32 = 6;
 /// Without a time limit, who drains a spool has this long to give it up.
 const HANDOVER: Duration = Duration::from_secs(5);
 
-/// Sends what lies in `path`, a spool root or one spool, offline spools included. Returns when everything that was there is stored, or
+/// Sends what lies in `paths`, spool roots or single spools, offline spools included. Returns when everything that was there is stored, or
 /// `timeout` is over, or nothing more can be done. `stopped` is asked about ten times a second whether to end early. What is left is
 /// what `scan` still finds.
 pub fn run_drain(
-    path: &Path,
+    paths: &[PathBuf],
     settings: Settings,
     timeout: Option<Duration>,
     mut stopped: impl FnMut() -> bool,
@@ -36,7 +36,7 @@ pub fn run_drain(
     let runtime = runtime::build()?;
     let result = runtime.block_on(async {
         let (stopper, stop) = Stop::new();
-        let work = drain(path, settings, timeout, stop);
+        let work = drain_all(paths, settings, timeout, stop);
         tokio::pin!(work);
         loop {
             tokio::select! {
@@ -53,20 +53,32 @@ pub fn run_drain(
     result
 }
 
-/// The same on the runtime of the caller.
+/// The same for one path, on the runtime of the caller.
 pub async fn drain(path: &Path, settings: Settings, timeout: Option<Duration>, stop: Stop) -> Result<(), HostError> {
-    let mut waiting = spools(path)?;
+    drain_all(&[path.to_owned()], settings, timeout, stop).await
+}
+
+async fn drain_all(
+    paths: &[PathBuf],
+    settings: Settings,
+    timeout: Option<Duration>,
+    stop: Stop,
+) -> Result<(), HostError> {
+    let mut waiting = Vec::new();
+    for path in paths {
+        waiting.extend(spools(path)?);
+    }
     // The oldest first.
     waiting.reverse();
     let (stopper, until_stopped) = Stop::new();
     let pool = Pool::default();
-    let until = Until::CaughtUp { patience: timeout.is_none().then_some(PATIENCE) };
+    let patience = timeout.is_none().then_some(PATIENCE);
     let mut sending = JoinSet::new();
     let work = async {
         loop {
             while sending.len() < AT_ONCE {
                 let Some(dir) = waiting.pop() else { break };
-                sending.spawn(send(dir, pool.clone(), settings.clone(), until, until_stopped.clone()));
+                sending.spawn(send(dir, pool.clone(), settings.clone(), patience, until_stopped.clone()));
             }
             if sending.join_next().await.is_none() {
                 return;
@@ -84,11 +96,13 @@ pub async fn drain(path: &Path, settings: Settings, timeout: Option<Duration>, s
 }
 
 /// Sends one spool, or waits while somebody else does.
-async fn send(dir: PathBuf, pool: Pool, settings: Settings, until: Until, stop: Stop) {
+async fn send(dir: PathBuf, pool: Pool, settings: Settings, patience: Option<u32>, stop: Stop) {
+    let Some(begun) = status(&dir) else { return };
     let mut asked_since = Instant::now();
     loop {
         match Held::take(&dir, &settings, true) {
             Ok(Taken::Held(held)) => {
+                let until = Until::CaughtUp { up_to: begun.last_seq, patience };
                 Session::new(held, pool, settings, until).run(stop).await;
                 return;
             }
@@ -102,11 +116,10 @@ async fn send(dir: PathBuf, pool: Pool, settings: Settings, until: Until, stop: 
         }
         match status(&dir) {
             None => return,
-            Some(status) if status.acked_seq >= status.last_seq && status.acked_control >= status.last_control => {
-                return
-            }
+            // What came meanwhile is the business of whoever has the spool.
+            Some(status) if status.acked_seq >= begun.last_seq && status.acked_control >= begun.last_control => return,
             Some(status) if status.state == Phase::Streaming.as_str() => asked_since = Instant::now(),
-            Some(_) if until != (Until::CaughtUp { patience: None }) && asked_since.elapsed() > HANDOVER => {
+            Some(_) if patience.is_some() && asked_since.elapsed() > HANDOVER => {
                 log::warn!("{}: another process has it and does not get through either", dir.display());
                 return;
             }

@@ -278,6 +278,12 @@ impl<'a> Pump<'a> {
     }
 
     fn end(&mut self) -> Result<Option<End>, Trouble> {
+        if let Until::CaughtUp { up_to, .. } = self.until {
+            // A writer that logs without a pause would never be caught up with.
+            if self.push.settled_seq() >= up_to && !self.held.writer_is_gone() {
+                return Ok(Some(End::CaughtUp));
+            }
+        }
         if self.pending_since.is_some() || !self.push.is_settled() {
             return Ok(None);
         }

@@ -24,8 +24,9 @@ use crate::trouble::{End, Trouble};
 pub(crate) enum Until {
     /// Its writer is gone and everything is stored.
     Drained,
-    /// Everything that is there is stored. Gives up after so many failures in a row.
-    CaughtUp { patience: Option<u32> },
+    /// Everything that is there is stored; of a writer that goes on, what was there up to this sequence. Gives up after so many
+    /// failures in a row.
+    CaughtUp { up_to: u64, patience: Option<u32> },
 }
 
 pub(crate) struct Session {
@@ -168,7 +169,7 @@ impl Session {
     fn judge(&mut self, trouble: Trouble) -> Next {
         match trouble {
             Trouble::Later { text, after } => {
-                if let Until::CaughtUp { patience: Some(patience) } = self.until {
+                if let Until::CaughtUp { patience: Some(patience), .. } = self.until {
                     if self.backoff.failures() + 1 >= patience {
                         return Next::GiveUp(Phase::Unreachable, text);
                     }

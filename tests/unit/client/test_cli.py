@@ -504,16 +504,16 @@ def test_sync_passes_its_options_and_says_what_was_sent(
 ) -> None:
     asked: list[Any] = []
 
-    def drain(root: str, **options: Any) -> list[Any]:
-        asked.append((root, options))
+    def drain(paths: list[str], **options: Any) -> list[Any]:
+        asked.append((paths, options))
         return []
 
-    monkeypatch.setattr(_core, "drain", drain)
+    monkeypatch.setattr(_core, "drain_spools", drain)
     monkeypatch.setenv("STEPLINE_API_KEY", "k")
     monkeypatch.setenv("STEPLINE_TLS_CA", "/ca.pem")
     assert main(["sync", str(spool.parent), "--server", "h:2", "--timeout", "5"]) == 0
     given = {"server": "h:2", "api_key": "k", "timeout": 5.0, "tls_ca": "/ca.pem"}
-    assert asked == [(str(spool.parent), {**given, "tls_cert": None, "tls_key": None})]
+    assert asked == [([str(spool)], {**given, "tls_cert": None, "tls_key": None})]
     assert "3 calls of 1 spools sent" in output.readouterr().out
 
 
@@ -521,7 +521,7 @@ def test_sync_says_what_is_left_and_why_and_fails(
     spool: Path, monkeypatch: pytest.MonkeyPatch, output: pytest.CaptureFixture[str]
 ) -> None:
     left = [{**_core.spool_scan(str(spool.parent))[0], "error": "connection refused"}]
-    monkeypatch.setattr(_core, "drain", lambda *_, **__: left)
+    monkeypatch.setattr(_core, "drain_spools", lambda *_, **__: left)
     assert main(["sync", str(spool)]) == 1
     said = one_line(output)
     assert "run r rank 0: 3 calls left" in said
@@ -533,3 +533,43 @@ def test_sync_refuses_a_timeout_that_is_none(
 ) -> None:
     assert main(["sync", str(spool), "--timeout", "-1"]) == 1
     assert "give a number of seconds that is not negative" in one_line(output)
+
+
+def test_sync_as_json_has_an_object_for_each_spool(
+    spool: Path, monkeypatch: pytest.MonkeyPatch, output: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_core, "drain_spools", lambda *_, **__: [])
+    assert main(["sync", str(spool.parent), str(spool), "--json"]) == 0
+    (sent,) = json.loads(output.readouterr().out)
+    assert (sent["run_id"], sent["outcome"], sent["sent"], sent["left"]) == ("r", "stored", 3, 0)
+
+
+def test_sync_of_a_spool_that_is_gone_has_nothing_to_do(
+    spool: Path, output: pytest.CaptureFixture[str]
+) -> None:
+    gone = spool.with_name("0" * 32)
+    assert main(["sync", str(gone)]) == 0
+    assert "0 calls of 0 spools sent" in output.readouterr().out
+
+
+def test_sync_from_a_read_only_place_says_how_to_go_on(
+    spool: Path, monkeypatch: pytest.MonkeyPatch, output: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert main(["sync", str(spool)]) == 1
+    assert "copy it with `cp -a`" in one_line(output)
+    assert spool.is_dir()
+
+
+def test_sync_names_a_damaged_segment_and_fails(
+    spool: Path, monkeypatch: pytest.MonkeyPatch, output: pytest.CaptureFixture[str]
+) -> None:
+    def drain(*_: Any, **__: Any) -> list[Any]:
+        (spool.parent / f"{spool.name}-00000001.seg.bad").touch()
+        return []
+
+    monkeypatch.setattr(_core, "drain_spools", drain)
+    assert main(["sync", str(spool), "--server", "127.0.0.1:1"]) == 1
+    said = one_line(output)
+    assert "are lost, a segment is damaged" in said
+    assert "00000001.seg.bad" in said

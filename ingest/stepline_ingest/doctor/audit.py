@@ -108,7 +108,8 @@ def examine(
     for number, (what, check) in enumerate(checks):
         yield Step(what, number, len(checks))
         try:
-            yield from _confirmed(check)
+            # What is left of a run that was deleted goes away by itself.
+            yield from (f for f in _confirmed(check) if f.run not in reader.deleted)
         except StoreError as error:
             if error.code not in UNREADABLE:
                 raise

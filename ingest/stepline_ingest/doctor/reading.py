@@ -27,6 +27,8 @@ class Reader:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._run_ids: dict[int, str] = {}
+        self.deleted: frozenset[str] = frozenset()
+        """Runs whose rows are on their way out."""
 
     def rows(
         self,
@@ -45,9 +47,11 @@ class Reader:
             yield from block.tuples()
 
     def load_run_ids(self) -> None:
-        """Reads the names of all runs, for messages."""
+        """Reads the names of all runs, and which of them were deleted."""
         found = self.rows("SELECT run, any(run_id) FROM raw_runs GROUP BY run")
-        self._run_ids = {int(run): str(run_id) for run, run_id in found}
+        gone = self.rows("SELECT run, any(run_id) FROM raw_deletions GROUP BY run")
+        self._run_ids = {int(run): str(run_id) for run, run_id in [*gone, *found]}
+        self.deleted = frozenset(self.run_id(int(run)) for run, _ in gone)
 
     def run_id(self, run: int) -> str:
         """The name of a run; its number where it has none."""

@@ -465,11 +465,37 @@ def spool(tmp_path: Path, output: pytest.CaptureFixture[str]) -> Path:
     return run.spool
 
 
-def test_status_shows_what_waits(spool: Path, output: pytest.CaptureFixture[str]) -> None:
+def test_status_shows_what_waits_and_how_to_send_it(
+    spool: Path, output: pytest.CaptureFixture[str]
+) -> None:
     assert main(["status", "--dir", str(spool.parent)]) == 0
     first, *table = printed(output)
-    assert first == f"{spool.parent}: 1 spools, no uploader is running"
-    assert table[2].split()[:5] == ["r", "p", "0", "ended", "3"]
+    assert first.startswith(f"{spool.parent}: 1 spools, 3 calls queued, ")
+    assert first.endswith("; no uploader is running")
+    assert table[2].split()[:6] == ["r", "p", "0", spool.name[:8], "offline,", "ended"]
+    assert table[2].split()[6:11] == ["3", "0", "0", "3", "0"]
+    assert table[-1] == f"send it with: stepline sync {spool}"
+
+
+def test_status_names_what_is_left_over(spool: Path, output: pytest.CaptureFixture[str]) -> None:
+    (spool.parent / f"{spool.name}-00000001.seg.bad").write_bytes(bytes(2_000))
+    old = spool.parent / f".old-{'0' * 32}"
+    old.mkdir()
+    assert main(["status", "--dir", str(spool.parent)]) == 0
+    said = "\n".join(printed(output))
+    assert f"left over: {spool}-00000001.seg.bad (2.0 kB): a damaged segment" in said
+    assert f"left over: {old} (0 B): a stored spool whose deletion was interrupted" in said
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_status_fits_the_terminal(
+    spool: Path, columns: int, monkeypatch: pytest.MonkeyPatch, output: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(["status", "--dir", str(spool.parent)]) == 0
+    table = [line for line in printed(output) if not line.startswith((str(spool.parent), "send"))]
+    assert max(map(len, table)) <= columns
+    assert not any("…" in line for line in table)
 
 
 def test_status_as_json(spool: Path, monkeypatch: pytest.MonkeyPatch, output: Any) -> None:
@@ -477,6 +503,9 @@ def test_status_as_json(spool: Path, monkeypatch: pytest.MonkeyPatch, output: An
     assert main(["status", "--json"]) == 0
     (found,) = json.loads(output.readouterr().out)
     assert (found["run_id"], found["last_seq"], found["path"]) == ("r", 3, str(spool))
+    assert (found["queued"], found["sent"], found["stored"], found["gaps"]) == (3, 0, 0, 0)
+    assert found["lag_seconds"] >= 0
+    assert found["command"] == f"stepline sync {spool}"
 
 
 def test_status_of_no_directory_is_nothing(

@@ -156,6 +156,18 @@ def test_each_kind_of_damage_is_named_where_it_is(embedded: Store) -> None:
     assert all(finding.remedy for finding in report.findings)
 
 
+def test_what_is_left_of_a_deleted_run_is_no_finding(embedded: Store) -> None:
+    sample = Sample()
+    sample.build(embedded)
+    change("raw_points", "DELETE WHERE seq = 42")(embedded, sample)
+    change("raw_attempts", "DELETE WHERE 1")(embedded, sample)
+    change("raw_runs", "DELETE WHERE 1")(embedded, sample)
+    assert not audit(embedded).clean
+    columns = ("run", "run_id", "project", "deleted")
+    embedded.insert_rows("raw_deletions", columns, [(sample.run, sample.run_id, "p", 1)])
+    assert audit(embedded).clean
+
+
 def part_directories(store: Store) -> dict[str, Path]:
     found = store.query(
         "SELECT name, path FROM system.parts WHERE database = currentDatabase() "

@@ -27,7 +27,7 @@ class Registry:
         self.requests: list[dict[str, Any]] = []
         self.closed = 0
 
-    def connect(self, server: str, *, api_key: str | None, timeout: float) -> Registry:
+    def connect(self, server: str, *, api_key: str | None, **options: object) -> Registry:
         self.server, self.api_key = server, api_key
         return self
 

@@ -301,7 +301,7 @@ def _watch(waiting: dict[str, Any]) -> tuple[float, float]:
             raise SystemExit(f"not sent in 300 s: {sorted(open_spools)}")
         sending = False
         for path, before in list(open_spools.items()):
-            status = _core.spool_status(path)
+            status = _core.spool_brief(path)
             # A spool that is gone was stored whole.
             if status is None or status["acked_seq"] >= before["last_seq"]:
                 del open_spools[path]

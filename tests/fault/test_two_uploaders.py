@@ -16,7 +16,7 @@ from pathlib import Path
 
 import stepline
 from stepline import _core
-from tests.fault.conftest import ROUNDS
+from tests.fault.stage import rounds
 from tests.support.oracle import judge
 from tests.support.processes import ROOT, Trainer, stop_uploaders, uploaders, wait_until
 from tests.support.service import Service
@@ -34,7 +34,7 @@ def test_the_first_one_wakes_up_when_the_second_is_done(
     tmp_path: Path, chance: random.Random
 ) -> None:
     with Service(tmp_path / "store") as service, stepline.connect(service.grpc) as client:
-        for round_ in range(max(1, ROUNDS // 10)):
+        for round_ in rounds(short=1, share=0.1):
             spools = tmp_path / f"spools-{round_}"
             run_id = f"two-uploaders-{round_}"
             trainer = Trainer(service.grpc, spools, run_id, 0, STEPS)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,8 @@ class EmbeddedStore:
         self._engine = directory / "chdb"
         self._writes = Gate()
         config = write_config(directory, database)
-        self._target = f"{self._engine}?config-file={config}"
+        self._folder = _open_folder(directory)
+        self._target = f"{self._engine}?config-file={self._folder.path / config.name}"
         self._pool = Pool(self._connect)
         self._tables = Tables(self.query)
         self._before_close: list[Callable[[], None]] = []
@@ -65,6 +68,7 @@ class EmbeddedStore:
             # store.
             self._root = _connect(self._target)
         except StoreError:
+            self._folder.close()
             self._lock.release()
             raise
         with _raised_as(query_error):
@@ -233,12 +237,39 @@ class EmbeddedStore:
             log.warning("calls at the store still run after %.0f s", _CLOSE_PATIENCE)
         self._staging.close()
         root.close()
+        self._folder.close()
         self._lock.release()
 
     def _connect(self) -> Any:
         connection = _connect(self._target)
         connection.query(f"USE {self._database}")
         return connection
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A directory by a path of letters, digits and slashes only. chDB decodes what follows the "?"
+    of a target as a URL, and reads no configuration at all from a path with "%", "&" or "+".
+    """
+
+    path: Path
+    descriptor: int | None
+
+    def close(self) -> None:
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+
+
+def _open_folder(directory: Path) -> _Folder:
+    if not Path("/proc/self/fd").is_dir():
+        if any(character in str(directory) for character in "%&+"):
+            raise StoreError(
+                f"{directory}: chDB takes no path with '%', '&' or '+' here, "
+                "choose another data directory"
+            )
+        return _Folder(directory, None)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    return _Folder(Path(f"/proc/self/fd/{descriptor}"), descriptor)
 
 
 def _connect(target: str) -> Any:

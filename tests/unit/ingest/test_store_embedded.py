@@ -165,9 +165,11 @@ def test_directories_that_cannot_be_used(tmp_path: Path, name):
 
 
 def test_a_directory_with_an_awkward_name(tmp_path: Path):
-    store = open_store(None, tmp_path / "a b&c=d'é%20")
+    store = open_store(None, tmp_path / "a b&c=d'é%20+e")
     store.insert_points([block(line([1]))], rows=1, token="t")
     assert store.query("SELECT count() FROM raw_points") == [(1,)]
+    # The configuration was read: there is a role for analysts.
+    assert store.query_raw("SELECT count() FROM raw_points", "TSV", readonly=True) == b"1\n"
     store.close()
 
 

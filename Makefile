@@ -68,8 +68,9 @@ test-python: dev ## Run the Python tests, real service and real chDB included
 
 .PHONY: test-fault
 test-fault: dev ## Run fault and property tests with many rounds (ROUNDS=200; 1000: some 1,500 kills, 1,700 cuts)
+	@# In memory where there is room: these write the same few files a million times.
 	@PROPTEST_CASES=20000 STEPLINE_CASES=1500 STEPLINE_POWER_LOSSES=10000 STEPLINE_BIT_FLIPS=1000000 \
-		cargo test --release --quiet -p stepline-core -p stepline-uploader
+		TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo $${TMPDIR:-/tmp}) cargo test --release --quiet -p stepline-core -p stepline-uploader
 	@STEPLINE_FAULT_ROUNDS=$${ROUNDS:-200} $(BIN)/pytest -q --timeout=7200 tests/fault
 
 .PHONY: soak

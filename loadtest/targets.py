@@ -365,6 +365,7 @@ def main() -> int:
     if args.json:
         rows = [{**vars(line), "ratio": round(line.ratio, 3), "met": line.met} for line in lines]
         said = {"command": "make load-full", "machine": facts, "targets": rows}
+        args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(said, indent=1) + "\n")
     return 0
 

@@ -89,13 +89,13 @@ class Limits:
     group_rows: int = 1_000_000
     group_bytes: int = 64 * MIB
     """Memory of the batches of a group."""
-    group_target_rows: int = 200_000
+    group_target_rows: int = 600_000
     """A group of this size does not linger: the cost of an INSERT is spread well enough."""
-    group_ahead_rows: int = 500_000
+    group_ahead_rows: int = 900_000
     """A group of this size is closed and built while the INSERT of the one before it runs."""
     min_linger: float = 0.002
     """Seconds that a batch waits for company when the service is idle."""
-    max_linger: float = 0.1
+    max_linger: float = 0.2
     """The same under load: fewer, larger parts cost the engine less."""
     store_patience: float = 10.0
     """Seconds of a failing store after which clients are told to come back later."""

@@ -8,6 +8,7 @@ grid       the buckets of a chart
 plan       which steps come from raw points, which from a tier
 chart_sql  the statement of a plan
 buckets    packed results to columns
+axes       where buckets lie on the axis of another metric
 chart, history, export, metrics, sql   the answers
 service    stepline.v1.Query
 """

@@ -95,7 +95,7 @@ class Limits:
     """A group of this size is closed and built while the INSERT of the one before it runs."""
     min_linger: float = 0.002
     """Seconds that a batch waits for company when the service is idle."""
-    max_linger: float = 0.2
+    max_linger: float = 0.15
     """The same under load: fewer, larger parts cost the engine less."""
     store_patience: float = 10.0
     """Seconds of a failing store after which clients are told to come back later."""

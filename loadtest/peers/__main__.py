@@ -32,7 +32,7 @@ KILL_METRICS, KILL_CALLS, KINDS = 10, 5_000, ("alone", "tree")
 
 def main() -> int:
     args = _arguments()
-    console = Console(width=None if args.wide is None else args.wide)
+    console = Console(width=args.wide or max(170, Console().width))
     contenders = choose(args.names)
     facts = machine.facts()
     rows, pythons = _prepare(contenders, console)

@@ -34,10 +34,7 @@ ROUNDS, SLOW_ROUNDS = 25, 3
 BUCKETS = 1_000
 PIECE = 1_000_000
 SERIES, SERIES_STEPS = 100, 100_000
-LIMITS = {
-    "max_execution_time": Limits().query_seconds,
-    "max_memory_usage": Limits().query_memory_bytes,
-}
+LIMITS = Limits().of_a_query()
 RUN = "bench"
 
 _FILL = (

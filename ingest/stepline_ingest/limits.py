@@ -120,3 +120,10 @@ class Limits:
 
     drain_timeout: float = 6.0
     """Seconds in which groups in flight are committed and their acks sent."""
+
+    def of_a_query(self) -> dict[str, int]:
+        """The settings that hold the engine to the limits of one request."""
+        return {
+            "max_execution_time": self.query_seconds,
+            "max_memory_usage": self.query_memory_bytes,
+        }

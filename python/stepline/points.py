@@ -27,8 +27,26 @@ _PAUSES = (0.1, 0.5, 1.0, 2.0, 4.0)
 """Seconds between attempts to go on where a connection broke; they begin anew with each batch."""
 
 
+class _ThroughArrow:
+    """Something that becomes a pyarrow.Table, and through it what others have."""
+
+    def to_arrow(self) -> pyarrow.Table:
+        """The table."""
+        raise NotImplementedError
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Like `to_arrow`, as a pandas.DataFrame. Needs pandas and pyarrow."""
+        need("pandas", "to_pandas")
+        return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> polars.DataFrame:
+        """Like `to_arrow`, as a polars.DataFrame. Needs polars and pyarrow."""
+        made = need("polars", "to_polars").from_arrow(self.to_arrow())
+        return cast("polars.DataFrame", made)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PointBatch(Columns):
+class PointBatch(_ThroughArrow, Columns):
     """Some points: series after series, each in the order of steps, equal steps in the order of
     logging.
 
@@ -85,16 +103,6 @@ class PointBatch(Columns):
             schema=arrow_schema(),
         )
 
-    def to_pandas(self) -> pandas.DataFrame:
-        """Like `to_arrow`, as a pandas.DataFrame. Needs pandas and pyarrow."""
-        need("pandas", "to_pandas")
-        return self.to_arrow().to_pandas()
-
-    def to_polars(self) -> polars.DataFrame:
-        """Like `to_arrow`, as a polars.DataFrame. Needs polars and pyarrow."""
-        made = need("polars", "to_polars").from_arrow(self.to_arrow())
-        return cast("polars.DataFrame", made)
-
     def _by_slice(
         self,
     ) -> tuple[list[str], npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
@@ -106,7 +114,7 @@ class PointBatch(Columns):
         )
 
 
-class Points:
+class Points(_ThroughArrow):
     """A selection of the points of a run: nothing is read before it is iterated or turned into a
     table, and each time anew.
 
@@ -136,16 +144,6 @@ class Points:
         if not tables:
             return arrow_schema().empty_table()
         return arrow.concat_tables(tables).unify_dictionaries()
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """All of it as one pandas.DataFrame. Needs pandas and pyarrow."""
-        need("pandas", "to_pandas")
-        return self.to_arrow().to_pandas()
-
-    def to_polars(self) -> polars.DataFrame:
-        """All of it as one polars.DataFrame. Needs polars and pyarrow."""
-        made = need("polars", "to_polars").from_arrow(self.to_arrow())
-        return cast("polars.DataFrame", made)
 
 
 def _continued(read: Callable[[bytes], Iterable[Chunk]]) -> Iterator[Chunk]:

@@ -16,7 +16,7 @@ from stepline_ingest.gen.stepline.v1 import audit_pb2, audit_pb2_grpc
 from stepline_ingest.limits import Limits
 from stepline_ingest.query.pump import pumped
 from stepline_ingest.run_tables import SqlRunTables
-from stepline_ingest.store.contract import Setting, Store, StoreError
+from stepline_ingest.store.contract import Store, StoreError
 from stepline_ingest.writers import Binding
 
 from .audit import Report, Step, examine
@@ -37,10 +37,7 @@ class AuditService(audit_pb2_grpc.AuditServicer):
         self._tables = SqlRunTables(store)
         self._executor = executor
         self._auditing = False
-        self._engine_limits: dict[str, Setting] = {
-            "max_execution_time": limits.query_seconds,
-            "max_memory_usage": limits.query_memory_bytes,
-        }
+        self._engine_limits = limits.of_a_query()
 
     async def ListWriters(
         self, request: audit_pb2.ListWritersRequest, context: Any

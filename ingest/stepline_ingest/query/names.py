@@ -19,13 +19,6 @@ _NAMES = (
     "SELECT DISTINCT name FROM raw_metrics WHERE run = {run:UInt64} "
     "ORDER BY name LIMIT {limit:UInt64}"
 )
-_OF_RUN = "SELECT DISTINCT metric, name FROM raw_metrics WHERE run = {run:UInt64} ORDER BY name"
-_BY_PATTERN = (
-    "SELECT DISTINCT metric, name FROM raw_metrics "
-    "WHERE run = {run:UInt64} AND match(name, {pattern:String}) ORDER BY name"
-)
-
-
 _TABLE = "raw_metrics"
 _MATCHING = ("run = {run:UInt64}", "startsWith(name, {prefix:String})")
 _ALL = 2**32 - 1
@@ -67,14 +60,13 @@ def find_names(
         if text:
             where.append(f"match(name, {{{name}:String}})")
             params[name] = pattern_of([text]) if name == "pattern" else text
-    keys = ("metric", "name")
-    page = select(plain(*keys), _TABLE, where=where, group_by=keys, order_by=("name",))
+    page = ""
     most = query.limit or _ALL
     if query.limit or query.offset:
         params |= {"limit": most, "offset": query.offset}
-        page += " LIMIT {limit:UInt32} OFFSET {offset:UInt32}"
+        page = " LIMIT {limit:UInt32} OFFSET {offset:UInt32}"
     try:
-        names = _by_id(store.query(page, params, limits))
+        names = _read(store, where, params, limits, page)
     except StoreError as error:
         if error.code == _BAD_REGEX:
             raise invalid(f"{query.regex!r} is no regular expression of RE2: {error}") from error
@@ -91,10 +83,12 @@ def matching_names(
     store: Store, run_id: str, patterns: Sequence[str], limits: Mapping[str, Setting]
 ) -> dict[int, str]:
     """The names of a run that match one of PATTERNS, in order, by their hash; all without one."""
-    if not patterns:
-        return _by_id(store.query(_OF_RUN, {"run": siphash64(run_id)}, limits))
-    params: dict[str, Param] = {"run": siphash64(run_id), "pattern": pattern_of(patterns)}
-    return _by_id(store.query(_BY_PATTERN, params, limits))
+    where = ["run = {run:UInt64}"]
+    params: dict[str, Param] = {"run": siphash64(run_id)}
+    if patterns:
+        where.append("match(name, {pattern:String})")
+        params["pattern"] = pattern_of(patterns)
+    return _read(store, where, params, limits)
 
 
 def pattern_of(patterns: Sequence[str]) -> str:
@@ -106,9 +100,17 @@ def pattern_of(patterns: Sequence[str]) -> str:
     return f"(?s)^(?:{'|'.join(each)})$"
 
 
-def _by_id(found: Sequence[tuple[object, ...]]) -> dict[int, str]:
+def _read(
+    store: Store,
+    where: Sequence[str],
+    params: Mapping[str, Param],
+    limits: Mapping[str, Setting],
+    page: str = "",
+) -> dict[int, str]:
+    keys = ("metric", "name")
+    sql = select(plain(*keys), _TABLE, where=where, group_by=keys, order_by=("name",)) + page
     names: dict[int, str] = {}
-    for metric, name in found:
+    for metric, name in store.query(sql, params, limits):
         assert isinstance(metric, int)
         assert isinstance(name, str)
         names[metric] = name

@@ -19,7 +19,7 @@ from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
 from stepline_ingest.limits import Limits
 from stepline_ingest.metrics import Refusal
 from stepline_ingest.run_record import RunRecord
-from stepline_ingest.store.contract import Setting, Store, StoreError
+from stepline_ingest.store.contract import Store, StoreError
 
 from .chart import read_chart
 from .export import Cursor, ExportQuery, read_export
@@ -46,10 +46,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
         self._runs = runs
         self._executor = executor
         self._limits = limits
-        self._engine_limits: dict[str, Setting] = {
-            "max_execution_time": limits.query_seconds,
-            "max_memory_usage": limits.query_memory_bytes,
-        }
+        self._engine_limits = limits.of_a_query()
 
     async def ListMetrics(
         self, request: query_pb2.ListMetricsRequest, context: Any

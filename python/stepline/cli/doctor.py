@@ -15,6 +15,7 @@ from ..settings import find_api_key, find_server
 from ..tls import find_tls
 from .output import Column, print_table
 from .progress import Bar
+from .service import imported
 
 HELP = "audit a store from what is stored in it"
 
@@ -64,15 +65,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _audit(args: argparse.Namespace) -> dict[str, Any]:
     """The report as a JSON object."""
-    try:
-        from stepline_ingest import doctor
-        from stepline_ingest.store.errors import StoreError
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("stepline_ingest"):
-            raise
-        raise ImportError(
-            'the doctor comes with the service: pip install "stepline[server]"'
-        ) from None
+    doctor = imported("stepline_ingest.doctor")
+    store_error: type[Exception] = imported("stepline_ingest.store.errors").StoreError
     try:
         store = doctor.open_for_audit(args.store, (args.data or Path()).expanduser())
         try:
@@ -83,9 +77,10 @@ def _audit(args: argparse.Namespace) -> dict[str, Any]:
                 )
         finally:
             store.close()
-    except StoreError as error:
+    except store_error as error:
         raise SteplineError(f"The store cannot be audited: {error}") from None
-    return report.to_json()
+    found: dict[str, Any] = report.to_json()
+    return found
 
 
 def _ask(server: str, api_key: str | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ..errors import InvalidRequest
 from ..points import Points, arrow_schema
 from ..reader import Client, RunView
 from .options import add_range, add_server, client_of
+from .progress import Bar
 
 HELP = "write every point of a run to a Parquet, Arrow or CSV file"
 
@@ -63,11 +64,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         with client_of(args) as client:
             views = [client.run(run_id) for run_id in args.run]
-            with form(part) as write, _progress(_total(args, views)) as advance:
+            with form(part) as write, Bar("exporting", total=_total(args, views)) as bar:
                 for table in _tables(client, args, views):
                     write(table)
                     rows += table.num_rows
-                    advance(rows)
+                    bar.show(rows, what=f"exporting, {rows:,} points")
         os.replace(part, output)
     except OSError as error:
         raise InvalidRequest(f"{output} cannot be written: {error.strerror or error}") from None
@@ -96,28 +97,6 @@ def _total(args: argparse.Namespace, views: list[RunView]) -> int | None:
     if chosen or args.start is not None or args.stop is not None or not sys.stderr.isatty():
         return None
     return sum(metric.count for view in views for metric in view.metrics())
-
-
-@contextmanager
-def _progress(total: int | None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda rows: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,} points"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("exporting", total=total)
-        yield lambda rows: bar.update(task, completed=rows)
 
 
 Writer = Callable[[Any], None]

@@ -17,6 +17,7 @@ from ..settings import find_api_key, find_server
 from ..tls import find_tls
 from .options import add_json, add_server
 from .output import Column, moment, print_json, print_table
+from .service import imported
 
 HELP = "make, list and revoke API keys"
 
@@ -144,14 +145,7 @@ def _keys(args: argparse.Namespace) -> Iterator[Keys]:
         raise InvalidRequest("--server and --data name two places: give one of them.")
     if args.data is None:
         raise InvalidRequest("--store needs --data too: the one that the service is started with.")
-    try:
-        from stepline_ingest.access import offline
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("stepline_ingest"):
-            raise
-        raise ImportError(
-            'the service is not installed here: pip install "stepline[server]"'
-        ) from None
+    offline = imported("stepline_ingest.access.offline")
     try:
         with offline.keys(args.data.expanduser(), args.store) as found:
             yield found

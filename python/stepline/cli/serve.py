@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from .service import imported
+
 HELP = "run the service"
 
 
@@ -20,12 +22,5 @@ def serve(argv: list[str]) -> int:
     """Hands over to stepline-ingest. Raises ImportError, with the remedy, when that is not
     installed.
     """
-    try:
-        from stepline_ingest.main import serve as serve_main
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("stepline_ingest"):
-            raise
-        raise ImportError(
-            'the service is not installed here: pip install "stepline[server]"'
-        ) from None
-    return serve_main(argv)
+    code: int = imported("stepline_ingest.main").serve(argv)
+    return code

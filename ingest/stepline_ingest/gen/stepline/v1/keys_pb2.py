@@ -25,13 +25,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16stepline/v1/keys.proto\x12\x0bstepline.v1\"\xba\x01\n\x03Key\x12\n\n\x02id\x18\x01 \x01(\t\x12$\n\x05scope\x18\x02 \x01(\x0e\x32\x15.stepline.v1.KeyScope\x12\x0f\n\x07project\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x12\n\ncreated_ms\x18\x05 \x01(\x03\x12\x17\n\nexpires_ms\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nrevoked_ms\x18\x07 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_expires_msB\r\n\x0b_revoked_ms\"\x7f\n\x10\x43reateKeyRequest\x12$\n\x05scope\x18\x01 \x01(\x0e\x32\x15.stepline.v1.KeyScope\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x17\n\nexpires_ms\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_expires_ms\"?\n\x0e\x43reateKeyReply\x12\x1d\n\x03key\x18\x01 \x01(\x0b\x32\x10.stepline.v1.Key\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x11\n\x0fListKeysRequest\"/\n\rListKeysReply\x12\x1e\n\x04keys\x18\x01 \x03(\x0b\x32\x10.stepline.v1.Key\"\x1e\n\x10RevokeKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\"/\n\x0eRevokeKeyReply\x12\x1d\n\x03key\x18\x01 \x01(\x0b\x32\x10.stepline.v1.Key*d\n\x08KeyScope\x12\x19\n\x15KEY_SCOPE_UNSPECIFIED\x10\x00\x12\x14\n\x10KEY_SCOPE_INGEST\x10\x01\x12\x12\n\x0eKEY_SCOPE_READ\x10\x02\x12\x13\n\x0fKEY_SCOPE_ADMIN\x10\x03\x32\xde\x01\n\x04Keys\x12G\n\tCreateKey\x12\x1d.stepline.v1.CreateKeyRequest\x1a\x1b.stepline.v1.CreateKeyReply\x12\x44\n\x08ListKeys\x12\x1c.stepline.v1.ListKeysRequest\x1a\x1a.stepline.v1.ListKeysReply\x12G\n\tRevokeKey\x12\x1d.stepline.v1.RevokeKeyRequest\x1a\x1b.stepline.v1.RevokeKeyReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16stepline/v1/keys.proto\x12\x0bstepline.v1\"\xba\x01\n\x03Key\x12\n\n\x02id\x18\x01 \x01(\t\x12$\n\x05scope\x18\x02 \x01(\x0e\x32\x15.stepline.v1.KeyScope\x12\x0f\n\x07project\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x12\n\ncreated_ms\x18\x05 \x01(\x03\x12\x17\n\nexpires_ms\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nrevoked_ms\x18\x07 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_expires_msB\r\n\x0b_revoked_ms\"\x7f\n\x10\x43reateKeyRequest\x12$\n\x05scope\x18\x01 \x01(\x0e\x32\x15.stepline.v1.KeyScope\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x17\n\nexpires_ms\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_expires_ms\"?\n\x0e\x43reateKeyReply\x12\x1d\n\x03key\x18\x01 \x01(\x0b\x32\x10.stepline.v1.Key\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x11\n\x0fListKeysRequest\"/\n\rListKeysReply\x12\x1e\n\x04keys\x18\x01 \x03(\x0b\x32\x10.stepline.v1.Key\"\x1e\n\x10RevokeKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\"/\n\x0eRevokeKeyReply\x12\x1d\n\x03key\x18\x01 \x01(\x0b\x32\x10.stepline.v1.Key*d\n\x08KeyScope\x12\x19\n\x15KEY_SCOPE_UNSPECIFIED\x10\x00\x12\x14\n\x10KEY_SCOPE_INGEST\x10\x01\x12\x12\n\x0eKEY_SCOPE_READ\x10\x02\x12\x13\n\x0fKEY_SCOPE_ADMIN\x10\x03\x32\xe3\x01\n\x04Keys\x12G\n\tCreateKey\x12\x1d.stepline.v1.CreateKeyRequest\x1a\x1b.stepline.v1.CreateKeyReply\x12I\n\x08ListKeys\x12\x1c.stepline.v1.ListKeysRequest\x1a\x1a.stepline.v1.ListKeysReply\"\x03\x90\x02\x01\x12G\n\tRevokeKey\x12\x1d.stepline.v1.RevokeKeyRequest\x1a\x1b.stepline.v1.RevokeKeyReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stepline.v1.keys_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_KEYS'].methods_by_name['ListKeys']._loaded_options = None
+  _globals['_KEYS'].methods_by_name['ListKeys']._serialized_options = b'\220\002\001'
   _globals['_KEYSCOPE']._serialized_start=571
   _globals['_KEYSCOPE']._serialized_end=671
   _globals['_KEY']._serialized_start=40
@@ -49,5 +51,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKEKEYREPLY']._serialized_start=522
   _globals['_REVOKEKEYREPLY']._serialized_end=569
   _globals['_KEYS']._serialized_start=674
-  _globals['_KEYS']._serialized_end=896
+  _globals['_KEYS']._serialized_end=901
 # @@protoc_insertion_point(module_scope)

@@ -24,6 +24,7 @@ from unittest import mock
 from bench.merges import settle
 from stepline._core import siphash64
 from stepline_ingest.limits import Limits
+from stepline_ingest.lineage import Descent
 from stepline_ingest.query import plan
 from stepline_ingest.query.chart import read_chart
 from stepline_ingest.query.request import ChartQuery, Range, Ranks
@@ -36,6 +37,7 @@ PIECE = 1_000_000
 SERIES, SERIES_STEPS = 100, 100_000
 LIMITS = Limits().of_a_query()
 RUN = "bench"
+DESCENTS = {RUN: Descent.of_attempts(siphash64(RUN), [1])}
 
 _FILL = (
     "INSERT INTO raw_points (run, metric, rank, attempt, step, time, value, writer, seq, received) "
@@ -106,7 +108,7 @@ def chart(store: Timed, metrics: list[str], *, raw: bool = False, **steps: int) 
         0,
     )
     with mock.patch.object(plan, "RAW_POINTS", 2**64 if raw else plan.RAW_POINTS):
-        messages = list(read_chart(store, query, {RUN: [1]}, LIMITS))
+        messages = list(read_chart(store, query, DESCENTS, LIMITS))
     assert all(message.rows > 0 for message in messages)
     assert raw is False or all(message.tier_width == 0 for message in messages)
 

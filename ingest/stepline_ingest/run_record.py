@@ -6,6 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from stepline._core import siphash64
+from stepline_ingest.lineage import Descent
+
 JsonObject = dict[str, Any]
 
 
@@ -46,6 +49,11 @@ class RunRecord:
     @property
     def newest(self) -> Attempt:
         return self.attempts[-1]
+
+    @property
+    def descent(self) -> Descent:
+        """How it came to what it shows."""
+        return Descent.of_attempts(siphash64(self.run_id), (a.number for a in self.attempts))
 
     @property
     def state(self) -> str:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stepline._core import siphash64
+from stepline_ingest.lineage import Descent
 from stepline_ingest.query import plan
 from stepline_ingest.query.buckets import COLUMNS
 from stepline_ingest.query.chart import read_chart
@@ -130,13 +131,17 @@ class Line(NamedTuple):
     columns: dict[str, tuple]
 
 
+def descents(attempts: dict[str, list[int]]) -> dict[str, Descent]:
+    return {run_id: Descent.of_attempts(siphash64(run_id), n) for run_id, n in attempts.items()}
+
+
 def lines(store, query: ChartQuery, attempts, tier: bool | None, patch) -> list[Line]:
     """TIER forces what is read, None leaves it to the plan."""
     if tier is not None:
         patch.setattr(plan, "RAW_POINTS", -1 if tier else 2**64)
         patch.setattr(plan, "POINTS_PER_CELL", 0)
     found = []
-    for line in read_chart(store, query, attempts, {}):
+    for line in read_chart(store, query, descents(attempts), {}):
         columns = {
             name: struct.unpack(f"<{line.rows}{KINDS.get(name, 'd')}", getattr(line, name))
             for name in COLUMNS
@@ -266,6 +271,8 @@ def test_a_request_gives_the_same_bytes_each_time(store):
     query = ChartQuery(("again",), ("loss",), 100, Range(17, 29_000), Ranks.BAND, 0)
 
     def read() -> list[bytes]:
-        return [m.SerializeToString() for m in read_chart(store, query, {"again": [1]}, {})]
+        return [
+            m.SerializeToString() for m in read_chart(store, query, descents({"again": [1]}), {})
+        ]
 
     assert read() == read()

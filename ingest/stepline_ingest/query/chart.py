@@ -9,6 +9,7 @@ import numpy as np
 
 from stepline._core import siphash64
 from stepline_ingest.gen.stepline.v1 import query_pb2
+from stepline_ingest.lineage import Descent, is_uncut
 from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Setting, Store
 
@@ -17,23 +18,24 @@ from .blocks import Array, columns, runs_of_equal
 from .buckets import COLUMNS, chart_columns
 from .chart_sql import chart_statement
 from .grid import Grid, grid, single
-from .lineage import Lineage
 from .names import UnknownMetricsError
-from .plan import Extent, by_reads, pieces, wants_tier
+from .plan import Extent, reads, wants_tier
 from .request import Axis, ChartQuery, Range, Ranks
-from .series import Series, read_lineages, read_series, visible
+from .series import Shown, read_series
+from .views import Views, read_views
 
 LineKey = tuple[int, int, int | None]
-"""Run, metric, rank; no rank for a band."""
+"""View, metric, rank; no rank for a band."""
 
 _MAX_WIDTH = 2**64 - 1
 
 
 @dataclass(slots=True)
 class Panel:
-    """Metrics whose charts have buckets of the same width."""
+    """Metrics whose charts have buckets of the same width, and that lineage treats alike."""
 
     grid: Grid
+    uncut: bool = False
     metrics: list[int] = field(default_factory=list)
     extents: list[Extent] = field(default_factory=list)
     first: int = 2**63
@@ -54,69 +56,69 @@ class Line:
 def read_chart(
     store: Store,
     query: ChartQuery,
-    attempts: Mapping[str, Sequence[int]],
+    descents: Mapping[str, Descent],
     limits: Mapping[str, Setting],
     *,
     began: Mapping[str, int] | None = None,
 ) -> Iterator[query_pb2.ChartLine]:
-    """The lines in the order of the requested runs, metrics, and ranks. ATTEMPTS are the numbers
-    of each run's, BEGAN (for Axis.RELATIVE) when it began, in milliseconds since the epoch.
+    """The lines in the order of the requested runs, metrics, and ranks. DESCENTS are those of the
+    runs, BEGAN (for Axis.RELATIVE) is when each began, in milliseconds since the epoch.
 
     Raises UnknownMetricsError, StoreError.
     """
-    runs = {run_id: siphash64(run_id) for run_id in query.run_ids}
     metrics = {name: siphash64(name) for name in query.metrics}
     rank = query.rank if query.ranks is Ranks.ONE else None
     by_rank = query.ranks is Ranks.ALL
-    series = read_series(store, runs.values(), metrics.values(), rank=rank, limits=limits)
+    views = read_views(store, query, descents, limits)
+    series = read_series(store, views.sources, metrics.values(), rank=rank, limits=limits)
     if not series and not (
-        rank is not None and read_series(store, runs.values(), metrics.values(), limits=limits)
+        rank is not None and read_series(store, views.sources, metrics.values(), limits=limits)
     ):
         raise UnknownMetricsError(query.run_ids, query.metrics)
-    lineages = read_lineages(
-        store, {runs[run_id]: numbers for run_id, numbers in attempts.items()}, limits
-    )
-    reader = _Reader(store, lineages, limits)
+    reader = _Reader(store, views, limits)
     timed = query.axis in (Axis.TIME, Axis.RELATIVE)
     other = _other(reader, query) if query.axis is Axis.METRIC else []
+    shown = views.visible(series, metrics)
     lines: dict[LineKey, Line] = {}
-    for panel in _panels(query, visible(series, lineages)):
+    for panel in _panels(query, shown):
         found = reader.lines(panel, query.steps, by_rank=by_rank, rank=rank, moments=timed)
-        lines |= reader.along(other, panel.grid, query.steps, found) if other else found
-    for run_id, run in runs.items():
-        origin = began[run_id] if began and query.axis is Axis.RELATIVE else 0
+        lines |= reader.along(other, panel.grid, query, found) if other else found
+    for view in views:
+        origin = began[view.run_id] if began and query.axis is Axis.RELATIVE else 0
         for name, metric in metrics.items():
-            for place in _ranks(series, run, metric) if by_rank else (rank,):
-                key = (run, metric, place if by_rank else None)
-                yield _message(run_id, name, place, lines.get(key), origin)
+            for place in _ranks(shown, view.key, metric) if by_rank else (rank,):
+                line = lines.get((view.key, metric, place if by_rank else None))
+                yield _message(view.run_id, name, place, line, origin)
 
 
-def _other(reader: _Reader, query: ChartQuery) -> list[tuple[Series, int, int]]:
+def _other(reader: _Reader, query: ChartQuery) -> list[Shown]:
     """The series of the metric on the x axis that are visible."""
-    run_ids = [siphash64(run_id) for run_id in query.run_ids]
-    series = read_series(reader.store, run_ids, [siphash64(query.x_metric)], limits=reader.limits)
+    metrics = {query.x_metric: siphash64(query.x_metric)}
+    series = read_series(reader.store, reader.views.sources, metrics.values(), limits=reader.limits)
     if not series:
         raise UnknownMetricsError(query.run_ids, [query.x_metric])
-    return visible(series, reader.lineages)
+    return reader.views.visible(series, metrics)
 
 
-def _panels(query: ChartQuery, shown: Sequence[tuple[Series, int, int]]) -> list[Panel]:
-    by_metric: dict[int, list[tuple[Series, int, int]]] = {}
+def _panels(query: ChartQuery, shown: Sequence[Shown]) -> list[Panel]:
+    by_metric: dict[int, list[Shown]] = {}
     for one in shown:
-        by_metric.setdefault(one[0].metric, []).append(one)
-    panels: dict[tuple[int, int], Panel] = {}
+        by_metric.setdefault(one.series.metric, []).append(one)
+    uncut = {siphash64(name) for name in query.metrics if is_uncut(name)}
+    panels: dict[tuple[bool, int, int], Panel] = {}
     for metric, parts in by_metric.items():
-        first = min(begin for _, begin, _ in parts)
-        end = max(stop for _, _, stop in parts)
+        first = min(one.first for one in parts)
+        end = max(one.end for one in parts)
         bounds = _cut(query.steps, first, end)
         if bounds is None:
             continue
         own = grid(*bounds, query.points, tiers.WIDTHS)
-        key = (own.width, own.tier) if own.count > 1 else (own.width, own.origin)
-        panel = panels.setdefault(key, Panel(own))
+        alike = own.tier if own.count > 1 else own.origin
+        key = (metric in uncut, own.width, alike)
+        panel = panels.setdefault(key, Panel(own, metric in uncut))
         panel.grid = _joined(panel.grid, own)
         panel.metrics.append(metric)
-        panel.extents += [one.extent for one, _, _ in parts]
+        panel.extents += [one.series.extent for one in parts]
         panel.first, panel.end = min(panel.first, first), max(panel.end, end)
     return list(panels.values())
 
@@ -135,10 +137,10 @@ def _joined(a: Grid, b: Grid) -> Grid:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads panels of the same runs."""
+    """Reads panels of the same views."""
 
     store: Store
-    lineages: Mapping[int, Lineage]
+    views: Views
     limits: Mapping[str, Setting]
 
     def lines(
@@ -148,15 +150,12 @@ class _Reader:
         lo = None if steps.start is None or steps.start <= panel.first else steps.start
         hi = None if steps.stop is None or steps.stop >= panel.end else steps.stop
         tier = wants_tier(panel.grid, panel.extents)
-        reads = by_reads(
-            {
-                run: pieces(parts, panel.grid, lo, hi, tier=tier)
-                for run, parts in self.lineages.items()
-            }
-        )
-        used = max(piece.tier for plan in reads for piece in plan) if any(reads) else 0
+        plan = reads(self.views.lineages(panel.uncut), panel.grid, lo, hi, tier=tier)
+        if not plan:
+            return {}
+        used = max(read.piece.tier for read in plan)
         statement = chart_statement(
-            panel.grid, reads, panel.metrics, by_rank=by_rank, rank=rank, moments=moments
+            panel.grid, plan, panel.metrics, by_rank=by_rank, rank=rank, moments=moments
         )
         result = columns(
             self.store.stream_native(
@@ -165,32 +164,33 @@ class _Reader:
         )
         if not result:
             return {}
-        keys = [result["run"], result["metric"], *([result["rank"]] if by_rank else [])]
+        keys = [result["line"], result["metric"], *([result["rank"]] if by_rank else [])]
         values = chart_columns(panel.grid, result)
         found: dict[LineKey, Line] = {}
         for begin, end in runs_of_equal(*keys):
-            run, metric, *place = (int(key[begin]) for key in keys)
+            view, metric, *place = (int(key[begin]) for key in keys)
             cut = {name: column[begin:end] for name, column in values.items()}
-            found[run, metric, place[0] if place else None] = Line(panel.grid, used, cut)
+            found[view, metric, place[0] if place else None] = Line(panel.grid, used, cut)
         return found
 
     def along(
         self,
-        other: Sequence[tuple[Series, int, int]],
+        other: Sequence[Shown],
         grid: Grid,
-        steps: Range,
+        query: ChartQuery,
         lines: Mapping[LineKey, Line],
     ) -> dict[LineKey, Line]:
-        """LINES, which share GRID, over the values that the series OTHER have at the end of each
-        bucket; without the buckets before their first value.
+        """LINES, which share GRID, over the values that the series OTHER, of the metric on the x
+        axis of QUERY, have at the end of each bucket; without the buckets before their first value.
         """
-        panel = _panel(grid, other)
-        within = self._by_run(panel, steps)
+        steps, uncut = query.steps, is_uncut(query.x_metric)
+        panel = _panel(grid, uncut, other)
+        within = self._by_view(panel, steps)
         bound = grid.first_x if steps.start is None else max(grid.first_x, steps.start)
         earlier: dict[int, Line] = {}
         if panel.first < bound:
             whole = single(panel.first, bound, tiers.WIDTHS)
-            earlier = self._by_run(_panel(whole, other), Range(None, bound))
+            earlier = self._by_view(_panel(whole, uncut, other), Range(None, bound))
         found = {}
         for key, line in lines.items():
             at = as_of(
@@ -202,27 +202,28 @@ class _Reader:
             found[key] = Line(line.grid, line.tier, {**cut, "at": at[known]})
         return found
 
-    def _by_run(self, panel: Panel, steps: Range) -> dict[int, Line]:
+    def _by_view(self, panel: Panel, steps: Range) -> dict[int, Line]:
         found = self.lines(panel, steps, by_rank=False, rank=None)
-        return {run: line for (run, _, _), line in found.items()}
+        return {view: line for (view, _, _), line in found.items()}
 
 
-def _panel(grid: Grid, series: Sequence[tuple[Series, int, int]]) -> Panel:
+def _panel(grid: Grid, uncut: bool, shown: Sequence[Shown]) -> Panel:
     """Of the series of one metric."""
     return Panel(
         grid,
-        [series[0][0].metric],
-        [one.extent for one, _, _ in series],
-        min(begin for _, begin, _ in series),
-        max(end for _, _, end in series),
+        uncut,
+        [shown[0].series.metric],
+        [one.series.extent for one in shown],
+        min(one.first for one in shown),
+        max(one.end for one in shown),
     )
 
 
-def _ranks(series: Sequence[Series], run: int, metric: int) -> list[int | None]:
+def _ranks(shown: Sequence[Shown], view: int, metric: int) -> list[int | None]:
     found: set[int] = set()
-    for one in series:
-        if one.run == run and one.metric == metric:
-            found.update(one.ranks)
+    for one in shown:
+        if one.line == view and one.series.metric == metric:
+            found.update(one.series.ranks)
     return [*sorted(found)] or [None]
 
 

@@ -1,10 +1,10 @@
 """The statement of a chart: one for all series that share a grid.
 
 A branch reads raw points or tier cells and groups them by line and bucket with the expressions of
-the tiers, so that the engine can answer it from the projection. A chart of several pieces has a
-branch for the raw ones and one for the cells, and groups by the number of the piece as well:
-pieces hold disjoint steps in ascending order, so the first value of a bucket is that of its lowest
-piece.
+the tiers, so that the engine can answer it from the projection. A chart of several reads has a
+branch for the raw ones and one for the cells, and groups by the number of the read as well: those
+of a line hold disjoint steps in ascending order, so the first value of a bucket is that of its
+lowest read. What several lines show is given to each of them when the branches are put together.
 
 Planning costs the engine more than reading, and every function in the text adds to it; so the
 results come packed as the tiers keep them, and buckets.py unpacks whole columns.
@@ -19,7 +19,7 @@ from typing import Any
 from stepline_ingest.schema import tiers
 
 from .grid import Grid
-from .plan import Piece, Reads
+from .plan import Piece, Read
 from .select import plain, select
 
 _AGGREGATES = {
@@ -36,19 +36,18 @@ _MERGES = {
     "nonfinite": "sum(nonfinite_)",
     "low": "minIf(low_, points_ > nonfinite_)",
     "high": "maxIf(high_, points_ > nonfinite_)",
-    "first": "argMinIf(first_, piece, points_ > nonfinite_)",
-    "last": "argMaxIf(last_, piece, points_ > nonfinite_)",
+    "first": "argMinIf(first_, read, points_ > nonfinite_)",
+    "last": "argMaxIf(last_, read, points_ > nonfinite_)",
     "total": "sum(total_)",
 }
-"""The results of the pieces put together. A piece without a finite value has nothing to say but
+"""The results of the reads put together. A read without a finite value has nothing to say but
 its counts."""
 
 _MOMENT = {"moment": tiers.FIRST_TIME}
 _MERGED_MOMENT = {"moment": "min(moment_)"}
 """What a chart over time needs besides."""
 
-Numbered = tuple[int, Piece, list[int]]
-"""The number of a piece within its run, the piece, the runs that it is read for."""
+Numbered = tuple[int, Read]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +59,21 @@ class Statement:
 
 def chart_statement(
     grid: Grid,
-    reads: Reads,
+    reads: Sequence[Read],
     metrics: Sequence[int],
     *,
     by_rank: bool,
     rank: int | None,
     moments: bool = False,
 ) -> Statement:
-    """Rows (run, metric[, rank], bucket, packed results) in the order of the first ones.
+    """Rows (line, metric[, rank], bucket, packed results) in the order of the first ones.
 
-    READS gives the runs of each list of pieces; RANK restricts to one rank; MOMENTS adds the time
-    of the first point.
+    RANK restricts to one rank; MOMENTS adds the time of the first point.
     """
-    entries = [(n, piece, runs) for plan, runs in reads.items() for n, piece in enumerate(plan)]
     builder = _Builder(grid, metrics, by_rank=by_rank, rank=rank, moments=moments)
-    sql = builder.whole(entries[0]) if len(entries) == 1 else builder.merged(entries)
-    tier = grid.tier if any(piece.tier for _, piece, _ in entries) else 0
+    alone = len(reads) == 1 and not reads[0].lines
+    sql = builder.whole(reads[0]) if alone else builder.merged(reads)
+    tier = grid.tier if any(read.piece.tier for read in reads) else 0
     return Statement(sql, builder.params, _settings(tier))
 
 
@@ -97,7 +95,7 @@ class _Builder:
         moments: bool,
     ) -> None:
         self._grid = grid
-        self._keys = ("run", "metric", "rank") if by_rank else ("run", "metric")
+        self._keys = ("metric", "rank") if by_rank else ("metric",)
         self._one_rank = rank is not None
         self._aggregates = _AGGREGATES | (_MOMENT if moments else {})
         self._merges = _MERGES | (_MERGED_MOMENT if moments else {})
@@ -106,60 +104,66 @@ class _Builder:
         if rank is not None:
             self.params["rank"] = rank
 
-    def whole(self, entry: Numbered) -> str:
-        """The chart of one piece: nothing has to be put together."""
-        where, _ = self._where([entry])
-        keys = (*self._keys, "bucket")
-        columns = {**plain(*self._keys), "bucket": self._bucket(entry[1].tier)}
-        columns |= self._aggregates
-        return select(columns, tiers.TABLE, where=where, group_by=keys, order_by=keys)
+    def whole(self, read: Read) -> str:
+        """The chart of one read: nothing has to be put together."""
+        where, _ = self._where([(0, read)])
+        columns = {"line": "run", **plain(*self._keys), "bucket": self._bucket(read.piece.tier)}
+        keys = ("run", *self._keys, "bucket")
+        return select(
+            columns | self._aggregates, tiers.TABLE, where=where, group_by=keys, order_by=keys
+        )
 
-    def merged(self, entries: Sequence[Numbered]) -> str:
-        raw = [entry for entry in entries if not entry[1].tier]
-        cells = [entry for entry in entries if entry[1].tier]
+    def merged(self, reads: Sequence[Read]) -> str:
+        entries = list(enumerate(reads))
+        raw = [entry for entry in entries if not entry[1].piece.tier]
+        cells = [entry for entry in entries if entry[1].piece.tier]
         branches = " UNION ALL ".join(self._branch(part) for part in (raw, cells) if part)
-        keys = (*self._keys, "bucket")
-        columns = {**plain(*keys), **self._merges}
+        keys = ("line", *self._keys, "bucket")
+        columns = {"line": self._line(entries), **plain(*self._keys, "bucket"), **self._merges}
         return select(columns, f"({branches})", group_by=keys, order_by=keys)
+
+    def _line(self, entries: Sequence[Numbered]) -> str:
+        """The lines that a row of a branch is part of."""
+        shared = [
+            f"read = {number}, {self._param('lines', 'Array(UInt64)', list(read.lines))}"
+            for number, read in entries
+            if read.lines
+        ]
+        return f"arrayJoin(multiIf({', '.join(shared)}, [run]))" if shared else "run"
 
     def _branch(self, entries: Sequence[Numbered]) -> str:
         where, number = self._where(entries)
         columns = {
-            **plain(*self._keys),
-            "bucket": self._bucket(entries[0][1].tier),
-            "piece": number,
+            **plain("run", *self._keys),
+            "bucket": self._bucket(entries[0][1].piece.tier),
+            "read": number,
             **{f"{name}_": expression for name, expression in self._aggregates.items()},
         }
-        keys = (*self._keys, "bucket", "piece")
+        keys = ("run", *self._keys, "bucket", "read")
         return select(columns, tiers.TABLE, where=where, group_by=keys)
 
     def _where(self, entries: Sequence[Numbered]) -> tuple[list[str], str]:
         """The conditions for all of ENTRIES, and the expression that gives the number of the
-        piece.
+        read.
         """
-        conditions = [self._piece(piece, runs) for _, piece, runs in entries]
+        conditions = [self._piece(read.piece, read.runs) for _, read in entries]
         where = ["metric IN {metrics:Array(UInt64)}"]
         where.append(f"({' OR '.join(conditions)})" if len(conditions) > 1 else conditions[0])
         if self._one_rank:
             where.append("rank = {rank:UInt32}")
         default = f"toUInt32({entries[0][0]})"
-        others = [f"{c}, {n}" for (n, _, _), c in zip(entries[1:], conditions[1:], strict=True)]
+        others = [f"{c}, {n}" for (n, _), c in zip(entries[1:], conditions[1:], strict=True)]
         return where, f"multiIf({', '.join(others)}, {default})" if others else default
 
-    def _piece(self, piece: Piece, runs: list[int]) -> str:
+    def _piece(self, piece: Piece, runs: Sequence[int]) -> str:
         scale = piece.tier or 1
         step = tiers.cell(piece.tier) if piece.tier else "step"
-        among = self._param("runs", "Array(UInt64)", runs)
-        attempt = self._param("attempt", "UInt32", piece.attempt)
+        terms = [f"run IN {self._param('runs', 'Array(UInt64)', list(runs))}"]
+        if piece.attempt is not None:
+            terms.append(f"attempt = {self._param('attempt', 'UInt32', piece.attempt)}")
         first = self._param("first", "Int64", piece.from_step // scale)
         last = self._param("last", "Int64", (piece.to_step - 1) // scale)
-        terms = (
-            f"run IN {among}",
-            f"attempt = {attempt}",
-            f"{step} >= {first}",
-            f"{step} <= {last}",
-        )
-        return " AND ".join(terms)
+        return " AND ".join([*terms, f"{step} >= {first}", f"{step} <= {last}"])
 
     def _bucket(self, tier: int) -> str:
         """The number of the bucket from 0. No step lies below the origin, so the quotient is its

@@ -1,4 +1,5 @@
-"""Every point of many series of a run, never sampled, in the order in which the table lies.
+"""Every point of many series of a run, never sampled, in the order in which the table lies; of a
+fork first what it shows of other runs, run after run.
 
 A stream that broke off can be continued: a cursor names the last point by its series, its step, and
 how many points of that step were sent. Points never change, so the rest follows.
@@ -6,6 +7,7 @@ how many points of that step were sent. Points never change, so the rest follows
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,27 +17,28 @@ import numpy as np
 from stepline._core import siphash64
 from stepline_ingest.errors import invalid
 from stepline_ingest.gen.stepline.v1 import query_pb2
+from stepline_ingest.lineage import STEP_END, STEP_MIN, SYSTEM_PREFIX, Descent, Lineage, clip
 from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Param, Setting, Store
 
 from .blocks import Array, closing_blocks, columns, gathered, runs_of_equal
 from .history import CHUNK_ROWS, IN_ORDER
-from .lineage import STEP_END, STEP_MIN, Lineage, Segment, clip
 from .names import UnknownMetricsError, matching_names, pattern_of
 from .request import Range
 from .select import plain, select
-from .series import read_lineages
+from .series import read_lineages, sources
 
 _KEYS = ("metric", "rank", "attempt")
 _COLUMNS = plain(*_KEYS, "step", "time", "value")
 _ORDER = ("run", *_KEYS, "step", "writer", "seq")
-_CURSOR = struct.Struct("<QIIqQ")
+_CURSOR = struct.Struct("<QQIIqQ")
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """The last point that was sent: SENT points of its series have been, at its step."""
 
+    run: int
     metric: int
     rank: int
     attempt: int
@@ -43,7 +46,7 @@ class Cursor:
     sent: int
 
     def pack(self) -> bytes:
-        return _CURSOR.pack(self.metric, self.rank, self.attempt, self.step, self.sent)
+        return _CURSOR.pack(self.run, self.metric, self.rank, self.attempt, self.step, self.sent)
 
     @classmethod
     def unpack(cls, data: bytes) -> Cursor | None:
@@ -68,58 +71,65 @@ class ExportQuery:
 
 
 def read_export(
-    store: Store, query: ExportQuery, attempts: Sequence[int], limits: Mapping[str, Setting]
+    store: Store, query: ExportQuery, descent: Descent, limits: Mapping[str, Setting]
 ) -> Iterator[query_pb2.ExportChunk]:
     """Chunks of up to about CHUNK_ROWS points. Closing the iterator ends the query.
 
     Raises UnknownMetricsError when no name of the run matches; StoreError.
     """
-    names = matching_names(store, query.run_id, query.patterns, limits)
+    shown = descent.every_attempt()
+    if not query.all_attempts:
+        shown = read_lineages(store, [descent], limits)[descent.run]
+    runs = list(dict.fromkeys([*sources([shown]), descent.run]))
+    names = matching_names(store, runs, query.patterns, limits)
     if not names and query.patterns:
         raise UnknownMetricsError([query.run_id], query.patterns)
-    segments = _segments(store, query, attempts, limits)
-    if not names or not segments:
+    if not names:
         return
-    sql, params = _statement(query, segments)
-    end = query.after
+    lo = STEP_MIN if query.steps.start is None else query.steps.start
+    hi = STEP_END if query.steps.stop is None else query.steps.stop
+    after = query.after
+    if after is not None:
+        if after.run not in runs:
+            raise invalid("`after` is the cursor of another run; leave it empty to begin again")
+        runs = runs[runs.index(after.run) :]
+    for run in runs:
+        segments = clip(tuple(s for s in shown if s.run == run), lo, hi)
+        sql, params = _statement(query, run, segments, (lo, hi), after)
+        yield from _chunks(store, run, sql, params, query.patterns, names, after, limits)
+        after = None
+
+
+def _chunks(
+    store: Store,
+    run: int,
+    sql: str,
+    params: Mapping[str, Param],
+    patterns: Sequence[str],
+    names: dict[int, str],
+    after: Cursor | None,
+    limits: Mapping[str, Setting],
+) -> Iterator[query_pb2.ExportChunk]:
+    end = after
     skip = 0 if end is None else end.sent
     with closing_blocks(store.stream_native(sql, params, {**limits, **IN_ORDER})) as blocks:
         for group in gathered(blocks, CHUNK_ROWS):
             found, skip = _without_first(columns(group), skip)
             if not len(found["step"]):
                 continue
-            end = _end(found, end)
+            end = _end(run, found, end)
             if any(int(metric) not in names for metric in np.unique(found["metric"])):
                 # Logged for the first time since the names were read.
-                names |= matching_names(store, query.run_id, query.patterns, limits)
+                names |= matching_names(store, [run], patterns, limits)
             yield _chunk(found, names, end)
 
 
-def _segments(
-    store: Store, query: ExportQuery, attempts: Sequence[int], limits: Mapping[str, Setting]
-) -> Lineage:
-    lo = STEP_MIN if query.steps.start is None else query.steps.start
-    hi = STEP_END if query.steps.stop is None else query.steps.stop
-    if query.all_attempts:
-        shown: Lineage = tuple(Segment(number, STEP_MIN, STEP_END) for number in attempts)
-    else:
-        run = siphash64(query.run_id)
-        shown = read_lineages(store, {run: attempts}, limits)[run]
-    return clip(shown, lo, hi)
-
-
-def _statement(query: ExportQuery, segments: Lineage) -> tuple[str, dict[str, Param]]:
-    params: dict[str, Param] = {"run": siphash64(query.run_id)}
-    pieces = []
-    for number, segment in enumerate(segments):
-        pieces.append(
-            f"(attempt = {{attempt{number}:UInt32}} "
-            f"AND step >= {{first{number}:Int64}} AND step <= {{last{number}:Int64}})"
-        )
-        params[f"attempt{number}"] = segment.attempt
-        params[f"first{number}"] = segment.from_step
-        params[f"last{number}"] = segment.to_step - 1
-    where = ["run = {run:UInt64}", f"({' OR '.join(pieces)})"]
+def _statement(
+    query: ExportQuery, run: int, segments: Lineage, steps: tuple[int, int], after: Cursor | None
+) -> tuple[str, dict[str, Param]]:
+    """What SEGMENTS, and STEPS where lineage does not cut, have of RUN."""
+    params: dict[str, Param] = {"run": run}
+    where = ["run = {run:UInt64}", _shown(query, run, segments, steps, params)]
     if query.patterns:
         where.append(
             "metric IN (SELECT metric FROM raw_metrics "
@@ -129,17 +139,54 @@ def _statement(query: ExportQuery, segments: Lineage) -> tuple[str, dict[str, Pa
     if query.ranks:
         where.append("rank IN {ranks:Array(UInt32)}")
         params["ranks"] = list(query.ranks)
-    if query.after is not None:
+    if after is not None:
         where += _AFTER
         params |= {
-            "after_metric": query.after.metric,
-            "after_rank": query.after.rank,
-            "after_attempt": query.after.attempt,
-            "after_step": query.after.step,
+            "after_metric": after.metric,
+            "after_rank": after.rank,
+            "after_attempt": after.attempt,
+            "after_step": after.step,
         }
     return select(_COLUMNS, tiers.TABLE, where=where, order_by=_ORDER), params
 
 
+def _shown(
+    query: ExportQuery,
+    run: int,
+    segments: Lineage,
+    steps: tuple[int, int],
+    params: dict[str, Param],
+) -> str:
+    """The condition of the points that are shown."""
+    pieces = []
+    for number, segment in enumerate(segments):
+        assert segment.attempt is not None  # that is what lineage does not cut
+        pieces.append(
+            f"(attempt = {{attempt{number}:UInt32}} "
+            f"AND step >= {{first{number}:Int64}} AND step <= {{last{number}:Int64}})"
+        )
+        params[f"attempt{number}"] = segment.attempt
+        params[f"first{number}"] = segment.from_step
+        params[f"last{number}"] = segment.to_step - 1
+    cut = f"({' OR '.join(pieces)})" if pieces else "0"
+    own = run == siphash64(query.run_id)
+    if own and query.all_attempts:
+        return cut
+    params["system"] = SYSTEM_PREFIX
+    cut = f"({cut} AND metric NOT IN ({_UNCUT}))"
+    if not own:
+        return cut
+    params |= {"first": steps[0], "last": steps[1] - 1}
+    whole = f"(step >= {{first:Int64}} AND step <= {{last:Int64}} AND metric IN ({_UNCUT}))"
+    return f"({cut} OR {whole})"
+
+
+_UNCUT = select(
+    plain("metric"),
+    "raw_metrics",
+    where=("run = {run:UInt64}", "startsWith(name, {system:String})"),
+)
+"""The metrics of a run that lineage does not cut."""
 _AFTER = (
     "metric >= {after_metric:UInt64}",
     "(metric > {after_metric:UInt64} OR rank > {after_rank:UInt32} "
@@ -157,22 +204,22 @@ def _without_first(found: dict[str, Array], skip: int) -> tuple[dict[str, Array]
     return {name: column[skip:] for name, column in found.items()}, max(0, skip - rows)
 
 
-def _end(found: Mapping[str, Array], before: Cursor | None) -> Cursor:
-    """The cursor behind the rows FOUND, which follow on BEFORE."""
+def _end(run: int, found: Mapping[str, Array], before: Cursor | None) -> Cursor:
+    """The cursor behind the rows FOUND of RUN, which follow on BEFORE."""
     place = {name: int(found[name][-1]) for name in (*_KEYS, "step")}
     other = np.zeros(len(found["step"]), dtype=bool)
     for name, value in place.items():
         other |= found[name] != value
     differing = np.flatnonzero(other)
     sent = len(other) if not len(differing) else len(other) - 1 - int(differing[-1])
-    end = Cursor(**place, sent=sent)
+    end = Cursor(run, **place, sent=sent)
     if before is not None and not len(differing) and _same_step(before, end):
-        return Cursor(**place, sent=sent + before.sent)
+        return Cursor(run, **place, sent=sent + before.sent)
     return end
 
 
 def _same_step(a: Cursor, b: Cursor) -> bool:
-    return (a.metric, a.rank, a.attempt, a.step) == (b.metric, b.rank, b.attempt, b.step)
+    return dataclasses.replace(a, sent=b.sent) == b
 
 
 def _chunk(

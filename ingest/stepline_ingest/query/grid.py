@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .lineage import STEP_MIN
+from stepline_ingest.lineage import STEP_MIN
 
 _STRETCH = (4, 3)
 """A tier fits when whole cells make a bucket at most 4/3 as wide as the ideal one."""

@@ -9,30 +9,33 @@ from dataclasses import dataclass
 
 from stepline._core import siphash64
 from stepline_ingest.gen.stepline.v1 import query_pb2
+from stepline_ingest.lineage import STEP_END, STEP_MIN, Descent, Lineage, clip, is_uncut, uncut
 from stepline_ingest.schema import tiers
-from stepline_ingest.store.contract import NativeBlock, Setting, Store
+from stepline_ingest.store.contract import NativeBlock, Param, Setting, Store
 
 from .blocks import closing_blocks, gathered
-from .lineage import STEP_END, STEP_MIN, clip
 from .names import UnknownMetricsError
 from .request import Range
 from .select import plain, select
-from .series import read_lineages, read_series
+from .series import read_lineages, read_series, sources
 
 CHUNK_ROWS = 65_536
 
+_COLUMNS = plain("step", "time", "value")
+_SERIES = ("run = {run:UInt64}", "metric = {metric:UInt64}", "rank = {rank:UInt32}")
+_STEPS = ("step >= {first:Int64}", "step <= {last:Int64}")
 _POINTS = select(
-    plain("step", "time", "value"),
+    _COLUMNS,
     tiers.TABLE,
-    where=(
-        "run = {run:UInt64}",
-        "metric = {metric:UInt64}",
-        "rank = {rank:UInt32}",
-        "attempt = {attempt:UInt32}",
-        "step >= {first:Int64}",
-        "step <= {last:Int64}",
-    ),
+    where=(*_SERIES, "attempt = {attempt:UInt32}", *_STEPS),
     order_by=("run", "metric", "rank", "attempt", "step", "writer", "seq"),
+)
+_OF_ALL_ATTEMPTS = select(
+    _COLUMNS,
+    tiers.TABLE,
+    where=(*_SERIES, *_STEPS),
+    # The table lies in another order: this one is sorted.
+    order_by=("step", "attempt", "writer", "seq"),
 )
 IN_ORDER: dict[str, Setting] = {
     # The table lies in this order, so the engine merges the parts as it reads and holds a block of
@@ -53,29 +56,42 @@ class HistoryQuery:
 
 
 def read_history(
-    store: Store, query: HistoryQuery, attempts: Sequence[int], limits: Mapping[str, Setting]
+    store: Store, query: HistoryQuery, descent: Descent, limits: Mapping[str, Setting]
 ) -> Iterator[query_pb2.HistoryChunk]:
     """Chunks of up to about CHUNK_ROWS points. Closing the iterator ends the query.
 
     Raises UnknownMetricsError when the run has no point of the metric at any rank; StoreError.
     """
-    run, metric = siphash64(query.run_id), siphash64(query.metric)
-    series = read_series(store, [run], [metric], rank=query.rank, limits=limits)
-    if not series and not read_series(store, [run], [metric], limits=limits):
+    metric = siphash64(query.metric)
+    shown = _lineage(store, query, descent, limits)
+    runs = sources([shown]) or [descent.run]
+    series = read_series(store, runs, [metric], rank=query.rank, limits=limits)
+    if not series and not read_series(store, runs, [metric], limits=limits):
         raise UnknownMetricsError([query.run_id], [query.metric])
     lo = STEP_MIN if query.steps.start is None else query.steps.start
     hi = STEP_END if query.steps.stop is None else query.steps.stop
-    for segment in clip(read_lineages(store, {run: attempts}, limits)[run], lo, hi):
-        params = {
-            "run": run,
+    for segment in clip(shown, lo, hi):
+        params: dict[str, Param] = {
+            "run": segment.run,
             "metric": metric,
             "rank": query.rank,
-            "attempt": segment.attempt,
             "first": segment.from_step,
             "last": segment.to_step - 1,
         }
-        with closing_blocks(store.stream_native(_POINTS, params, {**limits, **IN_ORDER})) as blocks:
+        sql = _OF_ALL_ATTEMPTS
+        if segment.attempt is not None:
+            sql = _POINTS
+            params["attempt"] = segment.attempt
+        with closing_blocks(store.stream_native(sql, params, {**limits, **IN_ORDER})) as blocks:
             yield from map(_chunk, gathered(blocks, CHUNK_ROWS))
+
+
+def _lineage(
+    store: Store, query: HistoryQuery, descent: Descent, limits: Mapping[str, Setting]
+) -> Lineage:
+    if is_uncut(query.metric):
+        return uncut(descent.run)
+    return read_lineages(store, [descent], limits)[descent.run]
 
 
 def _chunk(blocks: Sequence[NativeBlock]) -> query_pb2.HistoryChunk:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
-from stepline._core import siphash64
 from stepline_ingest.gen.stepline.v1 import query_pb2
+from stepline_ingest.lineage import (
+    STEP_END,
+    STEP_MIN,
+    Descent,
+    Lineage,
+    Segment,
+    is_uncut,
+    uncut,
+)
 from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Param, Setting, Store
 
 from .blocks import columns
 from .buckets import unpacked_value
-from .lineage import STEP_END, STEP_MIN, Segment
 from .names import NamesQuery, find_names
 from .select import plain, select
-from .series import read_lineages
+from .series import read_lineages, sources
 
 _COLUMNS = {
     **plain("metric", "rank"),
@@ -29,8 +37,9 @@ _COLUMNS = {
     "first_step": tiers.FIRST_STEP,
     "last_step": tiers.LAST_STEP,
 }
-_ATTEMPT = ("run = {run:UInt64}", "attempt = {attempt:UInt32}")
-_BELOW = "step <= {last:Int64}"
+_RUN = "run = {run:UInt64}"
+_ATTEMPT = "attempt = {attempt:UInt32}"
+_STEPS = ("step >= {first:Int64}", "step <= {last:Int64}")
 _KEYS = ("metric", "rank")
 _FEW = 1_000
 """Up to so many metrics are looked up one by one; for more of them the run is read as a whole."""
@@ -76,35 +85,44 @@ class _Summary:
 
 
 def read_metrics(
-    store: Store,
-    run_id: str,
-    query: NamesQuery,
-    attempts: Sequence[int],
-    limits: Mapping[str, Setting],
+    store: Store, query: NamesQuery, descent: Descent, limits: Mapping[str, Setting]
 ) -> query_pb2.ListMetricsReply:
     """In the order of names; without those of which the run shows no point.
 
     Raises ServiceError for a bad regular expression, StoreError.
     """
-    run = siphash64(run_id)
-    names, total = find_names(store, run_id, query, limits)
-    if not names:
-        return query_pb2.ListMetricsReply(total=total)
-    only = list(names) if len(names) <= _FEW else []
+    shown = read_lineages(store, [descent], limits)[descent.run]
+    runs = list(dict.fromkeys([descent.run, *sources([shown])]))
+    names, total = find_names(store, runs, query, limits)
     summaries: dict[int, _Summary] = {}
-    for segment in read_lineages(store, {run: attempts}, limits)[run]:
-        for metric, *row in _statistics(store, run, only, segment, limits):
-            if metric in names:
-                summaries.setdefault(metric, _Summary()).add(*row)
+    of_uncut = {metric for metric, name in names.items() if is_uncut(name)}
+    _summarize(store, shown, names.keys() - of_uncut, limits, summaries)
+    _summarize(store, uncut(descent.run), of_uncut, limits, summaries)
     found = [
         _message(name, summaries[metric]) for metric, name in names.items() if metric in summaries
     ]
     return query_pb2.ListMetricsReply(metrics=found, total=total)
 
 
+def _summarize(
+    store: Store,
+    shown: Lineage,
+    metrics: AbstractSet[int],
+    limits: Mapping[str, Setting],
+    summaries: dict[int, _Summary],
+) -> None:
+    """Adds what SHOWN has of METRICS."""
+    if not metrics:
+        return
+    only = sorted(metrics) if len(metrics) <= _FEW else []
+    for segment in shown:
+        for metric, *row in _statistics(store, only, segment, limits):
+            if metric in metrics:
+                summaries.setdefault(metric, _Summary()).add(*row)
+
+
 def _statistics(
     store: Store,
-    run: int,
     only: Sequence[int],
     segment: Segment,
     limits: Mapping[str, Setting],
@@ -112,16 +130,19 @@ def _statistics(
     """(metric, and what _Summary.add takes) of what SEGMENT shows of the metrics ONLY; of all
     without one.
     """
-    params: dict[str, Param] = {"run": run, "attempt": segment.attempt}
-    where = [*_ATTEMPT]
+    params: dict[str, Param] = {"run": segment.run}
+    where = [_RUN]
+    if segment.attempt is not None:
+        where.append(_ATTEMPT)
+        params["attempt"] = segment.attempt
     if only:
         where.append("metric IN {metrics:Array(UInt64)}")
         params["metrics"] = list(only)
     settings: dict[str, Setting] = {"preferred_optimize_projection_name": tiers.SERIES}
-    if segment.to_step < STEP_END:
-        # An attempt that was cut short has to be read point by point.
-        where.append(_BELOW)
-        params["last"] = segment.to_step - 1
+    if segment.to_step < STEP_END or not segment.whole_below:
+        # An attempt that was cut has to be read point by point.
+        where += _STEPS
+        params |= {"first": segment.from_step, "last": segment.to_step - 1}
         settings = {"optimize_use_projections": 0}
     sql = select(_COLUMNS, tiers.TABLE, where=where, group_by=_KEYS, order_by=_KEYS)
     found = columns(store.stream_native(sql, params, {**limits, **settings}))

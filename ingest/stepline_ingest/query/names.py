@@ -20,7 +20,8 @@ _NAMES = (
     "ORDER BY name LIMIT {limit:UInt64}"
 )
 _TABLE = "raw_metrics"
-_MATCHING = ("run = {run:UInt64}", "startsWith(name, {prefix:String})")
+_RUNS = "run IN {runs:Array(UInt64)}"
+_MATCHING = (_RUNS, "startsWith(name, {prefix:String})")
 _ALL = 2**32 - 1
 _BAD_REGEX = 427
 """ClickHouse's number of the error."""
@@ -48,14 +49,14 @@ class UnknownMetricsError(Exception):
 
 
 def find_names(
-    store: Store, run_id: str, query: NamesQuery, limits: Mapping[str, Setting]
+    store: Store, runs: Sequence[int], query: NamesQuery, limits: Mapping[str, Setting]
 ) -> tuple[dict[int, str], int]:
-    """A page of the names of a run, in order, by their hash; and how many there are on all pages.
+    """A page of the names of RUNS, in order, by their hash; and how many there are on all pages.
 
     Raises ServiceError(INVALID_ARGUMENT) for a regular expression that is none.
     """
     where = list(_MATCHING)
-    params: dict[str, Param] = {"run": siphash64(run_id), "prefix": query.prefix}
+    params: dict[str, Param] = {"runs": list(runs), "prefix": query.prefix}
     for name, text in (("pattern", query.pattern), ("regex", query.regex)):
         if text:
             where.append(f"match(name, {{{name}:String}})")
@@ -80,11 +81,11 @@ def find_names(
 
 
 def matching_names(
-    store: Store, run_id: str, patterns: Sequence[str], limits: Mapping[str, Setting]
+    store: Store, runs: Sequence[int], patterns: Sequence[str], limits: Mapping[str, Setting]
 ) -> dict[int, str]:
-    """The names of a run that match one of PATTERNS, in order, by their hash; all without one."""
-    where = ["run = {run:UInt64}"]
-    params: dict[str, Param] = {"run": siphash64(run_id)}
+    """The names of RUNS that match one of PATTERNS, in order, by their hash; all without one."""
+    where = [_RUNS]
+    params: dict[str, Param] = {"runs": list(runs)}
     if patterns:
         where.append("match(name, {pattern:String})")
         params["pattern"] = pattern_of(patterns)

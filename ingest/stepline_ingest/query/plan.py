@@ -1,17 +1,23 @@
-"""What a chart reads: for every attempt segment of a run raw points, tier cells, or both.
+"""What a chart reads: of every segment of its lineages raw points, tier cells, or both.
 
 A tier cell may be used only when all of its points are wanted. Below the first step of an attempt
-it has no points, so only two places need raw rows: where the request cuts, and where a newer
+it has no points, so only two places need raw rows: where the request cuts, and where another
 attempt takes over.
+
+Lines may show the same points: those of a run and those of its forks. Each point is read once: an
+attempt is cut where any line begins or ends to show it, and a stretch between two cuts says whose
+lines it is part of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from stepline_ingest.lineage import Lineage, Segment
+
 from .grid import Grid
-from .lineage import Lineage, Segment
 
 RAW_POINTS = 20_000
 """Up to so many points are read raw: an estimate, not measured by itself."""
@@ -47,10 +53,21 @@ class Extent:
 class Piece:
     """Steps from_step <= step < to_step of one attempt, whole tier cells when TIER is not 0."""
 
-    attempt: int
+    attempt: int | None
+    """None: of all attempts."""
     from_step: int
     to_step: int
     tier: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One piece of the points of some runs."""
+
+    piece: Piece
+    runs: tuple[int, ...]
+    lines: tuple[int, ...] = ()
+    """The keys of the lines that it is part of; none: of each run the line with its own key."""
 
 
 def wants_tier(grid: Grid, extents: Iterable[Extent]) -> bool:
@@ -64,10 +81,11 @@ def wants_tier(grid: Grid, extents: Iterable[Extent]) -> bool:
     return points > RAW_POINTS and points >= POINTS_PER_CELL * cells
 
 
-def pieces(
-    lineage: Lineage, grid: Grid, lo: int | None, hi: int | None, *, tier: bool
-) -> list[Piece]:
-    """The reads for one run, disjoint, in the order of steps.
+def reads(
+    lineages: Mapping[int, Lineage], grid: Grid, lo: int | None, hi: int | None, *, tier: bool
+) -> list[Read]:
+    """What is read for lines that show LINEAGES. The reads of one line are disjoint and in the
+    order of steps.
 
     LO and HI are what the request cuts, None where it takes everything; the read then goes to the
     bounds of the grid, so that it ends on a cell.
@@ -75,23 +93,44 @@ def pieces(
     start = grid.origin if lo is None else lo
     stop = grid.end if hi is None else hi
     width = grid.tier if tier else 0
-    reads: list[Piece] = []
-    for segment in lineage:
-        part = segment.clip(start, stop)
-        if part is None:
-            continue
-        if not width:
-            reads.append(Piece(part.attempt, part.from_step, part.to_step, 0))
-            continue
-        # An attempt has nothing below its first step, so its first cell is whole wherever the step
-        # lies in it.
-        open_below = part.from_step == segment.from_step
-        reads.extend(_split(part, width, open_below=open_below))
-    return reads
+    parts: dict[tuple[int, int | None], list[tuple[Segment, int]]] = {}
+    for line, lineage in lineages.items():
+        for segment in lineage:
+            part = segment.clip(start, stop)
+            if part is not None:
+                parts.setdefault((part.run, part.attempt), []).append((part, line))
+    # Runs with equal pieces are read together; most charts have one piece.
+    found: dict[tuple[int, Piece, tuple[int, ...]], list[int]] = {}
+    for (run, _), shown in parts.items():
+        for stretch, lines in _stretches(shown):
+            for piece in _split(stretch, width):
+                key = (stretch.from_step, piece, () if lines == (run,) else lines)
+                found.setdefault(key, []).append(run)
+    # A first cell may begin below its stretch: stretches are what has an order.
+    ordered = sorted(found.items(), key=lambda item: (item[0][0], item[0][1].from_step))
+    return [Read(piece, tuple(runs), lines) for (_, piece, lines), runs in ordered]
 
 
-def _split(part: Segment, width: int, *, open_below: bool) -> list[Piece]:
-    low = part.from_step // width if open_below else -(-part.from_step // width)
+def _stretches(shown: Sequence[tuple[Segment, int]]) -> Iterator[tuple[Segment, tuple[int, ...]]]:
+    """Parts of one attempt, disjoint, each with the lines that show all of it."""
+    if len(shown) == 1:
+        yield shown[0][0], (shown[0][1],)
+        return
+    cuts = sorted({step for part, _ in shown for step in (part.from_step, part.to_step)})
+    for begin, end in itertools.pairwise(cuts):
+        inside = [(part, line) for part, line in shown if part.from_step <= begin < part.to_step]
+        if inside:
+            whole = any(part.whole_below and part.from_step == begin for part, _ in inside)
+            first = inside[0][0]
+            stretch = Segment(first.run, first.attempt, begin, end, whole)
+            yield stretch, tuple(line for _, line in inside)
+
+
+def _split(part: Segment, width: int) -> list[Piece]:
+    if not width:
+        return [Piece(part.attempt, part.from_step, part.to_step, 0)]
+    # Without points below it, the first cell is whole wherever the first step lies in it.
+    low = part.from_step // width if part.whole_below else -(-part.from_step // width)
     high = part.to_step // width
     if low >= high:
         return [Piece(part.attempt, part.from_step, part.to_step, 0)]
@@ -99,14 +138,3 @@ def _split(part: Segment, width: int, *, open_below: bool) -> list[Piece]:
     below = Piece(part.attempt, part.from_step, cells.from_step, 0)
     above = Piece(part.attempt, cells.to_step, part.to_step, 0)
     return [p for p in (below, cells, above) if p.from_step < p.to_step]
-
-
-Reads = dict[tuple[Piece, ...], list[int]]
-
-
-def by_reads(plans: Mapping[int, list[Piece]]) -> Reads:
-    """Runs grouped by what is read of them; most charts have one group."""
-    groups: Reads = {}
-    for run, plan in plans.items():
-        groups.setdefault(tuple(plan), []).append(run)
-    return groups

@@ -1,21 +1,25 @@
-"""What is stored of a run: the statistics that plans are made from. Read fresh each time."""
+"""What is stored of runs: the statistics that plans are made from. Read fresh each time."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from stepline_ingest.lineage import SYSTEM_PREFIX, Descent, Lineage
 from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Param, Setting, Store
 
 from .blocks import rows
-from .lineage import STEP_MIN, Lineage, lineage
 from .plan import Extent
 from .select import plain, select
 
 _RUNS = "run IN {runs:Array(UInt64)}"
 _METRICS = "metric IN {metrics:Array(UInt64)}"
 _RANK = "rank = {rank:UInt32}"
+_CUT = (
+    "(run, metric) NOT IN (SELECT run, metric FROM raw_metrics WHERE run IN {runs:Array(UInt64)} "
+    "AND startsWith(name, {system:String}))"
+)
 _SERIES = {
     **plain("run", "metric", "attempt", "rank"),
     "points": tiers.COUNT,
@@ -34,6 +38,17 @@ class Series:
     attempt: int
     ranks: tuple[int, ...]
     extent: Extent
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The steps first <= step < end of a series, which a line shows."""
+
+    line: int
+    """The key of its lineage."""
+    series: Series
+    first: int
+    end: int
 
 
 def read_series(
@@ -60,38 +75,48 @@ def read_series(
 
 
 def read_lineages(
-    store: Store, attempts: Mapping[int, Sequence[int]], limits: Mapping[str, Setting]
+    store: Store, descents: Iterable[Descent], limits: Mapping[str, Setting]
 ) -> dict[int, Lineage]:
-    """Which attempt is visible where, for every run of ATTEMPTS, which gives the numbers of its
-    attempts.
-    """
-    # A single attempt wins everywhere; there is nothing to look up.
-    single = {run: numbers[0] for run, numbers in attempts.items() if len(numbers) == 1}
-    lineages = {run: lineage([(number, STEP_MIN)]) for run, number in single.items()}
-    several = [run for run in attempts if run not in single]
-    if several:
-        sql = select(_FIRST_STEPS, tiers.TABLE, where=[_RUNS], group_by=("run", "attempt"))
-        first_steps: dict[int, list[tuple[int, int]]] = {run: [] for run in several}
-        for run, attempt, first in rows(
-            store.stream_native(sql, {"runs": several}, _settings(tiers.LEDGER, limits))
-        ):
-            first_steps[run].append((attempt, first))
-        lineages |= {run: lineage(steps) for run, steps in first_steps.items()}
-    return lineages
+    """What the runs of DESCENTS show, by run."""
+    of_run = {descent.run: descent for descent in descents}
+    several = [run for run, descent in of_run.items() if not descent.single]
+    first_steps = read_first_steps(store, several, limits)
+    return {run: descent.lineage(first_steps.get(run, {})) for run, descent in of_run.items()}
 
 
-def visible(
-    series: Iterable[Series], lineages: Mapping[int, Lineage]
-) -> list[tuple[Series, int, int]]:
-    """Each series with the steps first <= step < end of it that its run shows; without those that
-    show none.
-    """
-    shown = []
+def read_first_steps(
+    store: Store, runs: Sequence[int], limits: Mapping[str, Setting]
+) -> dict[int, dict[int, int]]:
+    """The first step of each attempt of RUNS that has logged: run -> attempt -> step."""
+    found: dict[int, dict[int, int]] = {}
+    if not runs:
+        return found
+    sql = select(_FIRST_STEPS, tiers.TABLE, where=[_RUNS, _CUT], group_by=("run", "attempt"))
+    params: dict[str, Param] = {"runs": list(runs), "system": SYSTEM_PREFIX}
+    for run, attempt, first in rows(
+        store.stream_native(sql, params, _settings(tiers.SERIES, limits))
+    ):
+        found.setdefault(run, {})[attempt] = first
+    return found
+
+
+def sources(lineages: Iterable[Lineage]) -> list[int]:
+    """The runs whose points LINEAGES show."""
+    return list(dict.fromkeys(segment.run for lineage in lineages for segment in lineage))
+
+
+def visible(series: Iterable[Series], lineages: Mapping[int, Lineage]) -> list[Shown]:
+    """What each line shows of SERIES; without the series of which it shows nothing."""
+    by_run: dict[int, list[Series]] = {}
     for one in series:
-        for segment in lineages[one.run]:
-            part = segment.clip(one.extent.first_step, one.extent.last_step + 1)
-            if segment.attempt == one.attempt and part is not None:
-                shown.append((one, part.from_step, part.to_step))
+        by_run.setdefault(one.run, []).append(one)
+    shown = []
+    for line, lineage in lineages.items():
+        for segment in lineage:
+            for one in by_run.get(segment.run, ()):
+                part = segment.clip(one.extent.first_step, one.extent.last_step + 1)
+                if part is not None and segment.holds(one.run, one.attempt):
+                    shown.append(Shown(line, one, part.from_step, part.to_step))
     return shown
 
 

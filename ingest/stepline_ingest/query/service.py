@@ -17,6 +17,7 @@ from stepline_ingest import access
 from stepline_ingest.errors import ServiceError, abort, invalid, later
 from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
 from stepline_ingest.limits import Limits
+from stepline_ingest.lineage import Descent
 from stepline_ingest.metrics import Refusal
 from stepline_ingest.run_record import RunRecord
 from stepline_ingest.store.contract import Store, StoreError
@@ -56,9 +57,9 @@ class QueryService(query_pb2_grpc.QueryServicer):
             query = NamesQuery(
                 request.prefix, request.pattern, request.regex, request.limit, request.offset
             )
-            attempts = await self._attempts(run_id)
+            descent = await self._descent(run_id)
             yield await self._blocking(
-                lambda: read_metrics(self._store, run_id, query, attempts, self._engine_limits)
+                lambda: read_metrics(self._store, query, descent, self._engine_limits)
             )
 
         (reply,) = [reply async for reply in self._answered(found(), context)]
@@ -71,9 +72,9 @@ class QueryService(query_pb2_grpc.QueryServicer):
             if not request.metric:
                 raise invalid("a history needs the name of a metric")
             query = HistoryQuery(request.run_id, request.metric, request.rank, step_range(request))
-            attempts = await self._attempts(request.run_id)
+            descent = await self._descent(request.run_id)
             async for chunk in self._read(
-                lambda: read_history(self._store, query, attempts, self._engine_limits)
+                lambda: read_history(self._store, query, descent, self._engine_limits)
             ):
                 yield chunk
 
@@ -92,9 +93,9 @@ class QueryService(query_pb2_grpc.QueryServicer):
                 request.all_attempts,
                 Cursor.unpack(request.after),
             )
-            attempts = await self._attempts(request.run_id)
+            descent = await self._descent(request.run_id)
             async for chunk in self._read(
-                lambda: read_export(self._store, query, attempts, self._engine_limits)
+                lambda: read_export(self._store, query, descent, self._engine_limits)
             ):
                 yield chunk
 
@@ -107,10 +108,10 @@ class QueryService(query_pb2_grpc.QueryServicer):
         async def lines() -> AsyncGenerator[query_pb2.ChartLine, None]:
             query = chart_query(request)
             runs = {run_id: await self._run(run_id) for run_id in query.run_ids}
-            attempts = {run_id: _numbers(run) for run_id, run in runs.items()}
+            descents = {run_id: run.descent for run_id, run in runs.items()}
             began = {run_id: run.created_ms for run_id, run in runs.items()}
             async for line in self._read(
-                lambda: read_chart(self._store, query, attempts, self._engine_limits, began=began),
+                lambda: read_chart(self._store, query, descents, self._engine_limits, began=began),
                 batch=64,
             ):
                 yield line
@@ -135,11 +136,11 @@ class QueryService(query_pb2_grpc.QueryServicer):
         async for chunk in self._answered(self._read(read), context):
             yield chunk
 
-    async def _attempts(self, run_id: str) -> list[int]:
-        """The numbers of the attempts of a run; NOT_FOUND, with the nearest ids, when it is not
+    async def _descent(self, run_id: str) -> Descent:
+        """How a run came to what it shows; NOT_FOUND, with the nearest ids, when it is not
         there.
         """
-        return _numbers(await self._run(run_id))
+        return (await self._run(run_id)).descent
 
     async def _run(self, run_id: str) -> RunRecord:
         async with self._runs.lock(run_id):
@@ -188,10 +189,6 @@ class QueryService(query_pb2_grpc.QueryServicer):
             )
         log.warning("a query failed at the store: %s", error)
         return later(f"the store fails: {error}; try again later")
-
-
-def _numbers(run: RunRecord) -> list[int]:
-    return [attempt.number for attempt in run.attempts]
 
 
 def _over(message: str) -> ServiceError:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from stepline_ingest.lineage import STEP_END, STEP_MIN
 from stepline_ingest.query.grid import Grid, grid
-from stepline_ingest.query.lineage import STEP_END, STEP_MIN
 
 STEPS = st.one_of(
     st.integers(-3000, 3000), st.integers(-(2**40), 2**40), st.integers(STEP_MIN, STEP_END - 1)

@@ -19,6 +19,7 @@ from stepline_ingest.errors import ServiceError
 from stepline_ingest.gen.stepline.v1 import query_pb2 as pb
 from stepline_ingest.gen.stepline.v1 import query_pb2_grpc
 from stepline_ingest.limits import Limits
+from stepline_ingest.lineage import Descent
 from stepline_ingest.query import QueryService, export, plan
 from stepline_ingest.query.history import CHUNK_ROWS
 from stepline_ingest.schema.upkeep import build_rollups
@@ -34,6 +35,8 @@ class Runs:
 
     def __init__(self) -> None:
         self.known: dict[str, int] = {}
+        self.descents: dict[str, Descent] = {}
+        """Of the runs that were not only resumed."""
 
     def lock(self, run_id: str) -> asyncio.Lock:
         return asyncio.Lock()
@@ -41,9 +44,11 @@ class Runs:
     async def require(self, run_id: str) -> SimpleNamespace:
         if run_id not in self.known:
             raise ServiceError(grpc.StatusCode.NOT_FOUND, f"run {run_id} is not known here")
-        numbers = range(1, self.known[run_id] + 1)
-        attempts = [SimpleNamespace(number=n) for n in numbers]
-        return SimpleNamespace(attempts=attempts, created_ms=CREATED)
+        descent = self.descents.get(run_id)
+        if descent is None:
+            numbers = range(1, self.known[run_id] + 1)
+            descent = Descent.of_attempts(siphash64(run_id), numbers)
+        return SimpleNamespace(descent=descent, created_ms=CREATED)
 
 
 class Harness:

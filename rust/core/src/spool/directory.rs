@@ -73,7 +73,7 @@ pub(super) fn first_segment(
 ) -> Result<Segment, SpoolError> {
     let header = SegmentHeader { writer: id, index: 1, first_seq: 1, first_control: 1, created_ms: meta.created_ms };
     let buffered = options.write == super::WriteMode::Buffered;
-    Segment::create(dir, header, segment_size(options.usual_segment(buffered)), options.write, &options.disk)
+    Segment::create(dir, header, segment_size(options.usual_segment(buffered)), &options.medium(options.write))
 }
 
 fn lock(dir: &Path) -> Result<DirLock, SpoolError> {

@@ -25,9 +25,26 @@ pub(super) fn segment_name(index: u32) -> String {
     format!("{index:08}.seg")
 }
 
+/// Under which a segment is made: nobody looks at it.
+pub(super) fn temporary_name(index: u32) -> String {
+    format!(".{}.new", segment_name(index))
+}
+
 fn segment_index(name: &str) -> Option<u32> {
     let digits = name.strip_suffix(".seg")?;
     (digits.len() >= 8 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok()).flatten()
+}
+
+/// Bytes of all segments in `dir`, also of one that is being made.
+pub(super) fn segment_bytes(dir: &Path) -> u64 {
+    let is_segment = |entry: &fs::DirEntry| {
+        let name = entry.file_name();
+        let name = name.to_str().unwrap_or_default();
+        let made = name.strip_prefix('.').and_then(|name| name.strip_suffix(".new"));
+        segment_index(made.unwrap_or(name)).is_some()
+    };
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter(is_segment).filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
 /// The indices of the segments in `dir`, in order.

@@ -42,8 +42,9 @@
 //! # Files
 //!
 //! [`writer`] appends to a [`segment`] in the layout of [`header`] and [`frame`], numbers names in a [`dictionary`], and keeps the
-//! count of a full [`disk`] in a [`gap`]. [`reader`] goes from segment to segment with a [`cursor`] and checks [`continuity`].
+//! count of a full [`disk`] in a [`gap`]. The next segment is a [`spare`] before its time. [`reader`] goes from segment to segment with a [`cursor`] and checks [`continuity`].
 
+mod backing;
 mod continuity;
 mod cursor;
 mod definitions;
@@ -64,6 +65,7 @@ mod reader;
 mod remote;
 mod rollover;
 mod segment;
+mod spare;
 mod state;
 mod status;
 mod sync;

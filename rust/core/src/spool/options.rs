@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::backing::Medium;
 use super::disk::{Disk, RealDisk};
 
 pub(super) const MIN_SEGMENT_BYTES: usize = 4096;
@@ -41,6 +42,8 @@ pub enum LimitPolicy {
 pub struct WriterOptions {
     /// Size of a segment file, at least 4 KiB; a larger record gets a larger segment.
     pub segment_bytes: usize,
+    /// Pages of a segment are made present so far ahead, and the next segment is prepared as often.
+    pub ahead_bytes: usize,
     /// A segment that could not be had is asked for again after this time.
     pub retry_pause: Duration,
     pub write: WriteMode,
@@ -57,6 +60,7 @@ impl Default for WriterOptions {
     fn default() -> Self {
         WriterOptions {
             segment_bytes: 8 << 20,
+            ahead_bytes: 256 << 10,
             retry_pause: Duration::from_secs(1),
             write: WriteMode::default(),
             write_bytes: 256 << 10,
@@ -69,6 +73,10 @@ impl Default for WriterOptions {
 }
 
 impl WriterOptions {
+    pub(super) fn medium(&self, mode: WriteMode) -> Medium {
+        Medium { mode, ahead_bytes: self.ahead_bytes.max(1), disk: Arc::clone(&self.disk) }
+    }
+
     /// The size of a segment that no record makes larger.
     pub(super) fn usual_segment(&self, buffered: bool) -> usize {
         let mut bytes = self.segment_bytes;

@@ -1,5 +1,6 @@
 //! Going on in the next segment, and what is done when there is none.
 
+use super::backing::Medium;
 use super::error::{SpoolError, SpoolErrorKind};
 use super::frame::Frame;
 use super::gap::{Gap, GAP_RESERVE};
@@ -31,6 +32,7 @@ impl SpoolWriter {
                 if self.options.limit_bytes > 0 {
                     self.quota.leave(&self.segment, self.next_seq, self.next_control, self.stats.points);
                 }
+                self.ahead.keep(self.segment.backing());
                 self.segment = segment;
                 self.stats.segments += 1;
                 self.stats.bytes += HEADER_BYTES as u64;
@@ -48,10 +50,6 @@ impl SpoolWriter {
 
     fn next_segment(&mut self, bytes: usize, is_control: bool, time_ms: i64) -> Result<Segment, SpoolError> {
         self.tend()?;
-        // Control records are few and small, and a run must be able to end.
-        if self.options.limit_bytes > 0 && !is_control {
-            self.make_room(bytes as u64)?;
-        }
         let header = SegmentHeader {
             writer: self.id,
             index: self.segment.index() + 1,
@@ -59,16 +57,33 @@ impl SpoolWriter {
             first_control: self.next_control,
             created_ms: time_ms,
         };
-        let mode = if self.is_buffered() { WriteMode::Buffered } else { self.options.write };
-        Segment::create(&self.dir, header, bytes, mode, &self.options.disk)
+        let medium = self.medium();
+        if let Some(segment) = self.ahead.take(&self.dir, header, bytes, &medium) {
+            return Ok(segment);
+        }
+        // Control records are few and small, and a run must be able to end.
+        if self.options.limit_bytes > 0 && !is_control {
+            self.make_room(bytes as u64)?;
+        }
+        Segment::create(&self.dir, header, bytes, &medium)
+    }
+
+    pub(super) fn medium(&self) -> Medium {
+        self.options.medium(if self.is_buffered() { WriteMode::Buffered } else { self.options.write })
+    }
+
+    /// There may be another segment of `bytes`.
+    pub(super) fn has_room(&mut self, bytes: u64) -> bool {
+        let limit = self.options.limit_bytes;
+        limit == 0 || self.quota.has_room(&self.dir, self.segment.size(), bytes, limit)
     }
 
     /// Does what the policy says when another segment of `bytes` is too much.
     fn make_room(&mut self, bytes: u64) -> Result<(), SpoolError> {
-        let (limit, current) = (self.options.limit_bytes, self.segment.size());
-        if self.quota.has_room(&self.dir, current, bytes, limit) {
+        if self.has_room(bytes) {
             return Ok(());
         }
+        let (limit, current) = (self.options.limit_bytes, self.segment.size());
         match self.options.policy {
             LimitPolicy::DropOldest => {
                 let lost = self.quota.drop_oldest(&self.dir, current, bytes, limit, &*self.options.disk)?;

@@ -1,41 +1,16 @@
-//! A segment that is being written: an image of the file in memory, which is the mapped file itself or is written to it now and then.
+//! A segment that is being written.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
-use memmap2::{MmapMut, MmapRaw};
-
-use super::disk::Disk;
+use super::backing::{Backing, Medium};
 use super::error::SpoolError;
 use super::frame::{framed, Frame, PREFIX_BYTES};
-use super::header::SegmentHeader;
+use super::header::{SegmentHeader, HEADER_BYTES};
 use super::layout;
 use super::options::WriteMode;
-
-/// The pages of a segment are made present this many bytes at a time, by writing zeros. On ext4 a page costs 1 us that way (the page
-/// cache takes large folios) and 5 us when it faults in from space that was only reserved.
-const POPULATE_BYTES: usize = 256 << 10;
-static ZEROS: [u8; POPULATE_BYTES] = [0; POPULATE_BYTES];
-
-/// The file and its image, kept alive by whoever writes or syncs it.
-#[derive(Debug)]
-pub(super) struct Backing {
-    file: File,
-    image: MmapRaw,
-    /// The image is memory of this process and not the file.
-    buffered: bool,
-    disk: Arc<dyn Disk>,
-}
-
-impl Backing {
-    /// The first `bytes` bytes survive power loss when this returns, as far as they are in the file.
-    pub fn sync(&self, bytes: usize) -> io::Result<()> {
-        self.disk.sync_file(&self.file, (!self.buffered).then_some((&self.image, bytes)))
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -53,20 +28,28 @@ pub(super) struct Segment {
 
 impl Segment {
     /// Creates the segment file of `header` in `dir`. It appears there under its name only when it is complete.
-    pub fn create(
-        dir: &Path,
-        header: SegmentHeader,
-        bytes: usize,
-        mode: WriteMode,
-        disk: &Arc<dyn Disk>,
-    ) -> Result<Segment, SpoolError> {
-        Segment::with(dir, header, &header.encode(), bytes, mode, disk)
+    pub fn create(dir: &Path, header: SegmentHeader, bytes: usize, medium: &Medium) -> Result<Segment, SpoolError> {
+        Segment::with(dir, header, &header.encode(), bytes, medium)
     }
 
     /// Makes the file anew, with what is in it, after somebody deleted it.
     pub fn recreate(&self, dir: &Path) -> Result<Segment, SpoolError> {
         let mode = if self.is_buffered() { WriteMode::Buffered } else { WriteMode::Mapped };
-        Segment::with(dir, self.header, self.image(), self.backing.image.len(), mode, &self.backing.disk)
+        let medium = Medium { mode, ..self.backing.medium.clone() };
+        Segment::with(dir, self.header, self.image(), self.backing.image.len(), &medium)
+    }
+
+    /// Makes a segment of a file of zeros, at `path`, whose first `present` bytes have their pages.
+    pub fn begin(
+        dir: &Path,
+        path: &Path,
+        header: SegmentHeader,
+        backing: Backing,
+        present: usize,
+    ) -> io::Result<Segment> {
+        backing.write_at(&header.encode(), 0)?;
+        backing.medium.disk.rename(path, &dir.join(layout::segment_name(header.index)))?;
+        Ok(Segment::new(backing, header, HEADER_BYTES, present))
     }
 
     fn with(
@@ -74,33 +57,31 @@ impl Segment {
         header: SegmentHeader,
         contents: &[u8],
         bytes: usize,
-        mode: WriteMode,
-        disk: &Arc<dyn Disk>,
+        medium: &Medium,
     ) -> Result<Segment, SpoolError> {
-        let name = layout::segment_name(header.index);
-        let temporary = dir.join(format!(".{name}.new"));
-        let made = make(&temporary, contents, bytes, mode, disk)
+        let temporary = dir.join(layout::temporary_name(header.index));
+        let made = Backing::make(&temporary, contents, bytes, medium)
             .map_err(|e| ("create", temporary.clone(), e))
             .and_then(|backing| {
-                let path = dir.join(&name);
-                disk.rename(&temporary, &path).map_err(|e| ("rename", path, e))?;
+                let path = dir.join(layout::segment_name(header.index));
+                medium.disk.rename(&temporary, &path).map_err(|e| ("rename", path, e))?;
                 Ok(backing)
             });
         match made {
-            Ok(backing) => Ok(Segment {
-                populated: if backing.buffered { backing.image.len() } else { contents.len() },
-                backing: Arc::new(backing),
-                header,
-                end: contents.len(),
-                written: contents.len(),
-                given_up: false,
-            }),
+            Ok(backing) => {
+                let populated = if backing.buffered { backing.image.len() } else { contents.len() };
+                Ok(Segment::new(backing, header, contents.len(), populated))
+            }
             Err((action, path, e)) => {
                 // Best effort: the file is worth nothing, and the error that matters is the first one.
-                let _ = disk.remove(&temporary);
+                let _ = medium.disk.remove(&temporary);
                 Err(SpoolError::io(action, &path, e))
             }
         }
+    }
+
+    fn new(backing: Backing, header: SegmentHeader, end: usize, populated: usize) -> Segment {
+        Segment { backing: Arc::new(backing), header, end, populated, written: end, given_up: false }
     }
 
     pub fn index(&self) -> u32 {
@@ -151,7 +132,7 @@ impl Segment {
     pub fn append(&mut self, frame: &Frame<'_>) -> bool {
         let body_bytes = frame.body_bytes();
         let total = framed(body_bytes);
-        if total > self.room() || (self.end + total > self.populated && !self.populate(self.end + total)) {
+        if total > self.room() || (self.is_short_of_pages(total) && !self.populate(self.end + total)) {
             return false;
         }
         // SAFETY: `end + total` lies within the image (checked above), which this value owns and which nobody else in this process
@@ -183,9 +164,8 @@ impl Segment {
         }
         // Checksum and body, then the length word, which lies in one page and is never written in part.
         let (from, commit) = (self.written, self.written + size_of::<u32>());
-        let Backing { disk, file, .. } = &*self.backing;
-        disk.write_at(file, &self.image()[commit..], commit as u64)?;
-        disk.write_at(file, &self.image()[from..commit], from as u64)?;
+        self.backing.write_at(&self.image()[commit..], commit)?;
+        self.backing.write_at(&self.image()[from..commit], from)?;
         self.written = self.end;
         Ok(())
     }
@@ -198,24 +178,20 @@ impl Segment {
         unsafe { std::slice::from_raw_parts(self.backing.image.as_ptr(), self.end) }
     }
 
-    /// Makes the pages up to there present. False when the disk has no room for one of them after all (file systems that copy on
-    /// write do not keep the promise of `fallocate`), which would be a SIGBUS if it were touched.
+    /// The next record of so many bytes needs pages that are not present.
+    #[inline]
+    pub fn is_short_of_pages(&self, bytes: usize) -> bool {
+        self.end + bytes > self.populated
+    }
+
+    /// Makes the pages up to there present. False when the disk has no room for them after all.
     #[cold]
     fn populate(&mut self, until: usize) -> bool {
-        let Backing { disk, file, image, .. } = &*self.backing;
-        while self.populated < until {
-            let end = (self.populated + 1).next_multiple_of(POPULATE_BYTES).min(image.len());
-            let bytes = end - self.populated;
-            if disk.write_at(file, &ZEROS[..bytes], self.populated as u64).is_err() {
-                self.given_up = true;
-                return false;
-            }
-            // Only saves the faults. Kernels before 5.14 do not know the advice.
-            #[cfg(target_os = "linux")]
-            let _ = image.advise_range(memmap2::Advice::PopulateWrite, self.populated, bytes);
-            self.populated = end;
+        match self.backing.populate(self.populated, until) {
+            Ok(present) => self.populated = present,
+            Err(_) => self.given_up = true,
         }
-        true
+        !self.given_up
     }
 
     /// Forgets the image without touching it: for a forked child, whose parent goes on writing there.
@@ -231,39 +207,4 @@ impl Drop for Segment {
         // Best effort: there is nobody left to tell.
         let _ = self.write_out();
     }
-}
-
-fn make(path: &Path, contents: &[u8], bytes: usize, mode: WriteMode, disk: &Arc<dyn Disk>) -> io::Result<Backing> {
-    let file = disk.create(path)?;
-    let mapped = match mode {
-        WriteMode::Buffered => None,
-        WriteMode::Auto | WriteMode::Mapped => {
-            disk.allocate(&file, bytes as u64)?;
-            match disk.map(&file, bytes) {
-                Err(e) if mode == WriteMode::Auto && cannot_map(&e) => None,
-                mapped => Some(mapped?),
-            }
-        }
-    };
-    disk.write_at(&file, contents, 0)?;
-    let buffered = mapped.is_none();
-    let image = match mapped {
-        Some(image) => image,
-        None => memory(contents, bytes)?,
-    };
-    Ok(Backing { file, image, buffered, disk: Arc::clone(disk) })
-}
-
-/// Pages of this process, which cost nothing until they are used.
-fn memory(contents: &[u8], bytes: usize) -> io::Result<MmapRaw> {
-    let mut memory = MmapMut::map_anon(bytes)?;
-    memory[..contents.len()].copy_from_slice(contents);
-    Ok(memory.into())
-}
-
-/// The file system has no mappings that are written, as opposed to: this process may have no further one.
-fn cannot_map(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let known = [Errno::NODEV, Errno::INVAL, Errno::OPNOTSUPP, Errno::NOSYS];
-    Errno::from_io_error(error).is_some_and(|errno| known.contains(&errno))
 }

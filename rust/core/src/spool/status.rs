@@ -1,6 +1,5 @@
 //! What can be said of a spool from the outside, by anyone, without disturbing who writes or drains it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::SpoolError;
@@ -38,7 +37,7 @@ pub struct Status {
     /// waiting | connecting | streaming | unreachable | refused | done
     pub state: &'static str,
     pub error: String,
-    /// Bytes of all segment files.
+    /// Bytes of all segment files, also of one that is made ahead.
     pub bytes: u64,
     /// When the drainer last wrote its state; 0 when it never did.
     pub updated_ms: i64,
@@ -78,7 +77,7 @@ pub fn status(dir: &Path) -> Option<Status> {
         sent_seq: known.sent_seq,
         state: known.phase.as_str(),
         error: trouble.unwrap_or(known.error),
-        bytes: segment_bytes(dir),
+        bytes: layout::segment_bytes(dir),
         updated_ms: known.updated_ms,
     })
 }
@@ -90,7 +89,7 @@ pub struct Brief {
     pub sent_seq: u64,
     pub state: &'static str,
     pub error: String,
-    /// Bytes of all segment files.
+    /// Bytes of all segment files, also of one that is made ahead.
     pub bytes: u64,
 }
 
@@ -105,7 +104,7 @@ pub fn brief(dir: &Path) -> Option<Brief> {
         sent_seq: known.sent_seq,
         state: known.phase.as_str(),
         error: known.error,
-        bytes: segment_bytes(dir),
+        bytes: layout::segment_bytes(dir),
     })
 }
 
@@ -156,13 +155,7 @@ fn unreadable(dir: &Path, error: &str) -> Status {
         sent_seq: 0,
         state: Phase::Refused.as_str(),
         error: error.to_owned(),
-        bytes: segment_bytes(dir),
+        bytes: layout::segment_bytes(dir),
         updated_ms: 0,
     }
-}
-
-fn segment_bytes(dir: &Path) -> u64 {
-    let indices = layout::segments(dir).unwrap_or_default();
-    let sizes = indices.into_iter().filter_map(|i| fs::metadata(dir.join(layout::segment_name(i))).ok());
-    sizes.map(|metadata| metadata.len()).sum()
 }

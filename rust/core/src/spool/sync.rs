@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
+use super::backing::Backing;
 use super::disk::Disk;
 use super::error::SpoolError;
 use super::layout;
-use super::segment::{Backing, Segment};
+use super::segment::Segment;
 
 /// One `sync` of a writer, detached from it.
 #[derive(Debug)]

@@ -17,6 +17,7 @@ use super::meta::{SpoolMeta, META_VERSION};
 use super::options::{WriteMode, WriterOptions, WriterStats};
 use super::quota::Quota;
 use super::segment::Segment;
+use super::spare::Ahead;
 use super::sync::SyncHandle;
 use crate::id::WriterId;
 use crate::record::Record;
@@ -42,6 +43,7 @@ pub struct SpoolWriter {
     pub(super) next_control: u64,
     pub(super) gap: Option<Gap>,
     pub(super) quota: Quota,
+    pub(super) ahead: Ahead,
     /// At the limit points are refused, although the policy is to wait: somebody has waited long enough.
     pub(super) waited_in_vain: bool,
     sealed: bool,
@@ -87,6 +89,7 @@ impl SpoolWriter {
             next_control: 1,
             gap: None,
             quota: Quota::default(),
+            ahead: Ahead::default(),
             waited_in_vain: false,
             sealed: false,
             stats: WriterStats { segments: 1, bytes: HEADER_BYTES as u64, ..WriterStats::default() },
@@ -240,6 +243,7 @@ impl SpoolWriter {
             self.write_out()?;
             layout::seal(&self.dir, self.last_seq(), self.last_control(), &*self.options.disk)?;
             self.sealed = true;
+            self.drop_spare();
         }
         Ok(())
     }
@@ -247,6 +251,7 @@ impl SpoolWriter {
     /// For a forked child: closes the child's copy of the lock, so that the parent's death can be seen, and forgets the mapping
     /// without touching it. The child then creates a spool of its own.
     pub fn abandon(self) {
+        self.ahead.abandon();
         self.segment.abandon();
     }
 
@@ -326,6 +331,9 @@ impl SpoolWriter {
     }
 
     pub(super) fn append(&mut self, frame: &Frame<'_>) -> bool {
+        if self.segment.is_short_of_pages(framed(frame.body_bytes())) {
+            self.work_ahead();
+        }
         let before = self.segment.end();
         let done = self.segment.append(frame);
         self.stats.bytes += (self.segment.end() - before) as u64;

@@ -12,7 +12,7 @@ use stepline_core::spool::{SpoolMeta, SpoolWriter, WriterOptions};
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (root, count) = (arguments.next().ok_or("no root")?, arguments.next().ok_or("no count")?.parse::<u64>()?);
-    let options = WriterOptions { segment_bytes: 16 << 10, ..WriterOptions::default() };
+    let options = WriterOptions { segment_bytes: 16 << 10, ahead_bytes: 512, ..WriterOptions::default() };
     let meta = SpoolMeta { run_id: "child".into(), ..SpoolMeta::default() };
     let mut writer = SpoolWriter::create(Path::new(&root), meta, options)?;
     let mut out = std::io::stdout().lock();

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use stepline_core::spool::{status, LimitPolicy, SpoolReader, SpoolWriter, WriterOptions};
 
-use crate::support::{log, meta, read_all};
+use crate::support::{log, meta, options, read_all};
 
 const LIMIT: u64 = 64 << 10;
 
 fn writer(root: &Path, policy: LimitPolicy) -> SpoolWriter {
-    let options = WriterOptions { limit_bytes: LIMIT, policy, retry_pause: Duration::ZERO, ..WriterOptions::default() };
+    let options = WriterOptions { limit_bytes: LIMIT, policy, retry_pause: Duration::ZERO, ..options(8 << 20) };
     SpoolWriter::create(root, meta(), options).unwrap()
 }
 

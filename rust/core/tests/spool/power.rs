@@ -51,6 +51,8 @@ impl Ledger {
 fn options(disk: &Arc<Outage>, chance: &mut Chance) -> WriterOptions {
     WriterOptions {
         segment_bytes: 4096 << chance.below(3),
+        // In half of the stories segments are made ahead.
+        ahead_bytes: 512 << (9 * chance.below(2)),
         retry_pause: Duration::ZERO,
         write: if chance.once_in(3) { WriteMode::Buffered } else { WriteMode::Mapped },
         disk: disk.clone(),

@@ -102,7 +102,8 @@ pub fn meta() -> SpoolMeta {
 }
 
 pub fn options(segment_bytes: usize) -> WriterOptions {
-    WriterOptions { segment_bytes, ..WriterOptions::default() }
+    // So that small segments are made ahead as well.
+    WriterOptions { segment_bytes, ahead_bytes: 512, ..WriterOptions::default() }
 }
 
 /// Logs `{name: value, ..}` as the client does.

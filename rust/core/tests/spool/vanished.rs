@@ -11,11 +11,11 @@ use std::time::Duration;
 use stepline_core::spool::{Disk, RealDisk, SpoolReader, SpoolWriter, WriteMode, WriterOptions};
 use tempfile::TempDir;
 
-use crate::support::{log, meta, read_all};
+use crate::support::{log, meta, options, read_all};
 
 fn spool(write: WriteMode) -> (TempDir, SpoolWriter) {
     let root = tempfile::tempdir().unwrap();
-    let options = WriterOptions { segment_bytes: 16 << 10, write, ..WriterOptions::default() };
+    let options = WriterOptions { write, ..options(16 << 10) };
     let writer = SpoolWriter::create(&root.path().join("a/b"), meta(), options).unwrap();
     (root, writer)
 }

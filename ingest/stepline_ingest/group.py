@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from stepline import _core
@@ -17,7 +17,7 @@ class PointsStore(Protocol):
     def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
         """A block that WRITE writes to an open file; it returns the number of rows."""
 
-    def insert_points(self, block: StagedBlock, *, token: str) -> None: ...
+    def insert_points(self, block: StagedBlock, *, token: str, runs: Collection[int]) -> None: ...
 
     def insert_names(self, names: Sequence[tuple[int, int, str]]) -> None:
         """(run, metric, name); repeating it is harmless."""
@@ -58,7 +58,8 @@ class Group:
         """Blocks. Raises StoreError, CoreError."""
         self.build()
         if self._block is not None and self.rows:
-            self._store.insert_points(self._block, token=self._token)
+            runs = {item.writer.binding.run for item in self.points}
+            self._store.insert_points(self._block, token=self._token, runs=runs)
 
     def close(self) -> None:
         """Gives the memory of the block back. Nothing of the group runs any more."""

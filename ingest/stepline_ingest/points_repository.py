@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
@@ -71,8 +71,8 @@ class PointsRepository:
     def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
         return self._store.stage_points(write)
 
-    def insert_points(self, block: StagedBlock, *, token: str) -> None:
-        self._store.insert_points(block, rows=block.rows, token=token)
+    def insert_points(self, block: StagedBlock, *, token: str, runs: Collection[int]) -> None:
+        self._store.insert_points(block, rows=block.rows, token=token, runs=runs)
 
     def insert_names(self, names: Sequence[tuple[int, int, str]]) -> None:
         now_ms = time.time_ns() // 1_000_000

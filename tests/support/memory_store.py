@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,7 +57,7 @@ class MemoryStore:
     def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
         return self._staging.stage(write)
 
-    def insert_points(self, block: StagedBlock, *, token: str) -> None:
+    def insert_points(self, block: StagedBlock, *, token: str, runs: Collection[int]) -> None:
         record = Insert(token=token, rows=block.rows, stored=False)
         self.inserts.append(record)
         _next(self.before)

@@ -6,11 +6,12 @@ named without their database: a store works in one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from .errors import StoreError
 from .inserts import MAX_BLOCK_ROWS, POINTS_COLUMNS
+from .memo import Memo
 from .native import NativeBlock
 from .params import Param, Setting
 from .staging import StagedBlock
@@ -18,6 +19,7 @@ from .staging import StagedBlock
 __all__ = [
     "MAX_BLOCK_ROWS",
     "POINTS_COLUMNS",
+    "Memo",
     "NativeBlock",
     "Param",
     "Setting",
@@ -38,12 +40,24 @@ class Store(Protocol):
         """A block for `insert_points` in memory outside the heap, which its `close` gives back.
         WRITE gets an open file, writes one Native block to it and returns the number of rows."""
 
-    def insert_points(self, block: Sequence[bytes] | StagedBlock, *, rows: int, token: str) -> None:
+    @property
+    def memo(self) -> Memo:
+        """What may be kept of answers until points change."""
+
+    def insert_points(
+        self,
+        block: Sequence[bytes] | StagedBlock,
+        *,
+        rows: int,
+        token: str,
+        runs: Collection[int] | None = None,
+    ) -> None:
         """Stores one Native block of `raw_points` as one part: all rows or none.
 
         BLOCK was staged, or is its bytes, cut anywhere; its columns are POINTS_COLUMNS. All rows
         have the same `received` month. Repeating the call with the same token and the same bytes
-        changes nothing; the same token with other rows would drop them.
+        changes nothing; the same token with other rows would drop them. RUNS are those that the
+        points belong to, when that is known.
         """
 
     def insert_rows(

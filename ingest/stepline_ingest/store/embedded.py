@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from .inserts import (
     rows_settings,
 )
 from .lock import DirectoryLock
+from .memo import Memo
 from .native import NativeBlock, read_blocks
 from .params import Param, Setting, checked_name, encode_params, settings_clause, settings_list
 from .pool import Pool
@@ -57,6 +58,7 @@ class EmbeddedStore:
         self._database = database
         self._engine = directory / "chdb"
         self._writes = Gate()
+        self.memo = Memo(trusted=True)
         config = write_config(directory, database)
         self._folder = _open_folder(directory)
         self._target = f"{self._engine}?config-file={self._folder.path / config.name}"
@@ -83,14 +85,25 @@ class EmbeddedStore:
     def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
         return self._staging.stage(write)
 
-    def insert_points(self, block: Sequence[bytes] | StagedBlock, *, rows: int, token: str) -> None:
+    def insert_points(
+        self,
+        block: Sequence[bytes] | StagedBlock,
+        *,
+        rows: int,
+        token: str,
+        runs: Collection[int] | None = None,
+    ) -> None:
         check_block(block, rows)
         settings = points_settings(token)
-        if isinstance(block, StagedBlock):
-            self._insert(POINTS_TABLE, POINTS_COLUMNS, block, settings)
-            return
-        with self._staging.stage_pieces(block, rows) as staged:
-            self._insert(POINTS_TABLE, POINTS_COLUMNS, staged, settings)
+        try:
+            if isinstance(block, StagedBlock):
+                self._insert(POINTS_TABLE, POINTS_COLUMNS, block, settings)
+                return
+            with self._staging.stage_pieces(block, rows) as staged:
+                self._insert(POINTS_TABLE, POINTS_COLUMNS, staged, settings)
+        finally:
+            # Also after a failure: the rows may be there.
+            self.memo.changed(runs)
 
     def insert_rows(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
@@ -119,8 +132,11 @@ class EmbeddedStore:
             )
 
     def command(self, sql: str, settings: Mapping[str, Setting] | None = None) -> None:
-        with self._pool.connection() as connection, _raised_as(query_error):
-            connection.query(sql + settings_clause(settings))
+        try:
+            with self._pool.connection() as connection, _raised_as(query_error):
+                connection.query(sql + settings_clause(settings))
+        finally:
+            self.memo.changed()
 
     # --- reading ---
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from .inserts import (
     points_settings,
     rows_settings,
 )
+from .memo import Memo
 from .native import NativeBlock, read_blocks
 from .orphans import Orphans
 from .params import Param, Setting, checked_name
@@ -65,6 +66,8 @@ class ServerStore:
             )
         self._tables = Tables(self.query)
         self._staging = Staging()
+        # Another service may write the same database, if only while one takes over from the other.
+        self.memo = Memo(trusted=False)
         self._before_close: list[Callable[[], None]] = []
         self.cluster = address.cluster
         on_cluster = f" ON CLUSTER '{address.cluster}'" if address.cluster else ""
@@ -82,7 +85,14 @@ class ServerStore:
     def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
         return self._staging.stage(write)
 
-    def insert_points(self, block: Sequence[bytes] | StagedBlock, *, rows: int, token: str) -> None:
+    def insert_points(
+        self,
+        block: Sequence[bytes] | StagedBlock,
+        *,
+        rows: int,
+        token: str,
+        runs: Collection[int] | None = None,
+    ) -> None:
         check_block(block, rows)
         if token in self._doubtful:
             self._orphans.end(token)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, cast
@@ -30,12 +30,12 @@ class Flaky(PointsRepository):
         super().__init__(store, ThreadPoolExecutor(2))
         self._to_lose: dict[str, list[str]] = {}
 
-    def insert_points(self, block: StagedBlock, *, token: str) -> None:
+    def insert_points(self, block: StagedBlock, *, token: str, runs: Collection[int]) -> None:
         plans = (["before"], ["after"], ["after", "before", "after"])
         plan = self._to_lose.setdefault(token, list(plans[len(self._to_lose) % len(plans)]))
         lost = plan.pop(0) if plan else None
         if lost != "before":
-            super().insert_points(block, token=token)
+            super().insert_points(block, token=token, runs=runs)
         if lost:
             raise StoreError("the answer was lost", outcome_unknown=True)
 

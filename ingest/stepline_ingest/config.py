@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,9 @@ class ServeConfig:
     """Where `stepline backup --server` puts backups; None for nowhere."""
     take_in: bool = True
     """Send what waits in the spools of this host for this address."""
+    allow_hosts: tuple[str, ...] = ()
+    """Names, besides the obvious ones, by which browsers call the HTTP ports while no key is asked
+    for."""
     hang_limit: float = 120.0
     """Seconds without a sign of life from the event loop or the engine after which the process ends
     itself; 0 for never."""
@@ -79,6 +83,12 @@ class ServeConfig:
     def keys_required(self) -> bool:
         """Whether every call needs a key although none may have been made yet."""
         return self.require_keys or not (self.insecure or is_loopback(self.host))
+
+    @property
+    def own_names(self) -> frozenset[str]:
+        """By which the service may be called; see access/origin.py."""
+        names = (self.host, socket.gethostname(), *self.allow_hosts)
+        return frozenset(name.lower().removesuffix(".") for name in names)
 
     @property
     def ports(self) -> dict[str, int]:

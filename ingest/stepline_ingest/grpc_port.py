@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from pathlib import Path
 
 import grpc
 
@@ -58,6 +60,28 @@ def bind(
             f"cannot listen on {address(host, port)}: pass another --host or --grpc-port"
         )
     return bound
+
+
+def bind_inner(server: grpc.aio.Server, directory: Path) -> str:
+    """Binds a socket in DIRECTORY that only this user can open, for the HTTP port of this process;
+    returns what to connect to. It needs no TLS, and asks for keys as the other port does."""
+    path = directory / "gateway.sock"
+    short = path
+    if Path("/proc/self/fd").is_dir():
+        # The path of a socket has room for 107 bytes. The descriptor lives as long as the process.
+        folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        short = Path(f"/proc/self/fd/{folder}") / path.name
+    try:
+        bound = server.add_insecure_port(f"unix:{short}")
+        if bound:
+            path.chmod(0o600)
+            return f"unix:{short}"
+        reason = "no socket was made"
+    except (OSError, RuntimeError) as error:
+        reason = str(error)
+    raise StartupError(
+        f"cannot make the socket {path} ({reason}): put the data directory on a local disk"
+    )
 
 
 def _probe(host: str, port: int) -> None:

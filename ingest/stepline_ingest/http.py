@@ -1,18 +1,20 @@
-"""The HTTP port for people, probes and Prometheus: /, /healthz, /readyz, /metrics. The dashboard
-will live here."""
+"""The HTTP port: the dashboard, the calls of proto/ for browsers and scripts (see gateway/), and
+/healthz, /readyz, /metrics for machines."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
-import ssl
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
 from aiohttp import web
 
-from stepline_ingest.errors import StartupError
+from stepline_ingest.gateway import Gateway
 from stepline_ingest.metrics import metrics
+from stepline_ingest.page import CONTENT_SECURITY_POLICY, Page, add_headers
 from stepline_ingest.readiness import Readiness
 
 
@@ -32,19 +34,26 @@ class Pages:
         store_kind: str,
         addresses: Callable[[], dict[str, str]],
         readiness: Readiness,
+        gateway: Gateway,
     ) -> None:
         self._store_kind = store_kind
         self._addresses = addresses
         self._readiness = readiness
+        self._gateway = gateway
+        self._page = Page()
         self._started = time.monotonic()
 
     def app(self) -> web.Application:
         app = web.Application()
-        app.router.add_get("/", self._index)
         app.router.add_get("/healthz", self._alive)
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/health", self._ready)
         app.router.add_get("/metrics", self._metrics)
+        self._gateway.add_routes(app)
+        if not self._page.is_built:
+            app.router.add_get("/", self._addresses_page)
+        app.router.add_get("/{path:.*}", self._page.answer)
+        app.on_response_prepare.append(add_headers)
         return app
 
     async def _alive(self, request: web.Request) -> web.Response:
@@ -71,7 +80,7 @@ class Pages:
     async def _metrics(self, request: web.Request) -> web.Response:
         return web.Response(body=metrics.page(), headers={"Content-Type": metrics.content_type})
 
-    async def _index(self, request: web.Request) -> web.Response:
+    async def _addresses_page(self, request: web.Request) -> web.Response:
         addresses = self._addresses()
         rows = "\n".join(
             _ROW.format(name=name, address=html.escape(addresses[name]), use=use)
@@ -79,53 +88,41 @@ class Pages:
             if name in addresses
         )
         page = _PAGE.format(
+            style=_STYLE,
             version=html.escape(service_version()),
             store=html.escape(self._store_kind),
             rows=rows,
             server=html.escape(addresses.get("grpc", "")),
             sql=html.escape(addresses.get("sql", "")),
         )
-        return web.Response(text=page, content_type="text/html")
-
-
-async def listen(
-    app: web.Application,
-    host: str,
-    port: int,
-    *,
-    name: str,
-    ssl_context: ssl.SSLContext | None = None,
-) -> tuple[web.AppRunner, int]:
-    """Serves APP, over TLS where there is a context; returns its runner and the port that it
-    got."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port, reuse_port=False, ssl_context=ssl_context).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise StartupError(
-            f"cannot listen on {host}:{port} ({error.strerror or error}): "
-            f"end what uses the port, or pass --{name}-port with another one (0 for any free one)"
-        ) from error
-    return runner, int(runner.addresses[0][1])
+        return web.Response(
+            text=page,
+            content_type="text/html",
+            headers={"Content-Security-Policy": _PAGE_POLICY, "Cache-Control": "no-cache"},
+        )
 
 
 _USES = {
     "grpc": "clients: <code>stepline.init(server=...)</code>, <code>stepline.connect(...)</code>",
-    "http": "this page, <a href='/healthz'>/healthz</a>, <a href='/readyz'>/readyz</a>, "
-    "<a href='/metrics'>/metrics</a>",
+    "http": "the same calls for browsers and scripts, <a href='/healthz'>/healthz</a>, "
+    "<a href='/readyz'>/readyz</a>, <a href='/metrics'>/metrics</a>",
     "sql": "ClickHouse's HTTP interface, read-only",
 }
 
 _ROW = "<tr><th>{name}</th><td><code>{address}</code></td><td>{use}</td></tr>"
 
+_STYLE = """body{font:16px/1.5 system-ui;max-width:46rem;margin:3rem auto;padding:0 1rem}
+th{text-align:left;padding-right:1rem}td{padding-right:1rem}
+pre{background:#f3f3f3;padding:.7rem;overflow:auto}"""
+
+_PAGE_POLICY = CONTENT_SECURITY_POLICY.replace(
+    "style-src 'self'",
+    f"style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'",
+)
+
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Stepline</title>
-<style>body{{font:16px/1.5 system-ui;max-width:46rem;margin:3rem auto;padding:0 1rem}}
-th{{text-align:left;padding-right:1rem}}td{{padding-right:1rem}}
-pre{{background:#f3f3f3;padding:.7rem;overflow:auto}}
-</style></head><body>
+<style>{style}</style></head><body>
 <h1>Stepline {version}</h1>
 <p>This service receives the metrics of training runs and answers questions about them.
 Store: {store}.</p>
@@ -136,6 +133,8 @@ run.log({{"loss": 0.5}})
 run.finish()</pre>
 <pre>stepline runs --server {server}
 curl 'http://{sql}/?query=SELECT+count()+FROM+points'</pre>
+<p>The dashboard is not built into this installation: <code>make dashboard</code> does it in a
+checkout.</p>
 <p>More in the docs folder of the source: protocol, format, guarantees, operations.</p>
 </body></html>
 """

@@ -116,6 +116,25 @@ class Limits:
     query_threads: int = 8
     """Queries that run at a time."""
 
+    # --- the HTTP ports ---
+
+    max_http_connections: int = 512
+    """Of each port. A browser opens six."""
+    max_http_line_bytes: int = 64 * KIB
+    """A request line, as GET carries its message there; a header takes 16 KiB."""
+    max_http_calls: int = 256
+    """Calls of the gateway at a time, streams included."""
+    max_http_body_bytes: int = 64 * MIB
+    """Bodies of requests in memory, all together."""
+    max_json_bytes: int = 8 * MIB
+    """A message in JSON, which takes many times its size while it is parsed."""
+    max_http_reply_bytes: int = 64 * MIB
+    """One message of an answer."""
+    http_patience: float = 30.0
+    """Seconds that a body may take to arrive, and that a connection may stay without a request."""
+    http_stall: float = 60.0
+    """Seconds that a reader may take nothing before its connection is cut."""
+
     # --- stopping ---
 
     drain_timeout: float = 6.0

@@ -46,6 +46,7 @@ def serve(argv: Sequence[str]) -> int:
             require_keys=args.require_keys,
             backup_dir=args.backup_dir.expanduser().resolve() if args.backup_dir else None,
             take_in=not args.no_sync,
+            allow_hosts=tuple(args.allow_host),
         )
         config.check()
         return asyncio.run(run(config))
@@ -120,6 +121,14 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="ask for API keys from the start; without it they are asked for as soon as "
         "`stepline key create` has made one, and off loopback",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name by which browsers and SQL clients may call this service while it asks for no "
+        "keys; addresses, localhost, names without a dot and --host always may",
     )
     parser.add_argument(
         "--no-sync",

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,17 +23,19 @@ from aiohttp import web
 from grpc_health.v1 import health_pb2_grpc
 
 from stepline_ingest import grpc_port
-from stepline_ingest.access import Guard, KeyRing, KeyTables
+from stepline_ingest.access import Guard, KeyRing, KeyTables, Scope
 from stepline_ingest.access.grpc_guard import GuardInterceptor
-from stepline_ingest.access.http_guard import guarded
+from stepline_ingest.access.http_guard import guarded, refusal
 from stepline_ingest.access.keys_service import KeyMaker, KeysService
-from stepline_ingest.access.policy import PUBLIC_PATHS, PUBLIC_SQL_PATHS
+from stepline_ingest.access.origin import same_origin
+from stepline_ingest.access.policy import OTHER_PATHS, OTHER_SQL_PATHS, PATHS, SQL_PATHS
 from stepline_ingest.admin import AdminService
 from stepline_ingest.budget import Budget
 from stepline_ingest.commit import Committer
 from stepline_ingest.config import ServeConfig, address
 from stepline_ingest.doctor.service import AuditService
 from stepline_ingest.errors import ServiceError, StartupError
+from stepline_ingest.gateway import Gateway
 from stepline_ingest.gen.stepline.v1 import (
     admin_pb2_grpc,
     audit_pb2_grpc,
@@ -42,7 +44,8 @@ from stepline_ingest.gen.stepline.v1 import (
     query_pb2_grpc,
     runs_pb2_grpc,
 )
-from stepline_ingest.http import Pages, listen, service_version
+from stepline_ingest.http import Pages, service_version
+from stepline_ingest.http_port import HttpPort
 from stepline_ingest.metrics import Name, Refusal, metrics
 from stepline_ingest.metrics.sampler import Sampler
 from stepline_ingest.names import NamesRegistry
@@ -127,7 +130,8 @@ class Server:
         self._guard = Guard(required=config.keys_required)
         self._grpc = grpc_port.new_server(config.limits, GuardInterceptor(self._guard))
         self._rechecking: asyncio.Task[None] | None = None
-        self._runners: list[web.AppRunner] = []
+        self._gateway = Gateway(config.limits)
+        self._http_ports: list[HttpPort] = []
         self._taking_in: asyncio.Task[None] | None = None
         # Apart, so that slow queries keep neither commits nor new streams waiting.
         self._commits = ThreadPoolExecutor(2, "commit")  # one stores, one builds the next block
@@ -144,11 +148,10 @@ class Server:
             store_kind="chdb" if config.store is None else "clickhouse",
             addresses=lambda: self.addresses,
             readiness=self._readiness,
+            gateway=self._gateway,
         )
         # First, so that probes see a service that starts, however long its store takes.
-        app = pages.app()
-        app.middlewares.append(guarded(self._guard, PUBLIC_PATHS))
-        http = await self._listen(app, config.http_port, "http")
+        http = await self._listen(pages.app(), PATHS, OTHER_PATHS, config.http_port, "http")
         self._store = store = await loop.run_in_executor(self._lookups, _open_store, config)
         keys = KeyTables(store)
         ring = KeyRing(
@@ -202,10 +205,11 @@ class Server:
 
         credentials = self._certificates.grpc_credentials() if self._certificates else None
         grpc = grpc_port.bind(self._grpc, config.host, config.grpc_port, credentials)
+        inner = grpc_port.bind_inner(self._grpc, config.data)
         sql_app = SqlPort(store, self._queries, limits).app()
-        sql_app.middlewares.append(guarded(self._guard, PUBLIC_SQL_PATHS))
-        sql = await self._listen(sql_app, config.sql_port, "sql")
+        sql = await self._listen(sql_app, SQL_PATHS, OTHER_SQL_PATHS, config.sql_port, "sql")
         await self._grpc.start()
+        self._gateway.use(inner)
         self._rechecking = asyncio.create_task(self._recheck_keys(self._ingest))
         self.addresses = {
             name: address(config.host, port)
@@ -307,8 +311,9 @@ class Server:
                 extra={"event": "drain_timeout"},
             )
         await self._grpc.stop(grace=CALL_GRACE)
-        for runner in self._runners:
-            await runner.cleanup()
+        for port in self._http_ports:
+            await port.close()
+        await self._gateway.close()
         for pool in (self._commits, self._decoders, self._lookups, self._queries, self._backups):
             pool.shutdown(wait=False, cancel_futures=True)
         if self._store is not None:
@@ -348,11 +353,28 @@ class Server:
         logging.shutdown()
         os._exit(0 if self._drained else 1)
 
-    async def _listen(self, app: web.Application, port: int, name: str) -> int:
+    async def _listen(
+        self,
+        app: web.Application,
+        scopes: Mapping[str, Scope | None],
+        others: Scope | None,
+        port: int,
+        name: str,
+    ) -> int:
+        config = self._config
         context = self._certificates.ssl_context() if self._certificates is not None else None
-        runner, bound = await listen(app, self._config.host, port, name=name, ssl_context=context)
-        self._runners.append(runner)
-        return bound
+        app.middlewares.append(
+            same_origin(
+                config.own_names,
+                open_paths=scopes.keys(),
+                asks_for_keys=self._guard.asks,
+                refuse=refusal,
+            )
+        )
+        app.middlewares.append(guarded(self._guard, scopes, others))
+        served = HttpPort(app, config.limits)
+        self._http_ports.append(served)
+        return await served.listen(config.host, port, name=name, ssl_context=context)
 
 
 def _open_store(config: ServeConfig) -> Store:

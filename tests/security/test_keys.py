@@ -16,6 +16,8 @@ import grpc
 import pytest
 
 import stepline
+from stepline_ingest.access.key import Scope
+from stepline_ingest.access.policy import METHODS
 from stepline_ingest.gen.stepline.v1 import (
     ingest_pb2,
     ingest_pb2_grpc,
@@ -25,6 +27,7 @@ from stepline_ingest.gen.stepline.v1 import (
     runs_pb2_grpc,
 )
 from tests.security.conftest import Guarded, Refused, command, rows
+from tests.support import connect_http
 from tests.support.service import Service
 
 
@@ -212,9 +215,47 @@ def test_the_sql_port_asks_for_a_key(guarded: Guarded, names: tuple[str, str]) -
 def test_probes_need_no_key_and_the_rest_of_the_http_port_does(guarded: Guarded) -> None:
     assert fetch(f"http://{guarded.http}/health")[0] == 200
     assert fetch(f"http://{guarded.http}/")[0] == 200
-    assert fetch(f"http://{guarded.http}/anything")[0] == 401
-    allowed = fetch(f"http://{guarded.http}/anything", Authorization=f"Bearer {guarded.admin}")
-    assert allowed[0] == 404
+    assert fetch(f"http://{guarded.http}/anything")[0] == 404
+    assert fetch(f"http://{guarded.http}/metrics")[0] == 401
+    allowed = fetch(f"http://{guarded.http}/metrics", Authorization=f"Bearer {guarded.admin}")
+    assert allowed[0] == 200
+
+
+def test_the_gateway_gives_no_rights(guarded: Guarded) -> None:
+    """Every method over HTTP, without a key, with an unknown one and with one of a wrong scope."""
+    read, ingest = guarded.key("read", "gateway"), guarded.key("ingest", "gateway")
+    for method, scope in METHODS.items():
+        name = method.removeprefix("/stepline.v1.")
+        if name.startswith("/grpc.") or name == "Ingest/Push":
+            continue
+        for key, code in (
+            (None, "unauthenticated"),
+            ("stepline_" + "0" * 64, "unauthenticated"),
+            (ingest if scope is Scope.READ else read, "permission_denied"),
+        ):
+            headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+            answer = connect_http.call(guarded.http, name, **headers)
+            assert "WWW-Authenticate" not in answer.headers, "a browser would ask by itself"
+            if answer.status == 415:
+                _, end = connect_http.stream(guarded.http, name, {}, **headers)
+                assert end["error"]["code"] == code
+            else:
+                assert json.loads(answer.data)["code"] == code
+
+
+def test_a_key_sees_its_project_over_http(guarded: Guarded) -> None:
+    mine, theirs = (f"web-{uuid.uuid4().hex[:8]}" for _ in range(2))
+    for project in (mine, theirs):
+        with Caller(guarded.grpc, guarded.key("ingest", project)) as writer:
+            writer.create(f"{project}-run", project)
+    bearer = {"Authorization": f"Bearer {guarded.key('read', mine)}"}
+    listed = json.loads(connect_http.call(guarded.http, "Runs/ListRuns", **bearer).data)
+    assert [run["runId"] for run in listed["runs"]] == [f"{mine}-run"]
+    other = {"runId": f"{theirs}-run"}
+    assert connect_http.call(guarded.http, "Runs/GetRun", other, **bearer).status == 404
+    basic = base64.b64encode(f":{guarded.admin}".encode()).decode()
+    by_password = connect_http.call(guarded.http, "Runs/ListRuns", Authorization=f"Basic {basic}")
+    assert by_password.status == 401, "browsers send passwords along by themselves"
 
 
 # --- the life of a key ---

@@ -186,8 +186,20 @@ def test_every_port_speaks_tls_and_nothing_else(
     assert fetch(service.sql, authority.ca) == 200
     with pytest.raises(urllib.error.HTTPError) as missing:
         fetch(service.http, authority.ca)
-    assert missing.value.code == 401
+    assert missing.value.code == 404
     missing.value.close()
+    request = urllib.request.Request(
+        over_tls(service.http) + "/stepline.v1.Runs/ListRuns",
+        data=b"{}",
+        headers={
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {service.admin}",
+            "Origin": over_tls(service.http),
+        },
+    )
+    context = ssl.create_default_context(cafile=str(authority.ca))
+    with urllib.request.urlopen(request, context=context, timeout=30) as answer:
+        assert answer.status == 200
     for place in (service.http, service.sql):
         with pytest.raises((urllib.error.URLError, http.client.HTTPException, ConnectionError)):
             urllib.request.urlopen(f"http://{place}/ping", timeout=30)

@@ -95,6 +95,13 @@ class Guard:
             )
         _caller.set(key)
 
+    async def asks(self) -> bool:
+        """Whether calls need a key."""
+        try:
+            return self._required or (self._ring is not None and await self._ring.any())
+        except ServiceError:
+            return False  # nobody can tell
+
     async def recheck(self, key: Key) -> None:
         """Raises ServiceError when KEY, which was good, is good no more."""
         if self._ring is not None:

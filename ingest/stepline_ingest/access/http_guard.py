@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
@@ -26,16 +26,17 @@ _CLICKHOUSE_CODES = {401: 516, 403: 497, 503: 210}
 """What ClickHouse's clients know these statuses by."""
 
 
-def guarded(guard: Guard, public: Set[str]) -> Any:
-    """A middleware: every path but those of PUBLIC needs a key with the scope read."""
+def guarded(guard: Guard, scopes: Mapping[str, Scope | None], others: Scope | None) -> Any:
+    """A middleware: SCOPES says what a path needs, and OTHERS what the paths need that are not
+    there."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            await guard.admit(secret_of(request), None if request.path in public else Scope.READ)
+            await guard.admit(secret_of(request), scopes.get(request.path, others))
         except ServiceError as error:
             metrics.refused(error.refusal)
-            return _refusal(error)
+            return refusal(error)
         return await handler(request)
 
     return middleware
@@ -59,7 +60,8 @@ def secret_of(request: web.Request) -> str | None:
     return None
 
 
-def _refusal(error: ServiceError) -> web.Response:
+def refusal(error: ServiceError) -> web.Response:
+    """In the words of ClickHouse, which people read as well."""
     status = _STATUS.get(error.code, 500)
     code = _CLICKHOUSE_CODES.get(status, 1002)
     headers = {"X-ClickHouse-Exception-Code": str(code)}

@@ -33,8 +33,18 @@ METHODS: dict[str, Scope | None] = {
 }
 """By the full name of a gRPC method."""
 
-PUBLIC_PATHS = frozenset({"/", "/health", "/healthz", "/readyz"})
-"""Of the HTTP port. Every other path needs a key with the scope read."""
+PATHS: dict[str, Scope | None] = {
+    "/health": PUBLIC,
+    "/healthz": PUBLIC,
+    "/readyz": PUBLIC,
+    "/metrics": Scope.READ,
+}
+"""Of the HTTP port. Every other path is a file of the page, which carries no data, or a call of the
+gateway, which METHODS judges: see OTHER_PATHS."""
 
-PUBLIC_SQL_PATHS = frozenset({"/ping"})
-"""Of the SQL port."""
+OTHER_PATHS = PUBLIC
+
+SQL_PATHS: dict[str, Scope | None] = {"/ping": PUBLIC}
+"""Of the SQL port. Every other path needs a key with the scope read: OTHER_SQL_PATHS."""
+
+OTHER_SQL_PATHS = Scope.READ

@@ -6,10 +6,11 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PROTOS: [&str; 6] = [
+const PROTOS: [&str; 7] = [
     "stepline/v1/ingest.proto",
     "stepline/v1/runs.proto",
     "stepline/v1/query.proto",
+    "stepline/v1/live.proto",
     "stepline/v1/audit.proto",
     "stepline/v1/keys.proto",
     "stepline/v1/admin.proto",

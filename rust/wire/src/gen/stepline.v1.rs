@@ -1405,7 +1405,7 @@ pub struct SeriesSlice {
     #[prost(uint64, tag = "4")]
     pub rows: u64,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ChartRequest {
     #[prost(string, repeated, tag = "1")]
     pub run_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
@@ -1424,10 +1424,50 @@ pub struct ChartRequest {
     pub stop: ::core::option::Option<i64>,
     #[prost(message, optional, tag = "7")]
     pub ranks: ::core::option::Option<RankSelection>,
+    /// Adds the column `smooth`.
+    #[prost(message, optional, tag = "15")]
+    pub smoothing: ::core::option::Option<Smoothing>,
+    /// From 0 to 1, at most 32 of them. Adds quantiles of a band over ranks, or over the runs of a group: exact ones, of the mean that
+    /// each rank (each run) has in a bucket, interpolated linearly. Not for lines of single ranks.
+    #[prost(double, repeated, tag = "16")]
+    pub quantiles: ::prost::alloc::vec::Vec<f64>,
+    /// One line for each group of runs instead of one for each run. "group", "job_type", "tags" (a run is in the group of each of its
+    /// tags), "state", "project", or the key of a config, with dots for nested ones ("optimizer.lr"; also "config.optimizer.lr").
+    #[prost(string, tag = "17")]
+    pub group_by: ::prost::alloc::string::String,
+    /// Buckets are even in the logarithm of the step, for a logarithmic x axis. Steps below 1 share one bucket.
+    #[prost(bool, tag = "18")]
+    pub log_x: bool,
+}
+/// A smoothed line beside the mean, over the finite means of the buckets; NaN where a bucket has none.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Smoothing {
+    #[prost(oneof = "smoothing::Kind", tags = "1, 2, 3")]
+    pub kind: ::core::option::Option<smoothing::Kind>,
+}
+/// Nested message and enum types in `Smoothing`.
+pub mod smoothing {
+    #[derive(Clone, Copy, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        /// Debiased exponential moving average, as TensorBoard draws it: what is left of the past after one whole bucket, from 0 to below
+        ///
+        /// 1. A whole bucket has as many finite points as the median bucket of the line; one with n times as many counts as n of them.
+        ///    Gaps count as nothing.
+        #[prost(double, tag = "1")]
+        Ema(f64),
+        /// The same weighted by distance, as W&B draws it: what is left of the past after one bucket's width of the x axis, each point
+        /// weighing the same.
+        #[prost(double, tag = "2")]
+        EmaOverX(f64),
+        /// Gaussian kernel over the points of the buckets: its standard deviation in widths of a bucket, above 0 and at most 1,000. What
+        /// is farther than 5 of them counts as nothing.
+        #[prost(double, tag = "3")]
+        Gaussian(f64),
+    }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RankSelection {
-    #[prost(oneof = "rank_selection::Kind", tags = "1, 2, 3")]
+    #[prost(oneof = "rank_selection::Kind", tags = "1, 2, 3, 4")]
     pub kind: ::core::option::Option<rank_selection::Kind>,
 }
 /// Nested message and enum types in `RankSelection`.
@@ -1442,9 +1482,12 @@ pub mod rank_selection {
         All(bool),
         #[prost(uint32, tag = "3")]
         Rank(u32),
+        /// One line for each of so many ranks that deviate most, the worst one first; see ChartLine.deviation. 0 means 8.
+        #[prost(uint32, tag = "4")]
+        Stragglers(u32),
     }
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ChartLine {
     #[prost(string, tag = "1")]
     pub run_id: ::prost::alloc::string::String,
@@ -1490,6 +1533,31 @@ pub struct ChartLine {
     /// A metric: float64, its last finite value up to the end of the bucket, over all ranks; buckets before the first one are left out.
     #[prost(bytes = "bytes", tag = "17")]
     pub at: ::prost::bytes::Bytes,
+    /// float64: what was asked for with `smoothing`.
+    #[prost(bytes = "bytes", tag = "25")]
+    pub smooth: ::prost::bytes::Bytes,
+    /// float64, one column for each of `quantiles` of the request, in its order.
+    #[prost(bytes = "bytes", repeated, tag = "26")]
+    pub quantiles: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// Of a chart with group_by, whose lines have no run_id: what the runs have in common; of a config key the value as JSON (a text as
+    /// it is). Empty for runs without any. min, max, argmin, argmax, count and nonfinite are over all points of all runs; mean, first
+    /// and last are the mean over runs of what each run has, whatever its number of points.
+    #[prost(string, tag = "27")]
+    pub group: ::prost::alloc::string::String,
+    /// The runs of the group.
+    #[prost(string, repeated, tag = "28")]
+    pub group_run_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// uint64, with group_by: runs that have a finite value in the bucket.
+    #[prost(bytes = "bytes", tag = "29")]
+    pub group_runs: ::prost::bytes::Bytes,
+    /// Of a straggler: how far the rank is from the others, in robust standard deviations. In each bucket |its mean - the median over
+    /// ranks|, divided by 1.4826 times the median of these (1.2533 times their mean where that is 0), at most 100, and 100 where the
+    /// rank has points and none is finite; then the mean over the buckets in which the rank has points.
+    #[prost(double, optional, tag = "30")]
+    pub deviation: ::core::option::Option<f64>,
+    /// uint64: steps of each bucket, of charts with log_x, where bucket_width is 0.
+    #[prost(bytes = "bytes", tag = "31")]
+    pub widths: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SqlRequest {
@@ -2117,6 +2185,361 @@ pub mod query_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "stepline.v1.Query";
     impl<T> tonic::server::NamedService for QueryServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchRequest {
+    /// At least one, at most 64.
+    #[prost(message, repeated, tag = "1")]
+    pub charts: ::prost::alloc::vec::Vec<WatchedChart>,
+    /// The least time between two updates. 0 for the service's own choice (250); it may take longer.
+    #[prost(uint32, tag = "2")]
+    pub interval_ms: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchedChart {
+    /// As for Query.Chart. Metrics that no run has yet are waited for.
+    #[prost(message, optional, tag = "1")]
+    pub chart: ::core::option::Option<ChartRequest>,
+    /// Besides the metrics of `chart`, all whose names match one of these: * stands for any characters, ? for one. New names too.
+    #[prost(string, repeated, tag = "2")]
+    pub patterns: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// One update, or a part of one. One without anything says that the service is there.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchUpdate {
+    /// Only lines that have buckets.
+    #[prost(message, repeated, tag = "1")]
+    pub lines: ::prost::alloc::vec::Vec<LineUpdate>,
+    /// The runs whose fields (name, state, summary, attempts, ..) changed; all of them in the first update. Without config_json.
+    #[prost(message, repeated, tag = "2")]
+    pub runs: ::prost::alloc::vec::Vec<Run>,
+    /// More parts of the same update follow.
+    #[prost(bool, tag = "3")]
+    pub more: bool,
+    /// Forget everything that was sent before: the first update of a stream.
+    #[prost(bool, tag = "4")]
+    pub reset: bool,
+}
+/// A line is known by its chart, run_id or group, metric and rank.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LineUpdate {
+    /// Place of its chart in the request, from 0.
+    #[prost(uint32, tag = "1")]
+    pub chart: u32,
+    /// The line with its buckets that are new or changed, by `x`; each has all of its columns.
+    #[prost(message, optional, tag = "2")]
+    pub line: ::core::option::Option<ChartLine>,
+    /// These are all buckets of the line; forget the ones that were sent before.
+    #[prost(bool, tag = "3")]
+    pub whole: bool,
+    /// The line is no longer part of the chart (a rank that is no straggler any more).
+    #[prost(bool, tag = "4")]
+    pub gone: bool,
+}
+/// Generated client implementations.
+pub mod live_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct LiveClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl LiveClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> LiveClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> LiveClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            LiveClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Whole charts, then their new and changed buckets, soon after each commit. A reader that is slow gets fewer, merged updates. Ends
+        /// with NOT_FOUND when a run is deleted, UNAVAILABLE when the service stops: ask again, the first update is then everything.
+        pub async fn watch(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchUpdate>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/stepline.v1.Live/Watch");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("stepline.v1.Live", "Watch"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "server")]
+pub mod live_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with LiveServer.
+    #[async_trait]
+    pub trait Live: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Watch method.
+        type WatchStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchUpdate, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Whole charts, then their new and changed buckets, soon after each commit. A reader that is slow gets fewer, merged updates. Ends
+        /// with NOT_FOUND when a run is deleted, UNAVAILABLE when the service stops: ask again, the first update is then everything.
+        async fn watch(
+            &self,
+            request: tonic::Request<super::WatchRequest>,
+        ) -> std::result::Result<tonic::Response<Self::WatchStream>, tonic::Status>;
+    }
+    #[derive(Debug)]
+    pub struct LiveServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> LiveServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for LiveServer<T>
+    where
+        T: Live,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/stepline.v1.Live/Watch" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchSvc<T: Live>(pub Arc<T>);
+                    impl<
+                        T: Live,
+                    > tonic::server::ServerStreamingService<super::WatchRequest>
+                    for WatchSvc<T> {
+                        type Response = super::WatchUpdate;
+                        type ResponseStream = T::WatchStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Live>::watch(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for LiveServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "stepline.v1.Live";
+    impl<T> tonic::server::NamedService for LiveServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

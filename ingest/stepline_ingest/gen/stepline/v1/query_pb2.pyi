@@ -124,7 +124,7 @@ class SeriesSlice(_message.Message):
     def __init__(self, metric: _Optional[str] = ..., rank: _Optional[int] = ..., attempt: _Optional[int] = ..., rows: _Optional[int] = ...) -> None: ...
 
 class ChartRequest(_message.Message):
-    __slots__ = ("run_ids", "metrics", "points", "x", "start", "stop", "ranks")
+    __slots__ = ("run_ids", "metrics", "points", "x", "start", "stop", "ranks", "smoothing", "quantiles", "group_by", "log_x")
     RUN_IDS_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
@@ -132,6 +132,10 @@ class ChartRequest(_message.Message):
     START_FIELD_NUMBER: _ClassVar[int]
     STOP_FIELD_NUMBER: _ClassVar[int]
     RANKS_FIELD_NUMBER: _ClassVar[int]
+    SMOOTHING_FIELD_NUMBER: _ClassVar[int]
+    QUANTILES_FIELD_NUMBER: _ClassVar[int]
+    GROUP_BY_FIELD_NUMBER: _ClassVar[int]
+    LOG_X_FIELD_NUMBER: _ClassVar[int]
     run_ids: _containers.RepeatedScalarFieldContainer[str]
     metrics: _containers.RepeatedScalarFieldContainer[str]
     points: int
@@ -139,20 +143,36 @@ class ChartRequest(_message.Message):
     start: int
     stop: int
     ranks: RankSelection
-    def __init__(self, run_ids: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Iterable[str]] = ..., points: _Optional[int] = ..., x: _Optional[str] = ..., start: _Optional[int] = ..., stop: _Optional[int] = ..., ranks: _Optional[_Union[RankSelection, _Mapping]] = ...) -> None: ...
+    smoothing: Smoothing
+    quantiles: _containers.RepeatedScalarFieldContainer[float]
+    group_by: str
+    log_x: bool
+    def __init__(self, run_ids: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Iterable[str]] = ..., points: _Optional[int] = ..., x: _Optional[str] = ..., start: _Optional[int] = ..., stop: _Optional[int] = ..., ranks: _Optional[_Union[RankSelection, _Mapping]] = ..., smoothing: _Optional[_Union[Smoothing, _Mapping]] = ..., quantiles: _Optional[_Iterable[float]] = ..., group_by: _Optional[str] = ..., log_x: _Optional[bool] = ...) -> None: ...
+
+class Smoothing(_message.Message):
+    __slots__ = ("ema", "ema_over_x", "gaussian")
+    EMA_FIELD_NUMBER: _ClassVar[int]
+    EMA_OVER_X_FIELD_NUMBER: _ClassVar[int]
+    GAUSSIAN_FIELD_NUMBER: _ClassVar[int]
+    ema: float
+    ema_over_x: float
+    gaussian: float
+    def __init__(self, ema: _Optional[float] = ..., ema_over_x: _Optional[float] = ..., gaussian: _Optional[float] = ...) -> None: ...
 
 class RankSelection(_message.Message):
-    __slots__ = ("band", "all", "rank")
+    __slots__ = ("band", "all", "rank", "stragglers")
     BAND_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
+    STRAGGLERS_FIELD_NUMBER: _ClassVar[int]
     band: bool
     all: bool
     rank: int
-    def __init__(self, band: _Optional[bool] = ..., all: _Optional[bool] = ..., rank: _Optional[int] = ...) -> None: ...
+    stragglers: int
+    def __init__(self, band: _Optional[bool] = ..., all: _Optional[bool] = ..., rank: _Optional[int] = ..., stragglers: _Optional[int] = ...) -> None: ...
 
 class ChartLine(_message.Message):
-    __slots__ = ("run_id", "metric", "rank", "bucket_width", "tier_width", "rows", "x", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite", "at")
+    __slots__ = ("run_id", "metric", "rank", "bucket_width", "tier_width", "rows", "x", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite", "at", "smooth", "quantiles", "group", "group_run_ids", "group_runs", "deviation", "widths")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
@@ -170,6 +190,13 @@ class ChartLine(_message.Message):
     COUNT_FIELD_NUMBER: _ClassVar[int]
     NONFINITE_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
+    SMOOTH_FIELD_NUMBER: _ClassVar[int]
+    QUANTILES_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    GROUP_RUN_IDS_FIELD_NUMBER: _ClassVar[int]
+    GROUP_RUNS_FIELD_NUMBER: _ClassVar[int]
+    DEVIATION_FIELD_NUMBER: _ClassVar[int]
+    WIDTHS_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     metric: str
     rank: int
@@ -187,7 +214,14 @@ class ChartLine(_message.Message):
     count: bytes
     nonfinite: bytes
     at: bytes
-    def __init__(self, run_id: _Optional[str] = ..., metric: _Optional[str] = ..., rank: _Optional[int] = ..., bucket_width: _Optional[int] = ..., tier_width: _Optional[int] = ..., rows: _Optional[int] = ..., x: _Optional[bytes] = ..., min: _Optional[bytes] = ..., max: _Optional[bytes] = ..., mean: _Optional[bytes] = ..., first: _Optional[bytes] = ..., last: _Optional[bytes] = ..., argmin: _Optional[bytes] = ..., argmax: _Optional[bytes] = ..., count: _Optional[bytes] = ..., nonfinite: _Optional[bytes] = ..., at: _Optional[bytes] = ...) -> None: ...
+    smooth: bytes
+    quantiles: _containers.RepeatedScalarFieldContainer[bytes]
+    group: str
+    group_run_ids: _containers.RepeatedScalarFieldContainer[str]
+    group_runs: bytes
+    deviation: float
+    widths: bytes
+    def __init__(self, run_id: _Optional[str] = ..., metric: _Optional[str] = ..., rank: _Optional[int] = ..., bucket_width: _Optional[int] = ..., tier_width: _Optional[int] = ..., rows: _Optional[int] = ..., x: _Optional[bytes] = ..., min: _Optional[bytes] = ..., max: _Optional[bytes] = ..., mean: _Optional[bytes] = ..., first: _Optional[bytes] = ..., last: _Optional[bytes] = ..., argmin: _Optional[bytes] = ..., argmax: _Optional[bytes] = ..., count: _Optional[bytes] = ..., nonfinite: _Optional[bytes] = ..., at: _Optional[bytes] = ..., smooth: _Optional[bytes] = ..., quantiles: _Optional[_Iterable[bytes]] = ..., group: _Optional[str] = ..., group_run_ids: _Optional[_Iterable[str]] = ..., group_runs: _Optional[bytes] = ..., deviation: _Optional[float] = ..., widths: _Optional[bytes] = ...) -> None: ...
 
 class SqlRequest(_message.Message):
     __slots__ = ("query", "format")

@@ -19,7 +19,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 
 from stepline_ingest.errors import ServiceError, later
@@ -44,12 +44,15 @@ class Committer:
         limits: Limits,
         executor: Executor,
         now: Callable[[], float] = time.time,
+        stored: Callable[[Iterable[str]], None] = lambda runs: None,
     ) -> None:
-        """EXECUTOR has a thread for the INSERT and one that builds the next block."""
+        """EXECUTOR has a thread for the INSERT and one that builds the next block. STORED hears of
+        the runs of each group that was stored; it must be quick and must not fail."""
         self._store = store
         self._limits = limits
         self._executor = executor
         self._now = now
+        self._stored = stored
         self._linger = Linger(limits)
         self._persistence = Persistence(executor, limits, gave_up=self._send_away)
         self._queue = FairQueue()
@@ -314,6 +317,7 @@ class Committer:
             metrics.stored(nbytes=item.nbytes, seconds=now - item.arrived)
         for item in points:
             item.sink.stored()
+        self._stored({item.writer.binding.run_id for item in points})
 
     def _clear(self) -> list[Points | Reject]:
         """Everything that is not being stored."""

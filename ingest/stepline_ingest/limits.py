@@ -135,6 +135,17 @@ class Limits:
     http_stall: float = 60.0
     """Seconds that a reader may take nothing before its connection is cut."""
 
+    # --- watching ---
+
+    max_watchers: int = 1_000
+    """Streams of updates that are open."""
+    max_watched_buckets: int = 2_000_000
+    """Buckets of watched charts that are held, at some 150 bytes each."""
+    max_chart_buckets: int = 250_000
+    """The same of one chart."""
+    live_threads: int = 2
+    """Watched charts that are read at a time."""
+
     # --- stopping ---
 
     drain_timeout: float = 6.0

@@ -22,7 +22,7 @@ import grpc
 from aiohttp import web
 from grpc_health.v1 import health_pb2_grpc
 
-from stepline_ingest import grpc_port
+from stepline_ingest import grpc_port, live
 from stepline_ingest.access import Guard, KeyRing, KeyTables, Scope
 from stepline_ingest.access.grpc_guard import GuardInterceptor
 from stepline_ingest.access.http_guard import guarded, refusal
@@ -41,6 +41,7 @@ from stepline_ingest.gen.stepline.v1 import (
     audit_pb2_grpc,
     ingest_pb2_grpc,
     keys_pb2_grpc,
+    live_pb2_grpc,
     query_pb2_grpc,
     runs_pb2_grpc,
 )
@@ -121,6 +122,8 @@ class Server:
         self._committer: Committer | None = None
         self._committing: asyncio.Task[None] | None = None
         self._ingest: IngestService | None = None
+        self._hub: live.Hub | None = None
+        self._live: live.LiveService | None = None
         self._drained = False
         self._readiness = Readiness()
         self._watchdog: Watchdog | None = None
@@ -138,6 +141,7 @@ class Server:
         self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "decode")
         self._lookups = ThreadPoolExecutor(4, "lookup")
         self._queries = ThreadPoolExecutor(config.limits.query_threads, "query")
+        self._watched = ThreadPoolExecutor(config.limits.live_threads, "live")
         self._backups = ThreadPoolExecutor(1, "backup")
 
     async def start(self) -> None:
@@ -170,7 +174,11 @@ class Server:
             max_waiting=limits.max_waiting_bytes,
             patience=limits.room_patience,
         )
-        self._committer = Committer(points, limits=limits, executor=self._commits)
+        self._hub, self._live = live.build(store, runs, limits, self._watched)
+        self._hub.start()
+        self._committer = Committer(
+            points, limits=limits, executor=self._commits, stored=self._hub.stored
+        )
         self._committing = self._committer.start()
         committer = self._committer
         await runs.load_deleted()
@@ -193,6 +201,7 @@ class Server:
             (ingest_pb2_grpc.add_IngestServicer_to_server, self._ingest),
             (runs_pb2_grpc.add_RunsServicer_to_server, runs_service),
             (query_pb2_grpc.add_QueryServicer_to_server, queries),
+            (live_pb2_grpc.add_LiveServicer_to_server, self._live),
             (
                 keys_pb2_grpc.add_KeysServicer_to_server,
                 KeysService(KeyMaker(keys, limits), ring, self._lookups),
@@ -210,7 +219,7 @@ class Server:
         sql = await self._listen(sql_app, SQL_PATHS, OTHER_SQL_PATHS, config.sql_port, "sql")
         await self._grpc.start()
         self._gateway.use(inner)
-        self._rechecking = asyncio.create_task(self._recheck_keys(self._ingest))
+        self._rechecking = asyncio.create_task(self._recheck_keys(self._ingest, self._live))
         self.addresses = {
             name: address(config.host, port)
             for name, port in (("grpc", grpc), ("http", http), ("sql", sql))
@@ -227,13 +236,16 @@ class Server:
 
     def _watch(self, store: Store, committer: Committer, budget: Budget) -> None:
         """Begins to measure, and to look for what hangs."""
-        config, readiness, ingest = self._config, self._readiness, self._ingest
+        config, readiness = self._config, self._readiness
+        ingest, watching = self._ingest, self._live
         assert ingest is not None
+        assert watching is not None
         metrics.set(Name.BUILD, 1, service_version(), store.kind)
         metrics.set(Name.INFLIGHT_LIMIT_BYTES, config.limits.max_inflight_bytes)
         gauges: tuple[tuple[Name, Callable[[], float]], ...] = (
             (Name.STREAMS, lambda: ingest.streams),
             (Name.WRITERS, lambda: len(ingest.writers)),
+            (Name.WATCHERS, lambda: watching.watchers),
             (Name.INFLIGHT_BYTES, lambda: budget.used),
             (Name.BUDGET_WAITING, lambda: budget.waiting),
             (Name.QUEUE_BATCHES, lambda: committer.queued_batches),
@@ -254,7 +266,9 @@ class Server:
     async def _forget(self, run_id: str) -> None:
         """A run was deleted: ends its streams and lets its rows be removed."""
         assert self._ingest is not None
+        assert self._hub is not None
         assert self._purger is not None
+        self._hub.deleted(run_id)
         gone = ServiceError(
             grpc.StatusCode.FAILED_PRECONDITION,
             f"run {run_id} was deleted: nothing is stored for it any more",
@@ -310,11 +324,14 @@ class Server:
                 "batches in flight could not be committed in time; their clients send them again",
                 extra={"event": "drain_timeout"},
             )
+        if self._hub is not None:
+            self._hub.close()
         await self._grpc.stop(grace=CALL_GRACE)
         for port in self._http_ports:
             await port.close()
         await self._gateway.close()
-        for pool in (self._commits, self._decoders, self._lookups, self._queries, self._backups):
+        pools = (self._commits, self._decoders, self._lookups, self._queries)
+        for pool in (*pools, self._watched, self._backups):
             pool.shutdown(wait=False, cancel_futures=True)
         if self._store is not None:
             await asyncio.to_thread(self._store.close)
@@ -327,13 +344,16 @@ class Server:
             logging.shutdown()
             os._exit(1)
 
-    async def _recheck_keys(self, ingest: IngestService) -> None:
+    async def _recheck_keys(self, *services: IngestService | live.LiveService) -> None:
         """A stream lives for days; the key that opened it may not."""
         while True:
             await asyncio.sleep(self._config.limits.key_max_age)
-            await ingest.recheck(self._guard.recheck)
+            for service in services:
+                await service.recheck(self._guard.recheck)
 
     async def _drain(self) -> None:
+        if self._live is not None:
+            self._live.drain()
         if self._ingest is not None:
             await self._ingest.drain()
         if (

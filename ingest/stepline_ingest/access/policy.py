@@ -20,6 +20,7 @@ METHODS: dict[str, Scope | None] = {
     "/stepline.v1.Query/Chart": Scope.READ,
     "/stepline.v1.Query/Sql": Scope.READ,
     "/stepline.v1.Query/Export": Scope.READ,
+    "/stepline.v1.Live/Watch": Scope.READ,
     "/stepline.v1.Admin/Backup": Scope.ADMIN,
     "/stepline.v1.Audit/ListWriters": Scope.READ,
     "/stepline.v1.Audit/WriterDigests": Scope.READ,

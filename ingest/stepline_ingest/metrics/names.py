@@ -98,6 +98,7 @@ class Name(Enum):
     # --- what is held ---
     STREAMS = _gauge("stepline_push_streams", "Push streams that are open.")
     WRITERS = _gauge("stepline_writers", "Writers that this process remembers.")
+    WATCHERS = _gauge("stepline_watch_streams", "Streams that are told what changes of charts.")
     INFLIGHT_BYTES = _gauge(
         "stepline_inflight_bytes", "Memory of batches received and not yet settled."
     )

@@ -61,9 +61,9 @@ class ChartQuery:
     """The one of Axis.METRIC."""
 
 
-def chart_query(request: query_pb2.ChartRequest) -> ChartQuery:
-    """Raises ServiceError(INVALID_ARGUMENT)."""
-    if not request.run_ids or not request.metrics:
+def chart_query(request: query_pb2.ChartRequest, *, named: bool = True) -> ChartQuery:
+    """Raises ServiceError(INVALID_ARGUMENT). With NAMED it has to name a metric."""
+    if not request.run_ids or (named and not request.metrics):
         raise invalid(
             "a chart needs at least one run and one metric; name them in run_ids and metrics"
         )

@@ -5,7 +5,6 @@ went wrong.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import aclosing
@@ -14,16 +13,16 @@ from typing import Any, TypeVar
 import grpc
 
 from stepline_ingest import access
-from stepline_ingest.errors import ServiceError, abort, invalid, later
+from stepline_ingest.errors import ServiceError, abort, invalid
 from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
-from stepline_ingest.metrics import Refusal
 from stepline_ingest.run_record import RunRecord
 from stepline_ingest.store.contract import Store, StoreError
 
 from .chart import read_chart
 from .export import Cursor, ExportQuery, read_export
+from .failure import query_failure
 from .history import HistoryQuery, read_history
 from .metrics import read_metrics
 from .names import NamesQuery, UnknownMetricsError, unknown_metrics_text
@@ -31,12 +30,7 @@ from .pump import pumped
 from .request import chart_query, step_range
 from .sql import read_sql
 
-log = logging.getLogger(__name__)
-
 Reply = TypeVar("Reply")
-
-_TOO_LONG, _TOO_MUCH_MEMORY = 159, 241
-"""ClickHouse's numbers of the errors at the limits of a request."""
 
 
 class QueryService(query_pb2_grpc.QueryServicer):
@@ -175,25 +169,6 @@ class QueryService(query_pb2_grpc.QueryServicer):
         except ServiceError as error:
             await abort(context, error)
         except StoreError as error:
-            await abort(context, self._failure(error))
-
-    def _failure(self, error: StoreError) -> ServiceError:
-        if error.code == _TOO_LONG:
-            return _over(
-                f"the answer takes longer than the {self._limits.query_seconds} s of a request"
-            )
-        if error.code == _TOO_MUCH_MEMORY:
-            return _over(
-                f"the answer takes more than the {self._limits.query_memory_bytes >> 20} MiB "
-                "of memory of a request"
-            )
-        log.warning("a query failed at the store: %s", error)
-        return later(f"the store fails: {error}; try again later")
+            await abort(context, query_failure(error, self._limits))
 
 
-def _over(message: str) -> ServiceError:
-    return ServiceError(
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        f"{message}; ask for a smaller range or fewer series",
-        refusal=Refusal.QUERY_LIMIT,
-    )

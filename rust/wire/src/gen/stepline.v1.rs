@@ -2234,7 +2234,7 @@ pub struct LineUpdate {
     /// These are all buckets of the line; forget the ones that were sent before.
     #[prost(bool, tag = "3")]
     pub whole: bool,
-    /// The line is no longer part of the chart (a rank that is no straggler any more).
+    /// The line is no longer part of the chart (a rank that is no straggler any more); it may be one that was never sent.
     #[prost(bool, tag = "4")]
     pub gone: bool,
 }

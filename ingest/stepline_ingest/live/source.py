@@ -1,0 +1,60 @@
+"""Reads the lines of a watched chart, as Query.Chart would."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+
+from stepline_ingest.gen.stepline.v1 import query_pb2
+from stepline_ingest.limits import Limits
+from stepline_ingest.query.chart import read_chart
+from stepline_ingest.query.failure import query_failure
+from stepline_ingest.query.names import UnknownMetricsError, matching_names
+from stepline_ingest.query.request import MAX_LINES
+from stepline_ingest.run_record import RunRecord
+from stepline_ingest.store.contract import Store, StoreError
+
+from .request import WatchedQuery
+
+
+class ChartSource:
+    """EXECUTOR runs what blocks."""
+
+    def __init__(self, store: Store, limits: Limits, executor: Executor) -> None:
+        self._store = store
+        self._limits = limits
+        self._engine_limits = limits.of_a_query()
+        self._executor = executor
+
+    async def read(
+        self, query: WatchedQuery, runs: Sequence[RunRecord]
+    ) -> list[query_pb2.ChartLine]:
+        """The lines of RUNS, none while they have no point of the chart. Raises ServiceError."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._lines, query, runs)
+
+    def _lines(self, query: WatchedQuery, runs: Sequence[RunRecord]) -> list[query_pb2.ChartLine]:
+        try:
+            metrics = self._metrics(query)
+            if not metrics:
+                return []
+            chart = replace(query.chart, metrics=metrics)
+            descents = {run.run_id: run.descent for run in runs}
+            began = {run.run_id: run.created_ms for run in runs}
+            return list(read_chart(self._store, chart, descents, self._engine_limits, began=began))
+        except UnknownMetricsError:
+            return []
+        except StoreError as error:
+            raise query_failure(error, self._limits) from error
+
+    def _metrics(self, query: WatchedQuery) -> tuple[str, ...]:
+        """The metrics of a chart that are named, and those that match its patterns now; as many as
+        a chart may have."""
+        names = dict.fromkeys(query.chart.metrics)
+        if query.patterns:
+            for run_id in query.chart.run_ids:
+                found = matching_names(self._store, run_id, query.patterns, self._engine_limits)
+                names |= dict.fromkeys(found.values())
+        return tuple(names)[: MAX_LINES // len(query.chart.run_ids)]

@@ -1,0 +1,38 @@
+"""What a failed query is called to who asked."""
+
+from __future__ import annotations
+
+import logging
+
+import grpc
+
+from stepline_ingest.errors import ServiceError, later
+from stepline_ingest.limits import Limits
+from stepline_ingest.metrics import Refusal
+from stepline_ingest.store.contract import StoreError
+
+log = logging.getLogger(__name__)
+
+_TOO_LONG, _TOO_MUCH_MEMORY = 159, 241
+"""ClickHouse's numbers of the errors at the limits of a request."""
+
+
+def query_failure(error: StoreError, limits: Limits) -> ServiceError:
+    """RESOURCE_EXHAUSTED at a limit of a request, else "later"."""
+    if error.code == _TOO_LONG:
+        return _over(f"the answer takes longer than the {limits.query_seconds} s of a request")
+    if error.code == _TOO_MUCH_MEMORY:
+        return _over(
+            f"the answer takes more than the {limits.query_memory_bytes >> 20} MiB "
+            "of memory of a request"
+        )
+    log.warning("a query failed at the store: %s", error)
+    return later(f"the store fails: {error}; try again later")
+
+
+def _over(message: str) -> ServiceError:
+    return ServiceError(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        f"{message}; ask for a smaller range or fewer series",
+        refusal=Refusal.QUERY_LIMIT,
+    )

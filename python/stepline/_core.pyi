@@ -19,6 +19,7 @@ __all__ = [
     "HistoryStream",
     "RpcError",
     "UploaderThread",
+    "WatchStream",
     "Writer",
     "WriterSession",
     "__version__",
@@ -310,17 +311,13 @@ class Connection:
         all_attempts: bool,
         after: bytes,
     ) -> ExportStream: ...
-    def chart(
-        self,
-        run_ids: Sequence[str],
-        metrics: Sequence[str],
-        points: int,
-        x: str,
-        start: int | None,
-        stop: int | None,
-        ranks: Literal["band", "all"] | int,
-    ) -> list[dict[str, Any]]:
-        """The fields of ChartLine, one dict a line, columns as bytes."""
+    def chart(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """REQUEST has fields of ChartRequest: ranks as "band", "all", a number or ("stragglers",
+        N), smoothing as (kind, parameter). Returns the fields of ChartLine, one dict a line,
+        columns as bytes.
+        """
+    def watch(self, charts: Sequence[dict[str, Any]], interval_ms: int) -> WatchStream:
+        """CHARTS are requests as above, with `patterns` besides."""
     def sql(self, query: str, format: str) -> bytes: ...
     def create_key(
         self, scope: str, project: str, name: str, expires_ms: int | None
@@ -360,6 +357,15 @@ class DoctorStream:
     """The events of an audit: dicts with the fields of DoctorStep, DoctorFinding, DoctorReport."""
 
     def __iter__(self) -> DoctorStream: ...
+    def __next__(self) -> dict[str, Any]: ...
+
+@final
+class WatchStream:
+    """Updates: dicts with the fields of WatchUpdate; a line is (chart, ChartLine or None, whole,
+    gone).
+    """
+
+    def __iter__(self) -> WatchStream: ...
     def __next__(self) -> dict[str, Any]: ...
 
 @final

@@ -56,16 +56,7 @@ class Transport(Protocol):
         all_attempts: bool,
         after: bytes,
     ) -> Iterable[Chunk]: ...
-    def chart(
-        self,
-        run_ids: list[str],
-        metrics: list[str],
-        points: int,
-        x: str,
-        start: int | None,
-        stop: int | None,
-        ranks: Ranks,
-    ) -> list[dict[str, Any]]: ...
+    def chart(self, request: dict[str, Any]) -> list[dict[str, Any]]: ...
     def sql(self, query: str, format: str) -> bytes: ...
     def close(self) -> None: ...
 
@@ -140,8 +131,17 @@ class Client:
         kind, axis = _axis(x)
         asked = f"{_METRIC}{axis}" if kind == "metric" else kind
         check_range(start, stop)
+        request = {
+            "run_ids": run_ids,
+            "metrics": names,
+            "points": points,
+            "x": asked,
+            "start": start,
+            "stop": stop,
+            "ranks": ranks,
+        }
         with self._errors(missing=MetricNotFound):
-            lines = self._transport.chart(run_ids, names, points, asked, start, stop, ranks)
+            lines = self._transport.chart(request)
         return [Chart.from_line(line, kind, axis) for line in lines]
 
     def sql(self, query: str) -> Table:

@@ -1,6 +1,7 @@
 //! Calls of the service, blocking, from Python.
 
 mod audit;
+mod chart;
 mod dicts;
 mod line;
 mod replies;
@@ -11,14 +12,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict};
 use stepline_wire::json::{self, JsonError};
 use stepline_wire::{v1, Failure, Link, TlsFiles};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::error::core_error;
 use line::{to_error, Line};
-use replies::{BackupStream, DoctorStream, ExportStream, HistoryStream, Replies};
+use replies::{BackupStream, DoctorStream, ExportStream, HistoryStream, Replies, WatchStream};
 
 /// Lines that wait for the next call; each thread that calls at the same time has its own.
 const IDLE_LINES: usize = 8;
@@ -166,23 +167,19 @@ impl Connection {
         Ok(ExportStream(Replies::new(slf.unbind(), line, stream)))
     }
 
-    #[pyo3(signature = (run_ids, metrics, points, x, start, stop, ranks))]
-    #[allow(clippy::too_many_arguments)] // the names are those of the request
-    fn chart<'py>(
-        &self,
-        py: Python<'py>,
-        run_ids: Vec<String>,
-        metrics: Vec<String>,
-        points: u32,
-        x: String,
-        start: Option<i64>,
-        stop: Option<i64>,
-        ranks: &Bound<'py, PyAny>,
-    ) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        let ranks = Some(v1::RankSelection { kind: Some(rank_selection(ranks)?) });
-        let request = v1::ChartRequest { run_ids, metrics, points, x, start, stop, ranks };
+    fn chart<'py>(&self, py: Python<'py>, request: &Bound<'py, PyDict>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let request = chart::request(request)?;
         let lines = self.collect(py, request, |link, request| async move { link.query().chart(request).await })?;
         lines.iter().map(|line| dicts::chart_line(py, line)).collect()
+    }
+
+    fn watch(slf: Bound<'_, Self>, charts: Vec<Bound<'_, PyDict>>, interval_ms: u32) -> PyResult<WatchStream> {
+        let py = slf.py();
+        let charts = charts.iter().map(chart::watched).collect::<PyResult<_>>()?;
+        let request = v1::WatchRequest { charts, interval_ms };
+        let (line, stream) =
+            slf.get().stream(py, request, |link, request| async move { link.live().watch(request).await })?;
+        Ok(WatchStream(Replies::new(slf.unbind(), line, stream)))
     }
 
     #[allow(clippy::type_complexity)] // the tuple of the stub
@@ -392,26 +389,11 @@ fn key_scope(py: Python<'_>, scope: &str) -> PyResult<v1::KeyScope> {
     }
 }
 
-fn rank_selection(ranks: &Bound<'_, PyAny>) -> PyResult<v1::rank_selection::Kind> {
-    use v1::rank_selection::Kind;
-    if let Ok(word) = ranks.cast::<PyString>() {
-        return match word.to_str()? {
-            "band" => Ok(Kind::Band(true)),
-            "all" => Ok(Kind::All(true)),
-            other => Err(core_error(
-                ranks.py(),
-                "invalid",
-                format!("ranks is {other:?}: give \"band\", \"all\" or a number"),
-            )),
-        };
-    }
-    Ok(Kind::Rank(ranks.extract()?))
-}
-
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Connection>()?;
     m.add_class::<BackupStream>()?;
     m.add_class::<HistoryStream>()?;
     m.add_class::<ExportStream>()?;
-    m.add_class::<DoctorStream>()
+    m.add_class::<DoctorStream>()?;
+    m.add_class::<WatchStream>()
 }

@@ -14,6 +14,7 @@ use crate::v1::admin_client::AdminClient;
 use crate::v1::audit_client::AuditClient;
 use crate::v1::ingest_client::IngestClient;
 use crate::v1::keys_client::KeysClient;
+use crate::v1::live_client::LiveClient;
 use crate::v1::query_client::QueryClient;
 use crate::v1::runs_client::RunsClient;
 
@@ -92,6 +93,10 @@ impl Link {
 
     pub fn audit(&self) -> AuditClient<Authorized> {
         AuditClient::new(self.service.clone()).max_decoding_message_size(LARGEST_REPLY)
+    }
+
+    pub fn live(&self) -> LiveClient<Authorized> {
+        LiveClient::new(self.service.clone()).max_decoding_message_size(LARGEST_REPLY)
     }
 
     pub fn query(&self) -> QueryClient<Authorized> {

@@ -96,17 +96,10 @@ class Service:
             values = np.array([0.1 + 0.2, math.nan])
             yield 2, steps.tobytes(), times.tobytes(), values.tobytes()
 
-    def chart(
-        self,
-        run_ids: list[str],
-        metrics: list[str],
-        points: int,
-        x: str,
-        start: int | None,
-        stop: int | None,
-        ranks: Any,
-    ) -> list[dict[str, Any]]:
-        self._ask("chart", run_ids, metrics, points, x, start, stop, ranks)
+    def chart(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        run_ids, metrics, ranks = request["run_ids"], request["metrics"], request["ranks"]
+        given = [request[name] for name in ("points", "x", "start", "stop")]
+        self._ask("chart", run_ids, metrics, *given, ranks)
         steps, ones = np.arange(4).tobytes(), np.ones(4, np.uint64).tobytes()
         line = {"run_id": run_ids[0], "metric": metrics[0], "bucket_width": 1, "tier_width": 0}
         columns: dict[str, bytes] = {

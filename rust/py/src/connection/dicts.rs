@@ -76,10 +76,32 @@ pub fn chart_line<'py>(py: Python<'py>, line: &v1::ChartLine) -> PyResult<Bound<
         ("count", &line.count),
         ("nonfinite", &line.nonfinite),
         ("at", &line.at),
+        ("smooth", &line.smooth),
+        ("group_runs", &line.group_runs),
+        ("widths", &line.widths),
     ];
     for (name, column) in columns {
         dict.set_item(name, PyBytes::new(py, column))?;
     }
+    let quantiles: Vec<_> = line.quantiles.iter().map(|column| PyBytes::new(py, column)).collect();
+    dict.set_item("quantiles", quantiles)?;
+    dict.set_item("group", &line.group)?;
+    dict.set_item("group_run_ids", &line.group_run_ids)?;
+    dict.set_item("deviation", line.deviation)?;
+    Ok(dict)
+}
+
+pub fn watch_update<'py>(py: Python<'py>, update: &v1::WatchUpdate) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    let mut lines = Vec::with_capacity(update.lines.len());
+    for changed in &update.lines {
+        let line = changed.line.as_ref().map(|line| chart_line(py, line)).transpose()?;
+        lines.push((changed.chart, line, changed.whole, changed.gone));
+    }
+    dict.set_item("lines", lines)?;
+    dict.set_item("runs", update.runs.iter().map(|one| run(py, one)).collect::<PyResult<Vec<_>>>()?)?;
+    dict.set_item("more", update.more)?;
+    dict.set_item("reset", update.reset)?;
     Ok(dict)
 }
 

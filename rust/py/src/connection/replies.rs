@@ -7,6 +7,7 @@ use pyo3::types::{PyBytes, PyDict};
 use stepline_wire::v1;
 use tonic::Streaming;
 
+use super::dicts;
 use super::line::{to_error, Line};
 use super::Connection;
 use crate::error::core_error;
@@ -148,5 +149,19 @@ impl DoctorStream {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         self.0.next(py)?.map(|event| super::audit::event(py, event)).transpose()
+    }
+}
+
+#[pyclass(frozen)]
+pub struct WatchStream(pub(super) Replies<v1::WatchUpdate>);
+
+#[pymethods]
+impl WatchStream {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        self.0.next(py)?.map(|update| dicts::watch_update(py, &update)).transpose()
     }
 }

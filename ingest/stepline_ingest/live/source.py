@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
 from stepline_ingest.gen.stepline.v1 import query_pb2
 from stepline_ingest.limits import Limits
+from stepline_ingest.lineage import Descent
 from stepline_ingest.query.chart import read_chart
 from stepline_ingest.query.failure import query_failure
 from stepline_ingest.query.names import UnknownMetricsError, matching_names
 from stepline_ingest.query.request import MAX_LINES
+from stepline_ingest.query.series import sources
 from stepline_ingest.run_record import RunRecord
 from stepline_ingest.store.contract import Store, StoreError
 
@@ -37,11 +39,11 @@ class ChartSource:
 
     def _lines(self, query: WatchedQuery, runs: Sequence[RunRecord]) -> list[query_pb2.ChartLine]:
         try:
-            metrics = self._metrics(query)
+            descents = {run.run_id: run.descent for run in runs}
+            metrics = self._metrics(query, descents.values())
             if not metrics:
                 return []
             chart = replace(query.chart, metrics=metrics)
-            descents = {run.run_id: run.descent for run in runs}
             began = {run.run_id: run.created_ms for run in runs}
             return list(read_chart(self._store, chart, descents, self._engine_limits, began=began))
         except UnknownMetricsError:
@@ -49,12 +51,12 @@ class ChartSource:
         except StoreError as error:
             raise query_failure(error, self._limits) from error
 
-    def _metrics(self, query: WatchedQuery) -> tuple[str, ...]:
+    def _metrics(self, query: WatchedQuery, descents: Collection[Descent]) -> tuple[str, ...]:
         """The metrics of a chart that are named, and those that match its patterns now; as many as
         a chart may have."""
         names = dict.fromkeys(query.chart.metrics)
         if query.patterns:
-            for run_id in query.chart.run_ids:
-                found = matching_names(self._store, run_id, query.patterns, self._engine_limits)
-                names |= dict.fromkeys(found.values())
+            shown = [d.run for d in descents] + sources(d.base for d in descents)
+            found = matching_names(self._store, shown, query.patterns, self._engine_limits)
+            names |= dict.fromkeys(sorted(found.values()))
         return tuple(names)[: MAX_LINES // len(query.chart.run_ids)]

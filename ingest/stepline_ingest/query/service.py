@@ -170,5 +170,3 @@ class QueryService(query_pb2_grpc.QueryServicer):
             await abort(context, error)
         except StoreError as error:
             await abort(context, query_failure(error, self._limits))
-
-

@@ -36,20 +36,16 @@ pub enum Search {
     Multiples,
 }
 
-/// Compresses the numbers, or None when pco refuses them. `words` are the same numbers as integers: they decide the delta order.
-pub fn compress<T: Number>(numbers: &[T], words: &[u64], search: Search) -> Option<Vec<u8>> {
+/// Compresses the numbers as differences of this order, or None when pco refuses them.
+pub fn compress<T: Number>(numbers: &[T], order: usize, search: Search) -> Option<Vec<u8>> {
     let mode = match search {
         Search::Plain => ModeSpec::Classic,
         Search::Multiples => ModeSpec::Auto,
     };
-    let delta = match search {
-        Search::Plain => DeltaSpec::TryConsecutive(delta_order(words)),
-        Search::Multiples => DeltaSpec::TryConsecutive(delta_order(words)),
-    };
     let config = ChunkConfig::default()
         .with_compression_level(LEVEL)
         .with_mode_spec(mode)
-        .with_delta_spec(delta)
+        .with_delta_spec(DeltaSpec::TryConsecutive(order))
         .with_paging_spec(PagingSpec::Exact(vec![numbers.len()]));
     let mut chunk = FileCompressor::default().chunk_compressor(numbers, &config).ok()?;
     let bytes = Vec::with_capacity(chunk.meta_size_hint() + chunk.page_size_hint(0));
@@ -81,29 +77,50 @@ pub fn decompress<T: Number>(bytes: &[u8], numbers: &mut [T]) -> Result<(), Code
     Ok(())
 }
 
-/// The order of differences with the shortest numbers, judged by a few windows.
-fn delta_order(words: &[u64]) -> usize {
+/// The order of differences with the shortest numbers, judged by a few windows, and how many bits these have on average.
+pub fn delta_order(words: &[u64]) -> (usize, f64) {
     const WINDOW: usize = 64;
     const WINDOWS: usize = 8;
     let stride = (words.len().saturating_sub(WINDOW) / (WINDOWS - 1)).max(1);
     // Order 0 is judged by the distance from the middle of what is seen.
     let sampled = || words.windows(WINDOW.min(words.len())).step_by(stride).take(WINDOWS);
-    let seen: Vec<u64> = sampled().flatten().copied().collect();
-    let Some(&first) = seen.first() else { return 0 };
-    let mean = seen.iter().map(|w| w.wrapping_sub(first) as i64 as f64).sum::<f64>() / seen.len() as f64;
-    let middle = first.wrapping_add(mean as i64 as u64);
-    let mut costs = [0u64; MAX_ORDER + 1];
+    let (mut sum, mut seen) = (0.0, 0u64);
+    let Some(&first) = words.first() else { return (0, 0.0) };
+    for &word in sampled().flatten() {
+        sum += word.wrapping_sub(first) as i64 as f64;
+        seen += 1;
+    }
+    let middle = first.wrapping_add((sum / seen as f64) as i64 as u64);
+    let (mut costs, mut terms) = ([0u64; MAX_ORDER + 1], 0u64);
+    let mut differences = [0u64; WINDOW];
     for window in sampled() {
-        let mut differences: Vec<u64> = window.to_vec();
+        let mut left = window.len();
+        differences[..left].copy_from_slice(window);
+        // The same number of terms for each order.
+        terms += left.saturating_sub(MAX_ORDER) as u64;
         for (order, cost) in costs.iter_mut().enumerate() {
             let origin = if order == 0 { middle } else { 0 };
-            // The same number of terms for each order.
-            let terms = differences.iter().skip(MAX_ORDER - order);
-            *cost += terms.map(|d| u64::from(64 - zigzag(d.wrapping_sub(origin) as i64).leading_zeros())).sum::<u64>();
-            differences = differences.windows(2).map(|d| d[1].wrapping_sub(d[0])).collect();
+            let judged = differences[..left].iter().skip(MAX_ORDER - order);
+            *cost += judged.map(|d| u64::from(bits(zigzag(d.wrapping_sub(origin) as i64)))).sum::<u64>();
+            left = left.saturating_sub(1);
+            for at in 0..left {
+                differences[at] = differences[at + 1].wrapping_sub(differences[at]);
+            }
         }
     }
-    (0..=MAX_ORDER).min_by_key(|&order| costs[order]).unwrap_or(0)
+    let order = (0..=MAX_ORDER).min_by_key(|&order| costs[order]).unwrap_or(0);
+    (order, costs[order] as f64 / terms.max(1) as f64)
+}
+
+/// Of a sample of the numbers.
+pub fn mean_bits(numbers: &[u64]) -> f64 {
+    const SAMPLE: usize = 512;
+    let seen = || numbers.iter().step_by(numbers.len().div_ceil(SAMPLE).max(1));
+    seen().map(|number| f64::from(bits(*number))).sum::<f64>() / seen().count().max(1) as f64
+}
+
+fn bits(word: u64) -> u32 {
+    64 - word.leading_zeros()
 }
 
 #[cfg(test)]
@@ -123,7 +140,7 @@ mod tests {
         values[9] = f64::NEG_INFINITY;
         values[10] = 5e-324;
         let words: Vec<u64> = values.iter().map(|v| v.to_bits()).collect();
-        let bytes = compress(&values, &words, Search::Multiples).unwrap();
+        let bytes = compress(&values, delta_order(&words).0, Search::Multiples).unwrap();
         assert!(bytes.len() < 6_000, "{}", bytes.len());
         let mut back = vec![0.0f64; values.len()];
         decompress(&bytes, &mut back).unwrap();
@@ -133,7 +150,7 @@ mod tests {
     #[test]
     fn another_count_is_an_error() {
         let words: Vec<u64> = (0..2_000).map(|i| i * i % 977).collect();
-        let bytes = compress(&words, &words, Search::Plain).unwrap();
+        let bytes = compress(&words, delta_order(&words).0, Search::Plain).unwrap();
         for count in [0, 1, 1_000, 4_000] {
             assert!(decompress(&bytes, &mut vec![0u64; count]).is_err(), "{count}");
         }
@@ -141,7 +158,7 @@ mod tests {
 
     /// Every byte in turn, under the values that fields of few bits are most likely to mind.
     fn damage<T: Number + Default>(numbers: &[T], words: &[u64], search: Search) {
-        let bytes = compress(numbers, words, search).unwrap();
+        let bytes = compress(numbers, delta_order(words).0, search).unwrap();
         let mut back = vec![T::default(); numbers.len()];
         for at in 0..bytes.len() {
             assert!(decompress(&bytes[..at], &mut back).is_err(), "cut at {at}");

@@ -10,10 +10,13 @@ use super::super::varint::{put_u64, zigzag};
 use super::super::{shuffle, stream};
 use super::{head_to_stored, LONG, SHIFTED, TOP};
 
-/// Elements of a long column that are compressed on trial, and the share of the short form's size that pco must reach to be worth
-/// three times its time.
-const WINDOW: usize = 1024;
+/// The share of the short form's size that pco must reach to be worth three times its time.
 const WORTH: f64 = 0.97;
+/// What the differences of the best order must save, in bits a number, before pco is tried for them.
+const SMOOTHER: f64 = 1.0;
+/// Numbers that are searched for a common base, and what pco's header may take of that trial.
+const SAMPLE: usize = 256;
+const SAMPLE_HEADER: f64 = 64.0;
 
 /// Takes columns, writes streams.
 #[derive(Debug, Default)]
@@ -58,34 +61,45 @@ impl ColumnsWriter {
         }
     }
 
-    /// The long form of the column, if it is smaller than the short form will be. Of a column that is much longer than the window,
-    /// a window in the middle tells first whether the rest is worth the time.
+    /// The long form of the column, if it is smaller than the short form will be. Noise and walks are not worth the time, which is
+    /// told by what pco knows and the short form does not: differences of a higher order, and multiples of a common base.
     fn compress_long(&self, kind: Kind, values: &[f64], plan: &Plan) -> Option<Vec<u8>> {
         let len = self.words.len();
+        let (order, bits) = long::delta_order(&self.words);
+        let smoother = long::mean_bits(&self.residuals) - bits > SMOOTHER;
+        // A column of 32 bits has no base that pays, and one that is no values (steps, times) neither.
+        if !smoother && (kind == Kind::F32 || values.is_empty()) {
+            return None;
+        }
         let worth = short_bits(plan, &self.residuals) / 8.0 * WORTH;
-        let size = |chunk: &Vec<u8>, n: usize| chunk.len() as f64 / n as f64;
-        if len > WINDOW {
-            let start = (len - WINDOW) / 2;
-            let window = self.compress_range(kind, values, start..start + WINDOW)?;
-            if size(&window, WINDOW) > worth {
+        let search = if smoother { Search::Plain } else { Search::Multiples };
+        if search == Search::Multiples {
+            let start = (len - SAMPLE) / 2;
+            let sample = self.compress_range(kind, values, start..start + SAMPLE, order, search)?;
+            if sample.len() as f64 - SAMPLE_HEADER > worth * SAMPLE as f64 {
                 return None;
             }
         }
-        self.compress_range(kind, values, 0..len).filter(|chunk| size(chunk, len) < worth)
+        let whole = self.compress_range(kind, values, 0..len, order, search)?;
+        ((whole.len() as f64) < worth * len as f64).then_some(whole)
     }
 
-    fn compress_range(&self, kind: Kind, values: &[f64], range: Range<usize>) -> Option<Vec<u8>> {
+    fn compress_range(
+        &self,
+        kind: Kind,
+        values: &[f64],
+        range: Range<usize>,
+        order: usize,
+        search: Search,
+    ) -> Option<Vec<u8>> {
         let words = &self.words[range.clone()];
         match kind {
             Kind::F32 => {
                 let narrow: Vec<u32> = words.iter().map(|&w| w as u32).collect();
-                long::compress(&narrow, words, Search::Plain)
+                long::compress(&narrow, order, search)
             }
-            Kind::F64 => long::compress(&values[range], words, Search::Multiples),
-            Kind::Int => {
-                let search = if values.is_empty() { Search::Plain } else { Search::Multiples };
-                long::compress(bytemuck::cast_slice::<u64, i64>(words), words, search)
-            }
+            Kind::F64 => long::compress(&values[range], order, search),
+            Kind::Int => long::compress(bytemuck::cast_slice::<u64, i64>(words), order, search),
         }
     }
 
@@ -155,4 +169,43 @@ fn short_bits(plan: &Plan, residuals: &[u64]) -> f64 {
         .map(|share| -share * share.log2())
         .sum();
     top + f64::from(low)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes a value of a column.
+    fn size(value: impl Fn(u64) -> f64) -> f64 {
+        const LEN: u64 = 2_000;
+        let mut writer = ColumnsWriter::default();
+        writer.push_values(&(0..LEN).map(value).collect::<Vec<_>>());
+        let (mut meta, mut body) = (Vec::new(), Vec::new());
+        writer.finish(&mut meta, &mut body);
+        (meta.len() + body.len()) as f64 / LEN as f64
+    }
+
+    /// Evenly from 0 to below `n`.
+    fn noise(i: u64, n: u64) -> f64 {
+        ((u128::from((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)) * u128::from(n)) >> 64) as f64
+    }
+
+    #[test]
+    fn columns_with_structure_take_what_their_structure_leaves() {
+        let cosine = |i: u64| (i as f64 / 2_000.0).cos();
+        // 10 bits each, whatever the base is.
+        assert!(size(|i| noise(i, 1_024) * 0.001) < 1.5, "decimals");
+        assert!(size(|i| noise(i, 1_024) / 48.0) < 1.5, "shares");
+        assert!(size(|i| noise(i, 1_024) * 12_345.0) < 1.5, "multiples");
+        assert!(size(|i| 3e-4 * (1.0 + cosine(i))) < 2.0, "schedule");
+        assert!(size(|i| f64::from(cosine(i) as f32)) < 1.5, "smooth, narrow");
+        assert!(size(|i| i as f64 * i as f64) < 0.1, "parabola");
+        assert!(size(|i| i as f64 * 4_096.0) < 0.1, "counter");
+    }
+
+    #[test]
+    fn noise_takes_its_entropy() {
+        assert!(size(|i| noise(i, 1 << 20)) < 2.6);
+        assert!(size(|i| f64::from((1.0 + noise(i, 1 << 20) / (1 << 21) as f64) as f32)) < 2.7);
+    }
 }

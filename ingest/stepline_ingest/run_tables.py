@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from stepline import _core
@@ -20,6 +20,7 @@ SELECT run, run_id, project, name, config, summary, tags, `group`, job_type, not
     exit_code, created, updated, version
 FROM raw_runs FINAL WHERE run IN {runs:Array(UInt64)}
 """
+_BARE_RUNS = _RUNS.replace("config, summary", "'{}' AS config, '{}' AS summary")
 _ATTEMPTS = """
 SELECT run, attempt, launch_id, world_size, created
 FROM raw_attempts FINAL WHERE run IN {runs:Array(UInt64)} ORDER BY run, attempt
@@ -67,10 +68,15 @@ _FINISH_COLUMNS = ("run", "attempt", "rank", "writer", "exit_code", "finished", 
 class SqlRunTables:
     """runs_repository.RunTables over a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self, store: Store, *, stored: Callable[[RunRecord], None] = lambda run: None
+    ) -> None:
+        """STORED is told of every version of a run that is in the tables."""
         self._store = store
+        self._stored = stored
 
-    def load(self, run_ids: Sequence[str]) -> list[RunRecord]:
+    def load(self, run_ids: Sequence[str], *, bare: bool = False) -> list[RunRecord]:
+        """BARE leaves config and summary out, which may be large."""
         if not run_ids:
             return []
         params = {"runs": [_core.siphash64(run_id) for run_id in run_ids]}
@@ -89,7 +95,7 @@ class SqlRunTables:
         # run yet.
         return [
             _record(row, attempts[row[0]])
-            for row in self._rows(_RUNS, params)
+            for row in self._rows(_BARE_RUNS if bare else _RUNS, params)
             if row[0] in attempts
         ]
 
@@ -122,6 +128,7 @@ class SqlRunTables:
             run.version,
         )
         self._store.insert_rows("raw_runs", _RUN_COLUMNS, [row])
+        self._stored(run)
 
     def put_attempt(self, run_id: str, attempt: Attempt) -> None:
         row = (

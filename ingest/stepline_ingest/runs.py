@@ -7,7 +7,7 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import grpc
 
@@ -46,6 +46,14 @@ def answered(
     return call
 
 
+class Lister(Protocol):
+    """Answers lists of runs that are more than a page of the newest; catalogue.Listing."""
+
+    def concerns(self, request: runs_pb2.ListRunsRequest) -> bool: ...
+
+    async def answer(self, request: runs_pb2.ListRunsRequest) -> runs_pb2.ListRunsReply: ...
+
+
 async def _nothing_to_forget(run_id: str) -> None:
     """No streams, no points."""
 
@@ -59,11 +67,13 @@ class RunsService(runs_pb2_grpc.RunsServicer):
         limits: Limits,
         *,
         forget: Callable[[str], Awaitable[None]] = _nothing_to_forget,
+        listing: Lister | None = None,
     ) -> None:
         """FORGET is told of runs that were deleted, to end their streams."""
         self._runs = runs
         self._limits = limits
         self._forget = forget
+        self._listing = listing
 
     @answered
     async def CreateRun(self, request: runs_pb2.CreateRunRequest) -> runs_pb2.CreateRunReply:
@@ -116,6 +126,8 @@ class RunsService(runs_pb2_grpc.RunsServicer):
 
     @answered
     async def ListRuns(self, request: runs_pb2.ListRunsRequest) -> runs_pb2.ListRunsReply:
+        if self._listing is not None and self._listing.concerns(request):
+            return await self._listing.answer(request)
         limit = min(request.limit or self._limits.max_listed_runs, self._limits.max_listed_runs)
         runs, total = await self._runs.list(request.project, limit=limit, offset=request.offset)
         return runs_pb2.ListRunsReply(runs=[to_message(run) for run in runs], total=total)

@@ -31,6 +31,7 @@ from stepline_ingest.access.origin import same_origin
 from stepline_ingest.access.policy import OTHER_PATHS, OTHER_SQL_PATHS, PATHS, SQL_PATHS
 from stepline_ingest.admin import AdminService
 from stepline_ingest.budget import Budget
+from stepline_ingest.catalogue import CatalogueService, FieldIndex, Listing
 from stepline_ingest.commit import Committer
 from stepline_ingest.config import ServeConfig, address
 from stepline_ingest.doctor.service import AuditService
@@ -39,6 +40,7 @@ from stepline_ingest.gateway import Gateway
 from stepline_ingest.gen.stepline.v1 import (
     admin_pb2_grpc,
     audit_pb2_grpc,
+    catalogue_pb2_grpc,
     ingest_pb2_grpc,
     keys_pb2_grpc,
     live_pb2_grpc,
@@ -55,7 +57,7 @@ from stepline_ingest.push import IngestService
 from stepline_ingest.query import QueryService
 from stepline_ingest.readiness import Readiness
 from stepline_ingest.run_tables import SqlRunTables
-from stepline_ingest.runs import RunsService
+from stepline_ingest.runs import RunsService, to_message
 from stepline_ingest.runs_repository import RunsRepository
 from stepline_ingest.schema.purge import Purger
 from stepline_ingest.session import Pipeline
@@ -129,6 +131,7 @@ class Server:
         self._watchdog: Watchdog | None = None
         self._sampler: Sampler | None = None
         self._purger: Purger | None = None
+        self._index: FieldIndex | None = None
         self._certificates = Certificates(config.tls) if config.tls is not None else None
         self._guard = Guard(required=config.keys_required)
         self._grpc = grpc_port.new_server(config.limits, GuardInterceptor(self._guard))
@@ -167,7 +170,9 @@ class Server:
         )
         self._guard.use(ring)
         points = PointsRepository(store, self._lookups)
-        runs = RunsRepository(SqlRunTables(store), self._lookups, limits)
+        self._index = index = FieldIndex(store)
+        run_tables = SqlRunTables(store, stored=index.note)
+        runs = RunsRepository(run_tables, self._lookups, limits)
         budget = Budget(
             limits.max_inflight_bytes,
             per_tenant=limits.max_tenant_bytes,
@@ -182,7 +187,8 @@ class Server:
         self._committing = self._committer.start()
         committer = self._committer
         await runs.load_deleted()
-        runs_service = RunsService(runs, limits, forget=self._forget)
+        listing = Listing(store, run_tables, index, limits, self._queries, to_message)
+        runs_service = RunsService(runs, limits, forget=self._forget, listing=listing)
         self._ingest = IngestService(
             writers=Writers(points.mark, settle_timeout=limits.hello_timeout),
             names=NamesRegistry(points.names, limit=limits.max_metrics_per_run),
@@ -193,6 +199,7 @@ class Server:
             check=runs_service.check,
         )
         self._purger = Purger(store)
+        index.start()
         queries = QueryService(store, runs, limits, self._queries)
         admin = AdminService(store, config.backup_dir, self._backups)
         audits = AuditService(store, runs, limits, self._queries)
@@ -202,6 +209,10 @@ class Server:
             (runs_pb2_grpc.add_RunsServicer_to_server, runs_service),
             (query_pb2_grpc.add_QueryServicer_to_server, queries),
             (live_pb2_grpc.add_LiveServicer_to_server, self._live),
+            (
+                catalogue_pb2_grpc.add_CatalogueServicer_to_server,
+                CatalogueService(store, runs, index, limits, self._queries),
+            ),
             (
                 keys_pb2_grpc.add_KeysServicer_to_server,
                 KeysService(KeyMaker(keys, limits), ring, self._lookups),
@@ -307,7 +318,7 @@ class Server:
         last_resort.start()
         if self._watchdog is not None:
             self._watchdog.stop()
-        for helper in (self._sampler, self._purger):
+        for helper in (self._sampler, self._purger, self._index):
             if helper is not None:
                 helper.stop()
         if self._rechecking is not None:

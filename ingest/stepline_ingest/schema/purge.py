@@ -24,6 +24,11 @@ BETWEEN = 1.0
 TABLES = (
     # What people see goes first.
     "raw_runs",
+    "raw_fields",
+    "raw_indexed",
+    "raw_summaries",
+    "raw_summarized",
+    "raw_config_changes",
     "raw_metrics",
     "raw_attempts",
     "raw_finishes",

@@ -1,6 +1,7 @@
 //! Calls of the service, blocking, from Python.
 
 mod audit;
+mod catalogue;
 mod chart;
 mod dicts;
 mod line;
@@ -80,18 +81,40 @@ impl Connection {
         dicts::run(py, &reply.run.unwrap_or_default())
     }
 
-    fn list_runs<'py>(
-        &self,
-        py: Python<'py>,
-        project: String,
-        limit: u32,
-        offset: u32,
-    ) -> PyResult<(Vec<Bound<'py, PyDict>>, u64)> {
-        let request = v1::ListRunsRequest { project, limit, offset };
+    fn list_runs<'py>(&self, py: Python<'py>, fields: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
+        let request = catalogue::runs_request(fields)?;
         let reply =
             self.unary(py, "ListRuns", request, |link, request| async move { link.runs().list_runs(request).await })?;
-        let runs = reply.runs.iter().map(|run| dicts::run(py, run)).collect::<PyResult<_>>()?;
-        Ok((runs, reply.total))
+        catalogue::runs_reply(py, &reply)
+    }
+
+    fn list_projects<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let request = v1::ListProjectsRequest {};
+        let reply = self.unary(py, "ListProjects", request, |link, request| async move {
+            link.catalogue().list_projects(request).await
+        })?;
+        reply.projects.iter().map(|project| catalogue::project(py, project)).collect()
+    }
+
+    fn list_run_keys<'py>(
+        &self,
+        py: Python<'py>,
+        fields: &Bound<'py, PyDict>,
+    ) -> PyResult<(Vec<Bound<'py, PyDict>>, u64)> {
+        let request = catalogue::keys_request(fields)?;
+        let reply = self.unary(py, "ListRunKeys", request, |link, request| async move {
+            link.catalogue().list_run_keys(request).await
+        })?;
+        let keys = reply.keys.iter().map(|key| catalogue::key(py, key)).collect::<PyResult<_>>()?;
+        Ok((keys, reply.total))
+    }
+
+    fn list_config_changes<'py>(&self, py: Python<'py>, run_id: String) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let request = v1::ListConfigChangesRequest { run_id };
+        let reply = self.unary(py, "ListConfigChanges", request, |link, request| async move {
+            link.catalogue().list_config_changes(request).await
+        })?;
+        reply.changes.iter().map(|change| catalogue::change(py, change)).collect()
     }
 
     fn delete_run(&self, py: Python<'_>, run_id: String) -> PyResult<()> {
@@ -108,19 +131,8 @@ impl Connection {
         Ok(BackupStream(Replies::new(slf.unbind(), line, stream)))
     }
 
-    #[pyo3(signature = (run_id, *, prefix, pattern, regex, limit, offset))]
-    #[allow(clippy::too_many_arguments)] // the names are those of the request
-    fn list_metrics<'py>(
-        &self,
-        py: Python<'py>,
-        run_id: String,
-        prefix: String,
-        pattern: String,
-        regex: String,
-        limit: u32,
-        offset: u32,
-    ) -> PyResult<(Vec<Bound<'py, PyDict>>, u64)> {
-        let request = v1::ListMetricsRequest { run_id, prefix, pattern, regex, limit, offset };
+    fn list_metrics<'py>(&self, py: Python<'py>, fields: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
+        let request = catalogue::metrics_request(fields)?;
         let reply =
             self.unary(
                 py,
@@ -128,8 +140,7 @@ impl Connection {
                 request,
                 |link, request| async move { link.query().list_metrics(request).await },
             )?;
-        let metrics = reply.metrics.iter().map(|metric| dicts::metric(py, metric)).collect::<PyResult<_>>()?;
-        Ok((metrics, reply.total))
+        catalogue::metrics_reply(py, &reply)
     }
 
     #[pyo3(signature = (run_id, metric, rank, start, stop))]

@@ -51,6 +51,10 @@ struct Update {
     name: Option<String>,
     notes: Option<String>,
     tags: Option<Vec<String>>,
+    group: Option<String>,
+    job_type: Option<String>,
+    add_tags: Vec<String>,
+    remove_tags: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -96,6 +100,10 @@ pub fn update_run(json: &str) -> Result<v1::UpdateRunRequest, JsonError> {
         name: it.name,
         notes: it.notes,
         tags: it.tags.map(|tags| v1::TagList { tags }),
+        group: it.group,
+        job_type: it.job_type,
+        add_tags: it.add_tags,
+        remove_tags: it.remove_tags,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::address::{AddressError, ServerAddress};
 use crate::tls::TlsFiles;
 use crate::v1::admin_client::AdminClient;
 use crate::v1::audit_client::AuditClient;
+use crate::v1::catalogue_client::CatalogueClient;
 use crate::v1::ingest_client::IngestClient;
 use crate::v1::keys_client::KeysClient;
 use crate::v1::live_client::LiveClient;
@@ -93,6 +94,10 @@ impl Link {
 
     pub fn audit(&self) -> AuditClient<Authorized> {
         AuditClient::new(self.service.clone()).max_decoding_message_size(LARGEST_REPLY)
+    }
+
+    pub fn catalogue(&self) -> CatalogueClient<Authorized> {
+        CatalogueClient::new(self.service.clone()).max_decoding_message_size(LARGEST_REPLY)
     }
 
     pub fn live(&self) -> LiveClient<Authorized> {

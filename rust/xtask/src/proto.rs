@@ -6,7 +6,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PROTOS: [&str; 7] = [
+const PROTOS: &[&str] = &[
     "stepline/v1/ingest.proto",
     "stepline/v1/runs.proto",
     "stepline/v1/query.proto",
@@ -14,6 +14,7 @@ const PROTOS: [&str; 7] = [
     "stepline/v1/audit.proto",
     "stepline/v1/keys.proto",
     "stepline/v1/admin.proto",
+    "stepline/v1/catalogue.proto",
 ];
 const GENERATED: &str = "stepline.v1.rs";
 

@@ -35,7 +35,7 @@ pub(super) fn watched(fields: &Bound<'_, PyDict>) -> PyResult<v1::WatchedChart> 
     Ok(v1::WatchedChart { chart: Some(request(fields)?), patterns: get(fields, "patterns")?.unwrap_or_default() })
 }
 
-fn get<'py, T>(fields: &Bound<'py, PyDict>, name: &str) -> PyResult<Option<T>>
+pub(super) fn get<'py, T>(fields: &Bound<'py, PyDict>, name: &str) -> PyResult<Option<T>>
 where
     T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
 {

@@ -21,6 +21,7 @@ pub fn run<'py>(py: Python<'py>, run: &v1::Run) -> PyResult<Bound<'py, PyDict>> 
     dict.set_item("created_ms", run.created_ms)?;
     dict.set_item("updated_ms", run.updated_ms)?;
     dict.set_item("exit_code", run.exit_code)?;
+    dict.set_item("columns_json", &run.columns_json)?;
     Ok(dict)
 }
 
@@ -53,6 +54,18 @@ pub fn metric<'py>(py: Python<'py>, metric: &v1::Metric) -> PyResult<Bound<'py, 
     dict.set_item("min", metric.min)?;
     dict.set_item("max", metric.max)?;
     dict.set_item("nonfinite", metric.nonfinite)?;
+    dict.set_item("mean", metric.mean)?;
+    dict.set_item("first_value", metric.first_value)?;
+    dict.set_item("min_step", metric.min_step)?;
+    dict.set_item("max_step", metric.max_step)?;
+    dict.set_item("runs", metric.runs)?;
+    let said = metric.definition.clone().unwrap_or_default();
+    let definition = PyDict::new(py);
+    for (name, text) in [("x", said.x), ("goal", said.goal), ("unit", said.unit), ("summary", said.summary)] {
+        definition.set_item(name, text)?;
+    }
+    definition.set_item("hidden", said.hidden)?;
+    dict.set_item("definition", definition)?;
     Ok(dict)
 }
 

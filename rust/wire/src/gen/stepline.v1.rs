@@ -496,6 +496,15 @@ pub struct UpdateRunRequest {
     pub notes: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(message, optional, tag = "6")]
     pub tags: ::core::option::Option<TagList>,
+    #[prost(string, optional, tag = "20")]
+    pub group: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "21")]
+    pub job_type: ::core::option::Option<::prost::alloc::string::String>,
+    /// Tags to add to those that are there, or to `tags`, and to take away.
+    #[prost(string, repeated, tag = "22")]
+    pub add_tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "23")]
+    pub remove_tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TagList {
@@ -549,13 +558,42 @@ pub struct ListRunsRequest {
     pub limit: u32,
     #[prost(uint32, tag = "3")]
     pub offset: u32,
+    /// Only runs for which this holds, such as: config.lr > 0.001 and state = "running" and ("big" in tags or not name contains "try").
+    /// Fields: id, name, project, state, group, job_type, tags, notes, created, updated, attempts, config.KEY, summary.KEY, and
+    /// summary.METRIC.STAT, where STAT is min, max, mean, first, last, best or count. docs/filters.md has the grammar.
+    #[prost(string, tag = "4")]
+    pub filter: ::prost::alloc::string::String,
+    /// Such fields, the first one first; "-config.lr" is descending. Runs without a value come last.
+    #[prost(string, repeated, tag = "5")]
+    pub sort: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Such fields. They come back in Run.columns_json; config_json and summary_json are then left out.
+    #[prost(string, repeated, tag = "6")]
+    pub columns: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Such fields. The answer is groups instead of runs; limit and offset page through groups, the largest first.
+    #[prost(string, repeated, tag = "7")]
+    pub group_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListRunsReply {
     #[prost(message, repeated, tag = "1")]
     pub runs: ::prost::alloc::vec::Vec<Run>,
+    /// Of runs, or of groups, on all pages.
     #[prost(uint64, tag = "2")]
     pub total: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub groups: ::prost::alloc::vec::Vec<RunGroup>,
+}
+/// Runs that have the same values of `group_by`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunGroup {
+    /// A JSON list: the value of each key of `group_by`; null where the runs have none.
+    #[prost(string, tag = "1")]
+    pub values_json: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+    /// The filter that its runs meet; to be joined by "and" with that of the request.
+    #[prost(string, tag = "3")]
+    pub filter: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Run {
@@ -590,6 +628,9 @@ pub struct Run {
     pub updated_ms: i64,
     #[prost(int32, optional, tag = "15")]
     pub exit_code: ::core::option::Option<i32>,
+    /// A JSON list: the value of each of the request's `columns`; null where the run has none.
+    #[prost(string, tag = "30")]
+    pub columns_json: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -807,7 +848,8 @@ pub mod runs_client {
             req.extensions_mut().insert(GrpcMethod::new("stepline.v1.Runs", "GetRun"));
             self.inner.unary(req, path, codec).await
         }
-        /// Newest first.
+        /// Newest first, or as `sort` says. INVALID_ARGUMENT: a filter, a sort key or a column that is none; the message says at which
+        /// character, and names the nearest key that there is.
         pub async fn list_runs(
             &mut self,
             request: impl tonic::IntoRequest<super::ListRunsRequest>,
@@ -887,7 +929,8 @@ pub mod runs_server {
             &self,
             request: tonic::Request<super::GetRunRequest>,
         ) -> std::result::Result<tonic::Response<super::GetRunReply>, tonic::Status>;
-        /// Newest first.
+        /// Newest first, or as `sort` says. INVALID_ARGUMENT: a filter, a sort key or a column that is none; the message says at which
+        /// character, and names the nearest key that there is.
         async fn list_runs(
             &self,
             request: tonic::Request<super::ListRunsRequest>,
@@ -1291,6 +1334,18 @@ pub struct ListMetricsRequest {
     pub limit: u32,
     #[prost(uint32, tag = "6")]
     pub offset: u32,
+    /// Instead of run_id: names in any of these runs, without statistics; `runs` of each says in how many.
+    #[prost(string, repeated, tag = "7")]
+    pub run_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Leaves the statistics out.
+    #[prost(bool, tag = "8")]
+    pub names_only: bool,
+    /// Also names that define_metric() hides.
+    #[prost(bool, tag = "9")]
+    pub hidden: bool,
+    /// Also `groups`.
+    #[prost(bool, tag = "10")]
+    pub grouped: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListMetricsReply {
@@ -1300,6 +1355,17 @@ pub struct ListMetricsReply {
     /// Names that meet the conditions, on all pages.
     #[prost(uint64, tag = "2")]
     pub total: u64,
+    /// The names on all pages by what stands before their first "/" behind `prefix`, in order.
+    #[prost(message, repeated, tag = "3")]
+    pub groups: ::prost::alloc::vec::Vec<MetricGroup>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MetricGroup {
+    /// With the "/"; without one, a name that ends there.
+    #[prost(string, tag = "1")]
+    pub prefix: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
 }
 /// One metric of a run over all its ranks.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1324,6 +1390,39 @@ pub struct Metric {
     pub max: f64,
     #[prost(uint64, tag = "9")]
     pub nonfinite: u64,
+    /// Over finite values, as min and max; NaN when there is none.
+    #[prost(double, tag = "10")]
+    pub mean: f64,
+    /// The value at first_step, of the lowest rank that has one.
+    #[prost(double, tag = "11")]
+    pub first_value: f64,
+    /// The earliest steps of the extremes; first_step where there is none.
+    #[prost(sint64, tag = "12")]
+    pub min_step: i64,
+    #[prost(sint64, tag = "13")]
+    pub max_step: i64,
+    /// How many of the runs that were asked for have it.
+    #[prost(uint32, tag = "14")]
+    pub runs: u32,
+    /// As define_metric() said of it: empty where it said nothing.
+    #[prost(message, optional, tag = "15")]
+    pub definition: ::core::option::Option<MetricDefinition>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MetricDefinition {
+    /// The metric to draw it over instead of steps.
+    #[prost(string, tag = "1")]
+    pub x: ::prost::alloc::string::String,
+    /// "minimize" or "maximize".
+    #[prost(string, tag = "2")]
+    pub goal: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub unit: ::prost::alloc::string::String,
+    /// What stands for the metric in tables of runs: "last" (also when empty), "min", "max", "mean", "first" or "best".
+    #[prost(string, tag = "4")]
+    pub summary: ::prost::alloc::string::String,
+    #[prost(bool, tag = "5")]
+    pub hidden: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HistoryRequest {
@@ -3994,6 +4093,566 @@ pub mod admin_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "stepline.v1.Admin";
     impl<T> tonic::server::NamedService for AdminServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListProjectsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListProjectsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub projects: ::prost::alloc::vec::Vec<Project>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Project {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub runs: u64,
+    /// Those of them that go on.
+    #[prost(uint64, tag = "3")]
+    pub running: u64,
+    #[prost(int64, tag = "4")]
+    pub created_ms: i64,
+    /// When a run of it last changed.
+    #[prost(int64, tag = "5")]
+    pub updated_ms: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRunKeysRequest {
+    /// Empty for all that the caller may see.
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// Only keys that begin with this.
+    #[prost(string, tag = "2")]
+    pub prefix: ::prost::alloc::string::String,
+    /// Only keys that contain this, whatever its case.
+    #[prost(string, tag = "3")]
+    pub search: ::prost::alloc::string::String,
+    /// 0 for the service's own limit.
+    #[prost(uint32, tag = "4")]
+    pub limit: u32,
+    #[prost(uint32, tag = "5")]
+    pub offset: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRunKeysReply {
+    #[prost(message, repeated, tag = "1")]
+    pub keys: ::prost::alloc::vec::Vec<RunKey>,
+    #[prost(uint64, tag = "2")]
+    pub total: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunKey {
+    /// As it is written in a filter: config.KEY, summary.KEY or, of a metric, summary.METRIC, to which .min and the like can be added.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// Runs that have it.
+    #[prost(uint64, tag = "2")]
+    pub runs: u64,
+    /// Of those, how many have a number, text, true or false, a list.
+    #[prost(uint64, tag = "3")]
+    pub numbers: u64,
+    #[prost(uint64, tag = "4")]
+    pub texts: u64,
+    #[prost(uint64, tag = "5")]
+    pub flags: u64,
+    #[prost(uint64, tag = "6")]
+    pub lists: u64,
+    /// The range of its numbers; NaN without one.
+    #[prost(double, tag = "7")]
+    pub min: f64,
+    #[prost(double, tag = "8")]
+    pub max: f64,
+    /// Whether the service computes it from points.
+    #[prost(bool, tag = "9")]
+    pub live: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListConfigChangesRequest {
+    #[prost(string, tag = "1")]
+    pub run_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListConfigChangesReply {
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<ConfigChange>,
+}
+/// One key that got another value.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfigChange {
+    #[prost(int64, tag = "1")]
+    pub time_ms: i64,
+    /// The attempt that was the newest then.
+    #[prost(uint32, tag = "2")]
+    pub attempt: u32,
+    /// The name of the API key that was used; empty where none was asked for.
+    #[prost(string, tag = "3")]
+    pub who: ::prost::alloc::string::String,
+    /// With dots between nested keys.
+    #[prost(string, tag = "4")]
+    pub key: ::prost::alloc::string::String,
+    /// As JSON; empty where there was, or is, no value.
+    #[prost(string, tag = "5")]
+    pub before_json: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub after_json: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod catalogue_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct CatalogueClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl CatalogueClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> CatalogueClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> CatalogueClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            CatalogueClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The projects that the caller may see, the one with the latest activity first.
+        pub async fn list_projects(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListProjectsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListProjectsReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stepline.v1.Catalogue/ListProjects",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stepline.v1.Catalogue", "ListProjects"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The keys by which the runs of a project can be filtered, sorted and shown, in the order of keys.
+        pub async fn list_run_keys(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRunKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRunKeysReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stepline.v1.Catalogue/ListRunKeys",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stepline.v1.Catalogue", "ListRunKeys"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What changed in the config of a run since its first start, the oldest change first.
+        pub async fn list_config_changes(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListConfigChangesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListConfigChangesReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stepline.v1.Catalogue/ListConfigChanges",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stepline.v1.Catalogue", "ListConfigChanges"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "server")]
+pub mod catalogue_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with CatalogueServer.
+    #[async_trait]
+    pub trait Catalogue: std::marker::Send + std::marker::Sync + 'static {
+        /// The projects that the caller may see, the one with the latest activity first.
+        async fn list_projects(
+            &self,
+            request: tonic::Request<super::ListProjectsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListProjectsReply>,
+            tonic::Status,
+        >;
+        /// The keys by which the runs of a project can be filtered, sorted and shown, in the order of keys.
+        async fn list_run_keys(
+            &self,
+            request: tonic::Request<super::ListRunKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRunKeysReply>,
+            tonic::Status,
+        >;
+        /// What changed in the config of a run since its first start, the oldest change first.
+        async fn list_config_changes(
+            &self,
+            request: tonic::Request<super::ListConfigChangesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListConfigChangesReply>,
+            tonic::Status,
+        >;
+    }
+    #[derive(Debug)]
+    pub struct CatalogueServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> CatalogueServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for CatalogueServer<T>
+    where
+        T: Catalogue,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/stepline.v1.Catalogue/ListProjects" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListProjectsSvc<T: Catalogue>(pub Arc<T>);
+                    impl<
+                        T: Catalogue,
+                    > tonic::server::UnaryService<super::ListProjectsRequest>
+                    for ListProjectsSvc<T> {
+                        type Response = super::ListProjectsReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListProjectsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Catalogue>::list_projects(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListProjectsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stepline.v1.Catalogue/ListRunKeys" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRunKeysSvc<T: Catalogue>(pub Arc<T>);
+                    impl<
+                        T: Catalogue,
+                    > tonic::server::UnaryService<super::ListRunKeysRequest>
+                    for ListRunKeysSvc<T> {
+                        type Response = super::ListRunKeysReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRunKeysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Catalogue>::list_run_keys(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRunKeysSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stepline.v1.Catalogue/ListConfigChanges" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListConfigChangesSvc<T: Catalogue>(pub Arc<T>);
+                    impl<
+                        T: Catalogue,
+                    > tonic::server::UnaryService<super::ListConfigChangesRequest>
+                    for ListConfigChangesSvc<T> {
+                        type Response = super::ListConfigChangesReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListConfigChangesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Catalogue>::list_config_changes(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListConfigChangesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for CatalogueServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "stepline.v1.Catalogue";
+    impl<T> tonic::server::NamedService for CatalogueServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

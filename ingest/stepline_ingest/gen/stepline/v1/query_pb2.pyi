@@ -8,31 +8,49 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ListMetricsRequest(_message.Message):
-    __slots__ = ("run_id", "prefix", "pattern", "regex", "limit", "offset")
+    __slots__ = ("run_id", "prefix", "pattern", "regex", "limit", "offset", "run_ids", "names_only", "hidden", "grouped")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     PREFIX_FIELD_NUMBER: _ClassVar[int]
     PATTERN_FIELD_NUMBER: _ClassVar[int]
     REGEX_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
+    RUN_IDS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_ONLY_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    GROUPED_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     prefix: str
     pattern: str
     regex: str
     limit: int
     offset: int
-    def __init__(self, run_id: _Optional[str] = ..., prefix: _Optional[str] = ..., pattern: _Optional[str] = ..., regex: _Optional[str] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ...) -> None: ...
+    run_ids: _containers.RepeatedScalarFieldContainer[str]
+    names_only: bool
+    hidden: bool
+    grouped: bool
+    def __init__(self, run_id: _Optional[str] = ..., prefix: _Optional[str] = ..., pattern: _Optional[str] = ..., regex: _Optional[str] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., run_ids: _Optional[_Iterable[str]] = ..., names_only: _Optional[bool] = ..., hidden: _Optional[bool] = ..., grouped: _Optional[bool] = ...) -> None: ...
 
 class ListMetricsReply(_message.Message):
-    __slots__ = ("metrics", "total")
+    __slots__ = ("metrics", "total", "groups")
     METRICS_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
     metrics: _containers.RepeatedCompositeFieldContainer[Metric]
     total: int
-    def __init__(self, metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., total: _Optional[int] = ...) -> None: ...
+    groups: _containers.RepeatedCompositeFieldContainer[MetricGroup]
+    def __init__(self, metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., total: _Optional[int] = ..., groups: _Optional[_Iterable[_Union[MetricGroup, _Mapping]]] = ...) -> None: ...
+
+class MetricGroup(_message.Message):
+    __slots__ = ("prefix", "count")
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    prefix: str
+    count: int
+    def __init__(self, prefix: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class Metric(_message.Message):
-    __slots__ = ("name", "count", "ranks", "first_step", "last_step", "last_value", "min", "max", "nonfinite")
+    __slots__ = ("name", "count", "ranks", "first_step", "last_step", "last_value", "min", "max", "nonfinite", "mean", "first_value", "min_step", "max_step", "runs", "definition")
     NAME_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     RANKS_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +60,12 @@ class Metric(_message.Message):
     MIN_FIELD_NUMBER: _ClassVar[int]
     MAX_FIELD_NUMBER: _ClassVar[int]
     NONFINITE_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    FIRST_VALUE_FIELD_NUMBER: _ClassVar[int]
+    MIN_STEP_FIELD_NUMBER: _ClassVar[int]
+    MAX_STEP_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    DEFINITION_FIELD_NUMBER: _ClassVar[int]
     name: str
     count: int
     ranks: int
@@ -51,7 +75,27 @@ class Metric(_message.Message):
     min: float
     max: float
     nonfinite: int
-    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., ranks: _Optional[int] = ..., first_step: _Optional[int] = ..., last_step: _Optional[int] = ..., last_value: _Optional[float] = ..., min: _Optional[float] = ..., max: _Optional[float] = ..., nonfinite: _Optional[int] = ...) -> None: ...
+    mean: float
+    first_value: float
+    min_step: int
+    max_step: int
+    runs: int
+    definition: MetricDefinition
+    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., ranks: _Optional[int] = ..., first_step: _Optional[int] = ..., last_step: _Optional[int] = ..., last_value: _Optional[float] = ..., min: _Optional[float] = ..., max: _Optional[float] = ..., nonfinite: _Optional[int] = ..., mean: _Optional[float] = ..., first_value: _Optional[float] = ..., min_step: _Optional[int] = ..., max_step: _Optional[int] = ..., runs: _Optional[int] = ..., definition: _Optional[_Union[MetricDefinition, _Mapping]] = ...) -> None: ...
+
+class MetricDefinition(_message.Message):
+    __slots__ = ("x", "goal", "unit", "summary", "hidden")
+    X_FIELD_NUMBER: _ClassVar[int]
+    GOAL_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    x: str
+    goal: str
+    unit: str
+    summary: str
+    hidden: bool
+    def __init__(self, x: _Optional[str] = ..., goal: _Optional[str] = ..., unit: _Optional[str] = ..., summary: _Optional[str] = ..., hidden: _Optional[bool] = ...) -> None: ...
 
 class HistoryRequest(_message.Message):
     __slots__ = ("run_id", "metric", "rank", "start", "stop")

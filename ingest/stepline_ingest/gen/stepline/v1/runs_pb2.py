@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16stepline/v1/runs.proto\x12\x0bstepline.v1\"\xb1\x02\n\x10\x43reateRunRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x04 \x01(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\r\n\x05group\x18\x06 \x01(\t\x12\x10\n\x08job_type\x18\x07 \x01(\t\x12#\n\x06resume\x18\x08 \x01(\x0e\x32\x13.stepline.v1.Resume\x12\x11\n\tfork_from\x18\t \x01(\t\x12\x11\n\tlaunch_id\x18\n \x01(\t\x12\x0c\n\x04rank\x18\x0b \x01(\r\x12\x12\n\nworld_size\x18\x0c \x01(\r\x12\x0e\n\x06writer\x18\r \x01(\x0c\x12\x0c\n\x04host\x18\x0e \x01(\t\x12\x0b\n\x03pid\x18\x0f \x01(\r\x12\x12\n\ncreated_ms\x18\x10 \x01(\x03\"@\n\x0e\x43reateRunReply\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\r\x12\x1d\n\x03run\x18\x02 \x01(\x0b\x32\x10.stepline.v1.Run\"\xb9\x01\n\x10UpdateRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x02 \x01(\t\x12\x14\n\x0csummary_json\x18\x03 \x01(\t\x12\x11\n\x04name\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05notes\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\'\n\x04tags\x18\x06 \x01(\x0b\x32\x14.stepline.v1.TagListH\x02\x88\x01\x01\x42\x07\n\x05_nameB\x08\n\x06_notesB\x07\n\x05_tags\"\x17\n\x07TagList\x12\x0c\n\x04tags\x18\x01 \x03(\t\"\x10\n\x0eUpdateRunReply\"y\n\x10\x46inishRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0c\n\x04rank\x18\x03 \x01(\r\x12\x0e\n\x06writer\x18\x04 \x01(\x0c\x12\x11\n\texit_code\x18\x05 \x01(\x05\x12\x13\n\x0b\x66inished_ms\x18\x06 \x01(\x03\"\x10\n\x0e\x46inishRunReply\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\",\n\x0bGetRunReply\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.stepline.v1.Run\"\"\n\x10\x44\x65leteRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\x10\n\x0e\x44\x65leteRunReply\"A\n\x0fListRunsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x0e\n\x06offset\x18\x03 \x01(\r\">\n\rListRunsReply\x12\x1e\n\x04runs\x18\x01 \x03(\x0b\x32\x10.stepline.v1.Run\x12\r\n\x05total\x18\x02 \x01(\x04\"\xa0\x02\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x05 \x01(\t\x12\x14\n\x0csummary_json\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\r\n\x05group\x18\x08 \x01(\t\x12\x10\n\x08job_type\x18\t \x01(\t\x12\r\n\x05notes\x18\n \x01(\t\x12\x10\n\x08\x61ttempts\x18\x0b \x01(\r\x12\x12\n\nworld_size\x18\x0c \x01(\r\x12\x12\n\ncreated_ms\x18\r \x01(\x03\x12\x12\n\nupdated_ms\x18\x0e \x01(\x03\x12\x16\n\texit_code\x18\x0f \x01(\x05H\x00\x88\x01\x01\x42\x0c\n\n_exit_code*f\n\x06Resume\x12\x16\n\x12RESUME_UNSPECIFIED\x10\x00\x12\x10\n\x0cRESUME_NEVER\x10\x01\x12\x10\n\x0cRESUME_ALLOW\x10\x02\x12\x0f\n\x0bRESUME_MUST\x10\x03\x12\x0f\n\x0bRESUME_AUTO\x10\x04\x32\xba\x03\n\x04Runs\x12G\n\tCreateRun\x12\x1d.stepline.v1.CreateRunRequest\x1a\x1b.stepline.v1.CreateRunReply\x12G\n\tUpdateRun\x12\x1d.stepline.v1.UpdateRunRequest\x1a\x1b.stepline.v1.UpdateRunReply\x12G\n\tFinishRun\x12\x1d.stepline.v1.FinishRunRequest\x1a\x1b.stepline.v1.FinishRunReply\x12\x43\n\x06GetRun\x12\x1a.stepline.v1.GetRunRequest\x1a\x18.stepline.v1.GetRunReply\"\x03\x90\x02\x01\x12I\n\x08ListRuns\x12\x1c.stepline.v1.ListRunsRequest\x1a\x1a.stepline.v1.ListRunsReply\"\x03\x90\x02\x01\x12G\n\tDeleteRun\x12\x1d.stepline.v1.DeleteRunRequest\x1a\x1b.stepline.v1.DeleteRunReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16stepline/v1/runs.proto\x12\x0bstepline.v1\"\xb1\x02\n\x10\x43reateRunRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x04 \x01(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\r\n\x05group\x18\x06 \x01(\t\x12\x10\n\x08job_type\x18\x07 \x01(\t\x12#\n\x06resume\x18\x08 \x01(\x0e\x32\x13.stepline.v1.Resume\x12\x11\n\tfork_from\x18\t \x01(\t\x12\x11\n\tlaunch_id\x18\n \x01(\t\x12\x0c\n\x04rank\x18\x0b \x01(\r\x12\x12\n\nworld_size\x18\x0c \x01(\r\x12\x0e\n\x06writer\x18\r \x01(\x0c\x12\x0c\n\x04host\x18\x0e \x01(\t\x12\x0b\n\x03pid\x18\x0f \x01(\r\x12\x12\n\ncreated_ms\x18\x10 \x01(\x03\"@\n\x0e\x43reateRunReply\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\r\x12\x1d\n\x03run\x18\x02 \x01(\x0b\x32\x10.stepline.v1.Run\"\xa2\x02\n\x10UpdateRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x02 \x01(\t\x12\x14\n\x0csummary_json\x18\x03 \x01(\t\x12\x11\n\x04name\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05notes\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\'\n\x04tags\x18\x06 \x01(\x0b\x32\x14.stepline.v1.TagListH\x02\x88\x01\x01\x12\x12\n\x05group\x18\x14 \x01(\tH\x03\x88\x01\x01\x12\x15\n\x08job_type\x18\x15 \x01(\tH\x04\x88\x01\x01\x12\x10\n\x08\x61\x64\x64_tags\x18\x16 \x03(\t\x12\x13\n\x0bremove_tags\x18\x17 \x03(\tB\x07\n\x05_nameB\x08\n\x06_notesB\x07\n\x05_tagsB\x08\n\x06_groupB\x0b\n\t_job_type\"\x17\n\x07TagList\x12\x0c\n\x04tags\x18\x01 \x03(\t\"\x10\n\x0eUpdateRunReply\"y\n\x10\x46inishRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0c\n\x04rank\x18\x03 \x01(\r\x12\x0e\n\x06writer\x18\x04 \x01(\x0c\x12\x11\n\texit_code\x18\x05 \x01(\x05\x12\x13\n\x0b\x66inished_ms\x18\x06 \x01(\x03\"\x10\n\x0e\x46inishRunReply\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\",\n\x0bGetRunReply\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.stepline.v1.Run\"\"\n\x10\x44\x65leteRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\x10\n\x0e\x44\x65leteRunReply\"\x82\x01\n\x0fListRunsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x0e\n\x06offset\x18\x03 \x01(\r\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x0c\n\x04sort\x18\x05 \x03(\t\x12\x0f\n\x07\x63olumns\x18\x06 \x03(\t\x12\x10\n\x08group_by\x18\x07 \x03(\t\"e\n\rListRunsReply\x12\x1e\n\x04runs\x18\x01 \x03(\x0b\x32\x10.stepline.v1.Run\x12\r\n\x05total\x18\x02 \x01(\x04\x12%\n\x06groups\x18\x03 \x03(\x0b\x32\x15.stepline.v1.RunGroup\">\n\x08RunGroup\x12\x13\n\x0bvalues_json\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"\xb6\x02\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x05 \x01(\t\x12\x14\n\x0csummary_json\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\r\n\x05group\x18\x08 \x01(\t\x12\x10\n\x08job_type\x18\t \x01(\t\x12\r\n\x05notes\x18\n \x01(\t\x12\x10\n\x08\x61ttempts\x18\x0b \x01(\r\x12\x12\n\nworld_size\x18\x0c \x01(\r\x12\x12\n\ncreated_ms\x18\r \x01(\x03\x12\x12\n\nupdated_ms\x18\x0e \x01(\x03\x12\x16\n\texit_code\x18\x0f \x01(\x05H\x00\x88\x01\x01\x12\x14\n\x0c\x63olumns_json\x18\x1e \x01(\tB\x0c\n\n_exit_code*f\n\x06Resume\x12\x16\n\x12RESUME_UNSPECIFIED\x10\x00\x12\x10\n\x0cRESUME_NEVER\x10\x01\x12\x10\n\x0cRESUME_ALLOW\x10\x02\x12\x0f\n\x0bRESUME_MUST\x10\x03\x12\x0f\n\x0bRESUME_AUTO\x10\x04\x32\xba\x03\n\x04Runs\x12G\n\tCreateRun\x12\x1d.stepline.v1.CreateRunRequest\x1a\x1b.stepline.v1.CreateRunReply\x12G\n\tUpdateRun\x12\x1d.stepline.v1.UpdateRunRequest\x1a\x1b.stepline.v1.UpdateRunReply\x12G\n\tFinishRun\x12\x1d.stepline.v1.FinishRunRequest\x1a\x1b.stepline.v1.FinishRunReply\x12\x43\n\x06GetRun\x12\x1a.stepline.v1.GetRunRequest\x1a\x18.stepline.v1.GetRunReply\"\x03\x90\x02\x01\x12I\n\x08ListRuns\x12\x1c.stepline.v1.ListRunsRequest\x1a\x1a.stepline.v1.ListRunsReply\"\x03\x90\x02\x01\x12G\n\tDeleteRun\x12\x1d.stepline.v1.DeleteRunRequest\x1a\x1b.stepline.v1.DeleteRunReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,36 +36,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNS'].methods_by_name['GetRun']._serialized_options = b'\220\002\001'
   _globals['_RUNS'].methods_by_name['ListRuns']._loaded_options = None
   _globals['_RUNS'].methods_by_name['ListRuns']._serialized_options = b'\220\002\001'
-  _globals['_RESUME']._serialized_start=1340
-  _globals['_RESUME']._serialized_end=1442
+  _globals['_RESUME']._serialized_start=1636
+  _globals['_RESUME']._serialized_end=1738
   _globals['_CREATERUNREQUEST']._serialized_start=40
   _globals['_CREATERUNREQUEST']._serialized_end=345
   _globals['_CREATERUNREPLY']._serialized_start=347
   _globals['_CREATERUNREPLY']._serialized_end=411
   _globals['_UPDATERUNREQUEST']._serialized_start=414
-  _globals['_UPDATERUNREQUEST']._serialized_end=599
-  _globals['_TAGLIST']._serialized_start=601
-  _globals['_TAGLIST']._serialized_end=624
-  _globals['_UPDATERUNREPLY']._serialized_start=626
-  _globals['_UPDATERUNREPLY']._serialized_end=642
-  _globals['_FINISHRUNREQUEST']._serialized_start=644
-  _globals['_FINISHRUNREQUEST']._serialized_end=765
-  _globals['_FINISHRUNREPLY']._serialized_start=767
-  _globals['_FINISHRUNREPLY']._serialized_end=783
-  _globals['_GETRUNREQUEST']._serialized_start=785
-  _globals['_GETRUNREQUEST']._serialized_end=816
-  _globals['_GETRUNREPLY']._serialized_start=818
-  _globals['_GETRUNREPLY']._serialized_end=862
-  _globals['_DELETERUNREQUEST']._serialized_start=864
-  _globals['_DELETERUNREQUEST']._serialized_end=898
-  _globals['_DELETERUNREPLY']._serialized_start=900
-  _globals['_DELETERUNREPLY']._serialized_end=916
-  _globals['_LISTRUNSREQUEST']._serialized_start=918
-  _globals['_LISTRUNSREQUEST']._serialized_end=983
-  _globals['_LISTRUNSREPLY']._serialized_start=985
-  _globals['_LISTRUNSREPLY']._serialized_end=1047
-  _globals['_RUN']._serialized_start=1050
-  _globals['_RUN']._serialized_end=1338
-  _globals['_RUNS']._serialized_start=1445
-  _globals['_RUNS']._serialized_end=1887
+  _globals['_UPDATERUNREQUEST']._serialized_end=704
+  _globals['_TAGLIST']._serialized_start=706
+  _globals['_TAGLIST']._serialized_end=729
+  _globals['_UPDATERUNREPLY']._serialized_start=731
+  _globals['_UPDATERUNREPLY']._serialized_end=747
+  _globals['_FINISHRUNREQUEST']._serialized_start=749
+  _globals['_FINISHRUNREQUEST']._serialized_end=870
+  _globals['_FINISHRUNREPLY']._serialized_start=872
+  _globals['_FINISHRUNREPLY']._serialized_end=888
+  _globals['_GETRUNREQUEST']._serialized_start=890
+  _globals['_GETRUNREQUEST']._serialized_end=921
+  _globals['_GETRUNREPLY']._serialized_start=923
+  _globals['_GETRUNREPLY']._serialized_end=967
+  _globals['_DELETERUNREQUEST']._serialized_start=969
+  _globals['_DELETERUNREQUEST']._serialized_end=1003
+  _globals['_DELETERUNREPLY']._serialized_start=1005
+  _globals['_DELETERUNREPLY']._serialized_end=1021
+  _globals['_LISTRUNSREQUEST']._serialized_start=1024
+  _globals['_LISTRUNSREQUEST']._serialized_end=1154
+  _globals['_LISTRUNSREPLY']._serialized_start=1156
+  _globals['_LISTRUNSREPLY']._serialized_end=1257
+  _globals['_RUNGROUP']._serialized_start=1259
+  _globals['_RUNGROUP']._serialized_end=1321
+  _globals['_RUN']._serialized_start=1324
+  _globals['_RUN']._serialized_end=1634
+  _globals['_RUNS']._serialized_start=1741
+  _globals['_RUNS']._serialized_end=2183
 # @@protoc_insertion_point(module_scope)

@@ -66,20 +66,28 @@ class CreateRunReply(_message.Message):
     def __init__(self, attempt: _Optional[int] = ..., run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
 
 class UpdateRunRequest(_message.Message):
-    __slots__ = ("run_id", "config_json", "summary_json", "name", "notes", "tags")
+    __slots__ = ("run_id", "config_json", "summary_json", "name", "notes", "tags", "group", "job_type", "add_tags", "remove_tags")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     CONFIG_JSON_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_JSON_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     NOTES_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    JOB_TYPE_FIELD_NUMBER: _ClassVar[int]
+    ADD_TAGS_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_TAGS_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     config_json: str
     summary_json: str
     name: str
     notes: str
     tags: TagList
-    def __init__(self, run_id: _Optional[str] = ..., config_json: _Optional[str] = ..., summary_json: _Optional[str] = ..., name: _Optional[str] = ..., notes: _Optional[str] = ..., tags: _Optional[_Union[TagList, _Mapping]] = ...) -> None: ...
+    group: str
+    job_type: str
+    add_tags: _containers.RepeatedScalarFieldContainer[str]
+    remove_tags: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, run_id: _Optional[str] = ..., config_json: _Optional[str] = ..., summary_json: _Optional[str] = ..., name: _Optional[str] = ..., notes: _Optional[str] = ..., tags: _Optional[_Union[TagList, _Mapping]] = ..., group: _Optional[str] = ..., job_type: _Optional[str] = ..., add_tags: _Optional[_Iterable[str]] = ..., remove_tags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TagList(_message.Message):
     __slots__ = ("tags",)
@@ -134,25 +142,45 @@ class DeleteRunReply(_message.Message):
     def __init__(self) -> None: ...
 
 class ListRunsRequest(_message.Message):
-    __slots__ = ("project", "limit", "offset")
+    __slots__ = ("project", "limit", "offset", "filter", "sort", "columns", "group_by")
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    SORT_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    GROUP_BY_FIELD_NUMBER: _ClassVar[int]
     project: str
     limit: int
     offset: int
-    def __init__(self, project: _Optional[str] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ...) -> None: ...
+    filter: str
+    sort: _containers.RepeatedScalarFieldContainer[str]
+    columns: _containers.RepeatedScalarFieldContainer[str]
+    group_by: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, project: _Optional[str] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., filter: _Optional[str] = ..., sort: _Optional[_Iterable[str]] = ..., columns: _Optional[_Iterable[str]] = ..., group_by: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListRunsReply(_message.Message):
-    __slots__ = ("runs", "total")
+    __slots__ = ("runs", "total", "groups")
     RUNS_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
     runs: _containers.RepeatedCompositeFieldContainer[Run]
     total: int
-    def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ..., total: _Optional[int] = ...) -> None: ...
+    groups: _containers.RepeatedCompositeFieldContainer[RunGroup]
+    def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ..., total: _Optional[int] = ..., groups: _Optional[_Iterable[_Union[RunGroup, _Mapping]]] = ...) -> None: ...
+
+class RunGroup(_message.Message):
+    __slots__ = ("values_json", "count", "filter")
+    VALUES_JSON_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    values_json: str
+    count: int
+    filter: str
+    def __init__(self, values_json: _Optional[str] = ..., count: _Optional[int] = ..., filter: _Optional[str] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("run_id", "project", "name", "state", "config_json", "summary_json", "tags", "group", "job_type", "notes", "attempts", "world_size", "created_ms", "updated_ms", "exit_code")
+    __slots__ = ("run_id", "project", "name", "state", "config_json", "summary_json", "tags", "group", "job_type", "notes", "attempts", "world_size", "created_ms", "updated_ms", "exit_code", "columns_json")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -168,6 +196,7 @@ class Run(_message.Message):
     CREATED_MS_FIELD_NUMBER: _ClassVar[int]
     UPDATED_MS_FIELD_NUMBER: _ClassVar[int]
     EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_JSON_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     project: str
     name: str
@@ -183,4 +212,5 @@ class Run(_message.Message):
     created_ms: int
     updated_ms: int
     exit_code: int
-    def __init__(self, run_id: _Optional[str] = ..., project: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., config_json: _Optional[str] = ..., summary_json: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., group: _Optional[str] = ..., job_type: _Optional[str] = ..., notes: _Optional[str] = ..., attempts: _Optional[int] = ..., world_size: _Optional[int] = ..., created_ms: _Optional[int] = ..., updated_ms: _Optional[int] = ..., exit_code: _Optional[int] = ...) -> None: ...
+    columns_json: str
+    def __init__(self, run_id: _Optional[str] = ..., project: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., config_json: _Optional[str] = ..., summary_json: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., group: _Optional[str] = ..., job_type: _Optional[str] = ..., notes: _Optional[str] = ..., attempts: _Optional[int] = ..., world_size: _Optional[int] = ..., created_ms: _Optional[int] = ..., updated_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., columns_json: _Optional[str] = ...) -> None: ...

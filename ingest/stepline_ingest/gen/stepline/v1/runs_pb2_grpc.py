@@ -99,7 +99,8 @@ class RunsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRuns(self, request, context):
-        """Newest first.
+        """Newest first, or as `sort` says. INVALID_ARGUMENT: a filter, a sort key or a column that is none; the message says at which
+        character, and names the nearest key that there is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

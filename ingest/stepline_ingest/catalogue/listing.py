@@ -1,0 +1,115 @@
+"""Runs.ListRuns with a filter, an order, columns or groups: from the request to the reply."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Protocol, TypeVar
+
+from stepline_ingest import access
+from stepline_ingest.errors import invalid
+from stepline_ingest.gen.stepline.v1 import runs_pb2
+from stepline_ingest.limits import Limits
+from stepline_ingest.run_record import RunRecord
+from stepline_ingest.store.contract import Store
+
+from .fields import Value
+from .filter_parse import parse_fields, parse_filter, parse_sort
+from .filter_tree import Field, FieldKind
+from .index import FieldIndex
+from .known import Scope
+from .runs_table import Group, RunsQuery, RunsTable
+
+MAX_COLUMNS = 200
+
+Result = TypeVar("Result")
+
+
+class RunLoader(Protocol):
+    """Where runs come from; SqlRunTables."""
+
+    def load(self, run_ids: Sequence[str], *, bare: bool = False) -> list[RunRecord]:
+        """The runs of RUN_IDS that are there, in any order; BARE without config and summary."""
+
+
+class Listing:
+    """Answers what the plain list of runs cannot. INDEX is flushed before it is read."""
+
+    def __init__(
+        self,
+        store: Store,
+        runs: RunLoader,
+        index: FieldIndex,
+        limits: Limits,
+        executor: Executor,
+        message: Callable[[RunRecord], runs_pb2.Run],
+    ) -> None:
+        """MESSAGE makes the message of a run."""
+        self._table = RunsTable(store, limits.of_a_query())
+        self._runs = runs
+        self._index = index
+        self._limits = limits
+        self._executor = executor
+        self._message = message
+
+    @staticmethod
+    def concerns(request: runs_pb2.ListRunsRequest) -> bool:
+        """Whether REQUEST asks for more than a page of the newest runs."""
+        return bool(request.filter or request.sort or request.columns or request.group_by)
+
+    async def answer(self, request: runs_pb2.ListRunsRequest) -> runs_pb2.ListRunsReply:
+        """Raises ServiceError, StoreError."""
+        own = access.project()
+        if own is not None and request.project not in ("", own):
+            return runs_pb2.ListRunsReply()
+        scope = Scope(request.project if own is None else own)
+        columns = parse_fields("column", request.columns, most=MAX_COLUMNS)
+        most = self._limits.max_listed_runs
+        query = RunsQuery(
+            scope=scope,
+            filter=request.filter,
+            tree=parse_filter(request.filter),
+            sort=parse_sort(request.sort),
+            group_by=[_groupable(key) for key in parse_fields("key to group by", request.group_by)],
+            limit=min(request.limit or most, most),
+            offset=request.offset,
+        )
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._read, query, columns)
+
+    def _read(self, query: RunsQuery, columns: Sequence[Field]) -> runs_pb2.ListRunsReply:
+        self._index.flush()
+        if query.group_by:
+            groups, total = self._table.groups(query)
+            return runs_pb2.ListRunsReply(groups=map(_group, groups), total=total)
+        run_ids, total = self._table.page(query)
+        found = {run.run_id: run for run in self._runs.load(run_ids, bare=bool(columns))}
+        runs = [found[run_id] for run_id in run_ids if run_id in found]
+        values = self._table.columns(runs, columns, query.scope) if columns else {}
+        return runs_pb2.ListRunsReply(
+            runs=[self._run(run, values.get(run.run_id)) for run in runs], total=total
+        )
+
+    def _run(self, run: RunRecord, values: Sequence[Value] | None) -> runs_pb2.Run:
+        message = self._message(run)
+        if values is not None:
+            message.config_json = message.summary_json = ""
+            message.columns_json = _list(values)
+        return message
+
+
+def _group(group: Group) -> runs_pb2.RunGroup:
+    return runs_pb2.RunGroup(
+        values_json=_list(group.values), count=group.count, filter=group.filter
+    )
+
+
+def _list(values: Sequence[Value]) -> str:
+    return f"[{','.join(value.json() for value in values)}]"
+
+
+def _groupable(key: Field) -> Field:
+    if key.kind is FieldKind.TIME:
+        raise invalid(f"runs cannot be grouped by {key.name}: use a key that many runs share")
+    return key

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stepline import _core
+from stepline_ingest.catalogue.changes import ConfigChange, put_change
 from stepline_ingest.run_record import Attempt, RunRecord
 from stepline_ingest.run_request import json_text
 from stepline_ingest.runs_repository import FinishRow, WriterRow
@@ -141,6 +142,9 @@ class SqlRunTables:
             attempt.world_size,
         )
         self._store.insert_rows("raw_attempts", _ATTEMPT_COLUMNS, [row])
+
+    def put_config_change(self, change: ConfigChange) -> None:
+        put_change(self._store, change)
 
     def put_writers(self, rows: Sequence[WriterRow]) -> None:
         self._store.insert_rows(

@@ -103,8 +103,13 @@ class RunsService(runs_pb2_grpc.RunsServicer):
                 changed.name = request.name
             if request.HasField("notes"):
                 changed.notes = run_request.check_notes(request.notes, self._limits)
-            if request.HasField("tags"):
-                changed.tags = run_request.check_tags(request.tags.tags, self._limits)
+            for field in ("group", "job_type"):
+                if request.HasField(field):
+                    run_request.check_text(field, getattr(request, field), self._limits)
+                    setattr(changed, field, getattr(request, field))
+            tags = request.tags.tags if request.HasField("tags") else run.tags
+            tags = [tag for tag in [*tags, *request.add_tags] if tag not in request.remove_tags]
+            changed.tags = run_request.check_tags(tags, self._limits)
             await self._save(run, changed)
         return runs_pb2.UpdateRunReply()
 
@@ -247,6 +252,7 @@ class RunsService(runs_pb2_grpc.RunsServicer):
         for field, value in (("config", changed.config), ("summary", changed.summary)):
             run_request.check_size(field, json_text(value), self._limits)
         changed.updated_ms = max(run_request.now_ms(), run.updated_ms + 1)
+        await self._runs.change_config(run, changed)
         await self._runs.save(changed)
         return changed
 

@@ -21,6 +21,7 @@ from weakref import WeakValueDictionary
 import grpc
 
 from stepline_ingest import access
+from stepline_ingest.catalogue.changes import ConfigChange, changed_keys
 from stepline_ingest.coalesce import Coalescer
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.limits import Limits
@@ -67,6 +68,8 @@ class RunTables(Protocol):
     def put_run(self, run: RunRecord) -> None: ...
 
     def put_attempt(self, run_id: str, attempt: Attempt) -> None: ...
+
+    def put_config_change(self, change: ConfigChange) -> None: ...
 
     def put_writers(self, rows: Sequence[WriterRow]) -> None: ...
 
@@ -163,6 +166,22 @@ class RunsRepository:
         run.stored_outcome = run.outcome
         await self._blocking(lambda: self._tables.put_run(run))
         self._remember(run)
+
+    async def change_config(self, run: RunRecord, changed: RunRecord) -> None:
+        """Remembers what CHANGED, which is saved next, has otherwise in its config than RUN."""
+        keys = changed_keys(run.config, changed.config) if run.config != changed.config else ()
+        if not keys:
+            return
+        caller = access.caller()
+        change = ConfigChange(
+            run_id=run.run_id,
+            time_ms=changed.updated_ms,
+            attempt=changed.newest.number,
+            who=caller.name if caller is not None else "",
+            version=time.time_ns(),
+            keys=keys,
+        )
+        await self._blocking(lambda: self._tables.put_config_change(change))
 
     async def delete(self, run: RunRecord) -> None:
         """For ever. What was being written without the lock is removed with the rest."""

@@ -31,7 +31,9 @@ from stepline_ingest.access.origin import same_origin
 from stepline_ingest.access.policy import OTHER_PATHS, OTHER_SQL_PATHS, PATHS, SQL_PATHS
 from stepline_ingest.admin import AdminService
 from stepline_ingest.budget import Budget
-from stepline_ingest.catalogue import CatalogueService, FieldIndex, Listing
+from stepline_ingest.catalogue.index import FieldIndex
+from stepline_ingest.catalogue.listing import Listing
+from stepline_ingest.catalogue.service import CatalogueService
 from stepline_ingest.commit import Committer
 from stepline_ingest.config import ServeConfig, address
 from stepline_ingest.doctor.service import AuditService

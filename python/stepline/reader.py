@@ -20,7 +20,7 @@ from .errors import (
 )
 from .history import History
 from .points import Chunk, Points
-from .runs import Metric, RunInfo
+from .runs import Metric, Project, RunGroup, RunInfo, RunKey, Runs
 from .settings import find_api_key, find_server
 from .table import FORMAT, Table
 from .tls import find_tls
@@ -34,14 +34,14 @@ class Transport(Protocol):
     """What a client needs of a connection; `_core.Connection` has it."""
 
     def get_run(self, run_id: str) -> dict[str, Any]: ...
-    def list_runs(
-        self, project: str, limit: int, offset: int
-    ) -> tuple[list[dict[str, Any]], int]: ...
+    def list_runs(self, fields: dict[str, Any]) -> dict[str, Any]: ...
+    def list_projects(self) -> list[dict[str, Any]]: ...
+    def list_run_keys(self, fields: dict[str, Any]) -> tuple[list[dict[str, Any]], int]: ...
+    def list_config_changes(self, run_id: str) -> list[dict[str, Any]]: ...
+    def update_run(self, request_json: str) -> None: ...
     def delete_run(self, run_id: str) -> None: ...
     def backup(self, name: str, base: str) -> Iterable[tuple[int, int, str, str]]: ...
-    def list_metrics(
-        self, run_id: str, *, prefix: str, pattern: str, regex: str, limit: int, offset: int
-    ) -> tuple[list[dict[str, Any]], int]: ...
+    def list_metrics(self, fields: dict[str, Any]) -> dict[str, Any]: ...
     def history(
         self, run_id: str, metric: str, rank: int, start: int | None, stop: int | None
     ) -> Iterable[tuple[int, bytes, bytes, bytes]]: ...
@@ -90,12 +90,74 @@ class Client:
         self.server = server
 
     def runs(
-        self, project: str | None = None, *, limit: int = 100, offset: int = 0
-    ) -> list[RunInfo]:
-        """Runs, the newest first; of all projects without PROJECT."""
+        self,
+        project: str | None = None,
+        *,
+        filter: str | None = None,
+        sort: str | Iterable[str] = (),
+        columns: Iterable[str] = (),
+        limit: int = 100,
+        offset: int = 0,
+    ) -> Runs:
+        """Runs, the newest first; of all projects without PROJECT. A list, with `total` besides.
+
+        FILTER keeps those for which it holds, such as 'config.lr > 0.001 and "big" in tags' (see
+        docs/filters.md). SORT is such a field or several, "-config.lr" is descending; runs without
+        a value come last. With COLUMNS, such fields too, the runs come without config and summary,
+        which may be large, and have `values` instead. Raises InvalidRequest for a filter that
+        cannot be understood, or a key that no run has: the message says where, and what is near.
+        """
+        names = _texts("columns", columns)
         with self._errors():
-            found, _ = self._transport.list_runs(project or "", limit, offset)
-        return [RunInfo.from_reply(run) for run in found]
+            reply = self._transport.list_runs(
+                {
+                    "project": project or "",
+                    "filter": filter or "",
+                    "sort": [sort] if isinstance(sort, str) else list(sort),
+                    "columns": names,
+                    "limit": limit,
+                    "offset": offset,
+                }
+            )
+        return Runs((RunInfo.from_reply(run, names) for run in reply["runs"]), reply["total"])
+
+    def groups(
+        self,
+        by: str | Iterable[str],
+        *,
+        project: str | None = None,
+        filter: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[RunGroup]:
+        """The values that runs have of the fields BY, with how many runs each, the largest first.
+        `runs(filter=group.filter)` are the runs of a group."""
+        with self._errors():
+            reply = self._transport.list_runs(
+                {
+                    "project": project or "",
+                    "filter": filter or "",
+                    "group_by": [by] if isinstance(by, str) else list(by),
+                    "limit": limit,
+                    "offset": offset,
+                }
+            )
+        return [RunGroup.from_reply(group) for group in reply["groups"]]
+
+    def projects(self) -> list[Project]:
+        """The projects, the one with the latest activity first."""
+        with self._errors():
+            return [Project.from_reply(found) for found in self._transport.list_projects()]
+
+    def keys(
+        self, project: str | None = None, *, prefix: str = "", search: str = ""
+    ) -> list[RunKey]:
+        """The keys of configs and summaries that runs can be filtered, sorted and shown by; those
+        that begin with PREFIX and contain SEARCH, whatever its case."""
+        fields = {"project": project or "", "prefix": prefix, "search": search}
+        with self._errors():
+            found, _ = self._transport.list_run_keys(fields)
+        return [RunKey.from_reply(key) for key in found]
 
     def run(self, run_id: str) -> RunView:
         """One run. Raises RunNotFound, which names runs with similar ids."""
@@ -241,15 +303,17 @@ class RunView:
         Raises InvalidRequest for a REGEX that is none.
         """
         with self._client._errors():
-            found, _ = self._client._transport.list_metrics(
-                self.id,
-                prefix=prefix,
-                pattern=pattern,
-                regex=regex,
-                limit=limit or 0,
-                offset=offset,
+            reply = self._client._transport.list_metrics(
+                {
+                    "run_id": self.id,
+                    "prefix": prefix,
+                    "pattern": pattern,
+                    "regex": regex,
+                    "limit": limit or 0,
+                    "offset": offset,
+                }
             )
-        return [Metric.from_reply(metric) for metric in found]
+        return [Metric.from_reply(metric) for metric in reply["metrics"]]
 
     def history(
         self, metric: str, *, rank: int = 0, start: int | None = None, stop: int | None = None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
@@ -20,7 +20,7 @@ class RunInfo:
     name: str
     """The name, or the id of a run without one."""
     state: str
-    """running | finished | failed"""
+    """running | finished | failed | crashed | preempted"""
     config: dict[str, Any]
     summary: dict[str, Any]
     tags: tuple[str, ...]
@@ -34,10 +34,12 @@ class RunInfo:
     updated: datetime
     exit_code: int | None
     """None while it is running."""
+    values: dict[str, Any] = field(default_factory=dict)
+    """Of the columns that were asked for; None where the run has no value."""
 
     @classmethod
-    def from_reply(cls, run: Mapping[str, Any]) -> RunInfo:
-        """Of a Run message as the extension gives it."""
+    def from_reply(cls, run: Mapping[str, Any], columns: Sequence[str] = ()) -> RunInfo:
+        """Of a Run message as the extension gives it; COLUMNS are those that were asked for."""
         config = json.loads(run["config_json"] or "{}")
         return cls(
             id=run["run_id"],
@@ -55,7 +57,81 @@ class RunInfo:
             created=_moment(run["created_ms"]),
             updated=_moment(run["updated_ms"]),
             exit_code=run.get("exit_code"),
+            values=dict(zip(columns, json.loads(run.get("columns_json") or "[]"), strict=False)),
         )
+
+
+class Runs(list[RunInfo]):
+    """A page of runs."""
+
+    def __init__(self, runs: Iterable[RunInfo], total: int) -> None:
+        super().__init__(runs)
+        self.total = total
+        """Runs on all pages."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunGroup:
+    """Runs that have the same values of the fields that were grouped by."""
+
+    values: tuple[Any, ...]
+    """None where they have none."""
+    count: int
+    filter: str
+    """What they meet, and no other run."""
+
+    @classmethod
+    def from_reply(cls, group: Mapping[str, Any]) -> RunGroup:
+        """Of a RunGroup message as the extension gives it."""
+        values = tuple(json.loads(group["values_json"]))
+        return cls(values=values, count=group["count"], filter=group["filter"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A project and how much there is of it."""
+
+    name: str
+    runs: int
+    running: int
+    """Runs that go on."""
+    created: datetime
+    updated: datetime
+    """When a run of it last changed."""
+
+    @classmethod
+    def from_reply(cls, project: Mapping[str, Any]) -> Project:
+        """Of a Project message as the extension gives it."""
+        return cls(
+            name=project["name"],
+            runs=project["runs"],
+            running=project["running"],
+            created=_moment(project["created_ms"]),
+            updated=_moment(project["updated_ms"]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunKey:
+    """A key of configs or summaries, as it is written in a filter."""
+
+    key: str
+    runs: int
+    """Runs that have it; of those, how many have a number, text, true or false, a list:"""
+    numbers: int
+    texts: int
+    flags: int
+    lists: int
+    min: float
+    """The range of its numbers; NaN without one."""
+    max: float
+    live: bool
+    """A metric, whose values the service computes from points."""
+
+    @classmethod
+    def from_reply(cls, key: Mapping[str, Any]) -> RunKey:
+        """Of a RunKey message as the extension gives it."""
+        return cls(**{name: key[name] for name in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from stepline_ingest.catalogue.changes import ConfigChange
 from stepline_ingest.run_record import Attempt, RunRecord
 from stepline_ingest.runs_repository import FinishRow, WriterRow
 from stepline_ingest.store.errors import StoreError
@@ -24,6 +25,7 @@ class MemoryRunTables:
     writers: dict[bytes, Binding] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
+    changes: list[ConfigChange] = field(default_factory=list)
     failing: bool = False
 
     def put_deletion(self, run: RunRecord, deleted_ms: int) -> None:
@@ -73,6 +75,10 @@ class MemoryRunTables:
     def put_attempt(self, run_id: str, attempt: Attempt) -> None:
         self._work("attempt")
         self.attempts[run_id, attempt.number] = replace(attempt, exit_codes={})
+
+    def put_config_change(self, change: ConfigChange) -> None:
+        self._work()
+        self.changes.append(change)
 
     def put_writers(self, rows: Sequence[WriterRow]) -> None:
         self._work("writers")

@@ -6,11 +6,7 @@
 - `filter_sql`, `runs_table`: from the meaning to a page of runs.
 - `index`: keeps the table of keys true to the configs.
 - `listing`: Runs.ListRuns.
+- `keys`: which projects and keys there are.
+- `changes`: what changed in a config, and when.
 - `service`: stepline.v1.Catalogue.
 """
-
-from .index import FieldIndex
-from .listing import Listing
-from .service import CatalogueService
-
-__all__ = ["CatalogueService", "FieldIndex", "Listing"]

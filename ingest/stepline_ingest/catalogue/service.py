@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 from stepline_ingest import access
 from stepline_ingest.gen.stepline.v1 import catalogue_pb2, catalogue_pb2_grpc
 from stepline_ingest.limits import Limits
+from stepline_ingest.run_request import check_run_id
 from stepline_ingest.runs import answered
 from stepline_ingest.store.contract import Store
 
+from .changes import read_changes
 from .index import FieldIndex
 from .keys import read_keys, read_projects
 from .known import Scope
@@ -64,6 +66,15 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServicer):
             )
 
         return await self._blocking(read)
+
+    @answered
+    async def ListConfigChanges(
+        self, request: catalogue_pb2.ListConfigChangesRequest
+    ) -> catalogue_pb2.ListConfigChangesReply:
+        run_id = check_run_id(request.run_id)
+        async with self._runs.lock(run_id):
+            await self._runs.require(run_id)
+        return await self._blocking(lambda: read_changes(self._store, run_id, self._limits))
 
     async def _blocking(self, call: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)

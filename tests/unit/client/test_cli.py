@@ -76,16 +76,14 @@ class Service:
             raise status("NOT_FOUND", f"no run {run_id}")
         return RUN
 
-    def list_runs(self, project: str, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]:
-        self._ask("runs", project, limit, offset)
-        return [RUN], 1
+    def list_runs(self, fields: dict[str, Any]) -> dict[str, Any]:
+        self._ask("runs", {name: value for name, value in fields.items() if value})
+        return {"runs": [RUN], "total": 1, "groups": []}
 
-    def list_metrics(
-        self, run_id: str, *, prefix: str, **conditions: Any
-    ) -> tuple[list[dict[str, Any]], int]:
-        self._ask("metrics", run_id, prefix, *(c for c in conditions.values() if c))
-        found = [METRIC] if METRIC["name"].startswith(prefix) else []
-        return found, len(found)
+    def list_metrics(self, fields: dict[str, Any]) -> dict[str, Any]:
+        self._ask("metrics", {name: value for name, value in fields.items() if value})
+        found = [METRIC] if METRIC["name"].startswith(fields["prefix"]) else []
+        return {"metrics": found, "total": len(found), "groups": []}
 
     def history(
         self, run_id: str, metric: str, rank: int, start: int | None, stop: int | None
@@ -196,12 +194,31 @@ def test_wrong_usage_exits_with_2(
 @pytest.mark.parametrize(
     ("arguments", "asked"),
     [
-        (["runs"], ("runs", "", 20, 0)),
-        (["runs", "--project", "p", "--limit", "3"], ("runs", "p", 3, 0)),
-        (["metrics", "a1b2c3", "--prefix", "train/"], ("metrics", "a1b2c3", "train/")),
+        (["runs"], ("runs", {"limit": 20})),
+        (["runs", "--project", "p", "--limit", "3"], ("runs", {"project": "p", "limit": 3})),
+        (
+            ["runs", "-f", "tags = null", "--sort=-config.lr,created", "--offset", "2"],
+            (
+                "runs",
+                {
+                    "filter": "tags = null",
+                    "sort": ["-config.lr", "created"],
+                    "limit": 20,
+                    "offset": 2,
+                },
+            ),
+        ),
+        (
+            ["runs", "--group-by", 'config."a,b", state'],
+            ("runs", {"group_by": ['config."a,b"', "state"], "limit": 20}),
+        ),
+        (
+            ["metrics", "a1b2c3", "--prefix", "train/"],
+            ("metrics", {"run_id": "a1b2c3", "prefix": "train/"}),
+        ),
         (
             ["metrics", "a1b2c3", "--pattern", "*/loss", "--regex", "^t", "--limit", "5"],
-            ("metrics", "a1b2c3", "", "*/loss", "^t", 5),
+            ("metrics", {"run_id": "a1b2c3", "pattern": "*/loss", "regex": "^t", "limit": 5}),
         ),
         (
             ["history", "a1b2c3", "train/loss", "--rank", "2", "--start", "-5", "--stop", "9"],

@@ -1,0 +1,116 @@
+"""Runs found again: by filters, orders, groups and columns, through a real service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+import stepline
+from stepline.cli.main import main
+from stepline.errors import InvalidRequest
+from tests.support.service import Service
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    directory = tmp_path_factory.mktemp("catalogue")
+    with Service(directory / "data") as running:
+        for number in range(4):
+            run = stepline.init(
+                project="p" if number else "q",
+                run_id=f"r{number}",
+                name="" if number else "the first",
+                config={"lr": 10.0**-number, "model": {"depth": number // 2}, "odd key": "ü"},
+                tags=["big"] if number % 2 else [],
+                group="g",
+                server=running.grpc,
+                dir=directory / "spool",
+                uploader="thread",
+            )
+            run.config["late"] = [number, "x"]
+            run.summary["acc"] = number / 4
+            run.finish()
+        yield running
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[stepline.Client]:
+    with stepline.connect(service.grpc) as found:
+        yield found
+
+
+def ids(found: list[stepline.RunInfo]) -> list[str]:
+    return [run.id for run in found]
+
+
+def test_a_filter_and_an_order(client: stepline.Client) -> None:
+    found = client.runs(filter='config.lr < 0.5 and state = "finished"', sort="config.lr")
+    assert (ids(found), found.total) == (["r3", "r2", "r1"], 3)
+    assert ids(client.runs("p", filter="summary.acc >= 0.5", sort="-summary.acc")) == ["r3", "r2"]
+    assert ids(client.runs(filter='"x" in config.late and 3 in config.late')) == ["r3"]
+    assert ids(client.runs(filter='name matches "first$"')) == ["r0"]
+    page = client.runs(sort=["-config.model/depth", "id"], limit=2, offset=1)
+    assert (ids(page), page.total) == (["r3", "r0"], 4)
+    with pytest.raises(
+        InvalidRequest, match=r"character 1, .*has config.lrr; did you mean config.lr"
+    ):
+        client.runs(filter="config.lrr > 0")
+    with pytest.raises(InvalidRequest, match="RE2"):
+        client.runs(filter='name matches "("')
+
+
+def test_a_change_is_found_at_once(client: stepline.Client) -> None:
+    client._transport.update_run(json.dumps({"run_id": "r1", "config_json": '{"new":{"key":7}}'}))
+    assert ids(client.runs(filter="config.new.key = 7")) == ["r1"]
+    client._transport.update_run(json.dumps({"run_id": "r1", "config_json": '{"new":8}'}))
+    with_key = client.runs(filter="config.new.key = null", sort="id")
+    assert ids(with_key) == ["r0", "r1", "r2", "r3"]
+    assert ids(client.runs(filter="config.new = 8")) == ["r1"]
+    changes = client._transport.list_config_changes("r1")
+    said = [(one["key"], one["before_json"], one["after_json"]) for one in changes]
+    assert said[-3:] == [("new.key", "", "7"), ("new", "", "8"), ("new.key", "7", "")]
+    assert ("late", "", '[1,"x"]') in said
+    assert {one["attempt"] for one in changes} == {1}
+
+
+def test_columns_leave_the_config_out(client: stepline.Client) -> None:
+    (run,) = client.runs(
+        filter='id = "r2"', columns=['config."odd key"', "summary.acc", "config.x"]
+    )
+    assert run.values == {'config."odd key"': "ü", "summary.acc": 0.5, "config.x": None}
+    assert (run.config, run.summary) == ({}, {})
+
+
+def test_groups_open(client: stepline.Client) -> None:
+    groups = client.groups(["config.model.depth", "tags"])
+    assert [(group.values, group.count) for group in groups] == [
+        ((0, None), 1), ((0, "big"), 1), ((1, None), 1), ((1, "big"), 1),
+    ]  # fmt: skip
+    assert ids(client.runs(filter=groups[1].filter)) == ["r1"]
+
+
+def test_projects_and_keys(client: stepline.Client) -> None:
+    projects = {one.name: (one.runs, one.running) for one in client.projects()}
+    assert projects == {"p": (3, 0), "q": (1, 0)}
+    keys = {key.key: key for key in client.keys("p")}
+    assert keys["config.lr"].runs == keys["config.lr"].numbers == 3
+    assert (keys["config.lr"].min, keys["config.lr"].max) == (0.001, 0.1)
+    assert keys['config."odd key"'].texts == keys["config.late"].lists == 3
+    assert [key.key for key in client.keys(search="DEPTH")] == ["config.model.depth"]
+
+
+def test_the_command_line(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    server = ["--server", service.grpc]
+    asked = ["runs", "--sort=-config.lr", "--columns", "config.lr,summary.acc", "--limit", "2"]
+    assert main([*asked, *server]) == 0
+    out = capsys.readouterr().out
+    assert [line.split()[:1] for line in out.splitlines()[3:5]] == [["r0"], ["r1"]]
+    assert "2 of 4 runs" in out
+    assert main(["runs", "--group-by", "group", "--json", *server]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"values": ["g"], "count": 4, "filter": 'group = "g"'}
+    ]
+    assert main(["runs", "--filter", "config.lr >", *server]) == 1
+    assert "character 12, at its end: a value is missing here" in capsys.readouterr().err

@@ -1,0 +1,111 @@
+"""Promise: what runs are found by is what their configs say, whatever died in between."""
+
+from __future__ import annotations
+
+import pytest
+
+from stepline_ingest.catalogue.filter_parse import parse_filter
+from stepline_ingest.catalogue.index import FieldIndex
+from stepline_ingest.catalogue.known import Scope
+from stepline_ingest.catalogue.runs_table import RunsQuery, RunsTable
+from stepline_ingest.errors import ServiceError
+from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.run_tables import SqlRunTables
+from stepline_ingest.schema.purge import purge
+from stepline_ingest.store import Store, StoreError
+
+
+def put(
+    store: Store, index: FieldIndex | None, run_id: str, version: int, **config: object
+) -> None:
+    attempt = Attempt(number=1, launch_id="l", world_size=1, created_ms=1)
+    run = RunRecord(
+        run_id=run_id, project="p", name="", config=config, summary={}, tags=[], group="",
+        job_type="", notes="", created_ms=version, updated_ms=version, attempts=[attempt],
+        version=version,
+    )  # fmt: skip
+    tables = SqlRunTables(store, **({} if index is None else {"stored": index.note}))
+    tables.put_attempt(run_id, attempt)
+    tables.put_run(run)
+
+
+def find(store: Store, text: str) -> list[str]:
+    query = RunsQuery(scope=Scope(), filter=text, tree=parse_filter(text), limit=100)
+    return sorted(RunsTable(store).page(query)[0])
+
+
+def test_keys_come_change_and_go(store: Store) -> None:
+    index = FieldIndex(store)
+    put(store, index, "a", 1, lr=1, old="x")
+    put(store, index, "b", 1, lr=2)
+    index.flush()
+    put(store, index, "a", 2, lr=3, new=True)
+    index.flush()
+    assert find(store, "config.lr > 1") == ["a", "b"]
+    assert find(store, "config.new = true") == ["a"]
+    assert find(store, "config.new = null") == ["b"]
+    put(store, index, "b", 2, old="y")
+    index.flush()
+    assert find(store, "config.old != null") == ["b"]
+
+
+def test_a_store_without_an_index_gets_one(store: Store) -> None:
+    for number in range(3):
+        put(store, None, f"r{number}", 1, lr=number)
+    index = FieldIndex(store)
+    assert index.catch_up() == 3
+    assert find(store, "config.lr >= 1") == ["r1", "r2"]
+    put(store, None, "r1", 2, other=1)  # by a process that died before it wrote the index
+    assert FieldIndex(store).catch_up() == 1
+    assert find(store, "config.lr >= 1") == ["r2"]
+    assert FieldIndex(store).catch_up() == 0
+
+
+def test_what_could_not_be_written_is_written_later(embedded: Store) -> None:
+    class Broken:
+        def __init__(self) -> None:
+            self.failing = True
+
+        def __getattr__(self, name: str) -> object:
+            if self.failing and name == "insert_rows":
+                raise StoreError("no")
+            return getattr(embedded, name)
+
+    broken = Broken()
+    index = FieldIndex(broken)  # type: ignore[arg-type]
+    put(embedded, index, "a", 1, lr=1)
+    with pytest.raises(StoreError):
+        index.flush()
+    put(embedded, index, "a", 2, lr=2)
+    broken.failing = False
+    index.flush()
+    assert find(embedded, "config.lr = 2") == ["a"]
+
+
+def test_a_deleted_run_is_not_found_and_leaves_nothing(embedded: Store) -> None:
+    index = FieldIndex(embedded)
+    put(embedded, index, "a", 1, lr=1)
+    index.flush()
+    (run,) = SqlRunTables(embedded).load(["a"])
+    SqlRunTables(embedded).put_deletion(run, 5)
+    assert find(embedded, "config.lr = 1") == []
+    while not purge(embedded):
+        pass
+    for table in ("raw_fields", "raw_indexed"):
+        assert embedded.query(f"SELECT count() FROM {table}") == [(0,)]
+
+
+def test_an_unknown_key_names_the_nearest_unless_there_is_no_run(embedded: Store) -> None:
+    assert find(embedded, "config.lr > 1") == []
+    index = FieldIndex(embedded)
+    put(embedded, index, "a", 1, **{"optimizer": {"weight decay": 1}, "lr": 1})
+    index.flush()
+    for text, said in (
+        ("config.weight_decay = 1", 'did you mean config."optimizer.weight decay"?'),
+        ("lr = 1 or config.lr = 1", "use id, name"),
+        ("config.learning_rate = 1", "`stepline runs --keys` lists"),
+        ("summary.lr = 1", "`stepline runs --keys` lists"),
+    ):
+        with pytest.raises(ServiceError) as caught:
+            find(embedded, text)
+        assert said in caught.value.message

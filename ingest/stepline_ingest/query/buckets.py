@@ -1,8 +1,4 @@
-"""From the packed results of the engine to the columns of a chart.
-
-An extreme comes as 128 bits: above, the value as an integer that orders like it; below, its step,
-such that the earliest step wins a tie.
-"""
+"""From the rows of cells.py to the columns of a chart."""
 
 from __future__ import annotations
 
@@ -11,38 +7,65 @@ from collections.abc import Mapping
 import numpy as np
 
 from .blocks import Array
+from .cells import NO_HIGH, NO_LOW, PLACE, Cells, step_of_low, value_of_bits
 from .grid import Grid
 
 COLUMNS = ("x", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite")
 """The columns of ChartLine; each entry has 8 bytes."""
 
-_SIGN = np.uint64(1 << 63)
-_REST = np.int64((1 << 63) - 1)
 
+def cells_of_result(result: Mapping[str, Array], constants: Mapping[str, int], grid: Grid) -> Cells:
+    """The rows of a cells_statement that lie in GRID.
 
-def chart_columns(grid: Grid, result: Mapping[str, Array]) -> dict[str, Array]:
-    """COLUMNS from a result of chart_sql, and "moment" where it has that. Where a bucket has no
-    finite value there is no extreme: NaN, at x.
+    An extreme comes as 128 bits: above, the value as an integer that orders like it; below, its
+    step, such that the earliest step wins a tie.
     """
-    points, nonfinite = result["points"], result["nonfinite"]
-    finite = points - nonfinite
-    none = finite == 0
-    x = _x(grid, result["bucket"])
-    with np.errstate(invalid="ignore"):
-        mean = result["total"] / finite
-    moments = {"moment": result["moment"]} if "moment" in result else {}
+    inside = (result["bucket"] >= 0) & (result["bucket"] < grid.count)
+    if not inside.all():
+        result = {name: column[inside] for name, column in result.items()}
+    low, high = result["low"], result["high"]
+    none = result["points"] == result["nonfinite"]
+    kept = ("bucket", "points", "nonfinite", "first", "last", "total")
     return {
-        **moments,
+        **with_constants(result, constants),
+        **{name: result[name] for name in kept},
+        "low": np.where(none, NO_LOW, low["high"]),
+        "low_step": step_of_low(low["low"]),
+        "high": np.where(none, NO_HIGH, high["high"]),
+        "high_step": step_of_low(~high["low"]),
+        **({"moment": result["moment"]} if "moment" in result else {}),
+    }
+
+
+def with_constants(result: Mapping[str, Array], constants: Mapping[str, int]) -> dict[str, Array]:
+    """The columns that say what a row belongs to, also those that a statement left out."""
+    rows = len(next(iter(result.values())))
+    return {
+        name: result[name].astype(dtype, copy=False)
+        if name in result
+        else np.full(rows, constants[name], dtype)
+        for name, dtype in PLACE.items()
+    }
+
+
+def chart_columns(grid: Grid, cells: Cells, mean: Array) -> dict[str, Array]:
+    """COLUMNS, and "moment" where CELLS have that. Where a bucket has no finite value there is no
+    extreme: NaN, at x.
+    """
+    none = cells["points"] == cells["nonfinite"]
+    x = _x(grid, cells["bucket"])
+    return {
+        **({"moment": cells["moment"]} if "moment" in cells else {}),
         "x": x,
-        "min": np.where(none, np.nan, unpacked_value(result["low"])),
-        "max": np.where(none, np.nan, unpacked_value(result["high"])),
-        "mean": mean,
-        "first": np.where(none, np.nan, result["first"]),
-        "last": np.where(none, np.nan, result["last"]),
-        "argmin": np.where(none, x, _step(result["low"]["low"])),
-        "argmax": np.where(none, x, _step(~result["high"]["low"])),
-        "count": points,
-        "nonfinite": nonfinite,
+        "min": np.where(none, np.nan, value_of_bits(cells["low"]).view(np.float64)),
+        "max": np.where(none, np.nan, value_of_bits(cells["high"]).view(np.float64)),
+        "mean": np.where(none, np.nan, mean),
+        "first": np.where(none, np.nan, cells["first"]),
+        "last": np.where(none, np.nan, cells["last"]),
+        "argmin": np.where(none, x, cells["low_step"]),
+        "argmax": np.where(none, x, cells["high_step"]),
+        "count": cells["points"],
+        "nonfinite": cells["nonfinite"],
     }
 
 
@@ -54,14 +77,6 @@ def _x(grid: Grid, bucket: Array) -> Array:
 
 
 def unpacked_value(packed: Array) -> Array:
-    """The value of an extreme. Undoes what makes the bits of a double order like it: negative
-    numbers have theirs inverted.
-    """
-    ordered: Array = packed["high"]
-    bits: Array = ordered ^ ((ordered >> 63) & _REST)
-    return bits.view(np.float64)
-
-
-def _step(unsigned: Array) -> Array:
-    step: Array = unsigned ^ _SIGN
-    return step.view(np.int64)
+    """The value of an extreme as the tiers keep it."""
+    high: Array = np.ascontiguousarray(packed["high"])
+    return value_of_bits(high).view(np.float64)

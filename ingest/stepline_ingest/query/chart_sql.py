@@ -1,17 +1,13 @@
-"""The statement of a chart: one for all series that share a grid.
+"""The statements of a chart: one for the cells of all series that share a grid, one for the points.
 
-A branch reads raw points or tier cells and groups them by line and bucket with the expressions of
-the tiers, so that the engine can answer it from the projection. A chart of several reads has a
-branch for the raw ones and one for the cells, and groups by the number of the read as well: those
-of a line hold disjoint steps in ascending order, so the first value of a bucket is that of its
-lowest read. What several lines show is given to each of them when the branches are put together.
-
-Planning costs the engine more than reading, and every function in the text adds to it; so the
-results come packed as the tiers keep them, and buckets.py unpacks whole columns.
+Planning costs the engine more than reading, and every function in the text adds to it; so results
+come packed as the tiers keep them, columns that have one value are left out, and what different
+statements find is put together outside (cells.py).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +17,7 @@ from stepline_ingest.schema import tiers
 from .grid import Grid
 from .plan import Piece, Read
 from .select import plain, select
+from .tier_table import Projection
 
 _AGGREGATES = {
     "points": tiers.COUNT,
@@ -31,23 +28,26 @@ _AGGREGATES = {
     "last": tiers.LAST,
     "total": tiers.SUM,
 }
-_MERGES = {
-    "points": "sum(points_)",
-    "nonfinite": "sum(nonfinite_)",
-    "low": "minIf(low_, points_ > nonfinite_)",
-    "high": "maxIf(high_, points_ > nonfinite_)",
-    "first": "argMinIf(first_, read, points_ > nonfinite_)",
-    "last": "argMaxIf(last_, read, points_ > nonfinite_)",
-    "total": "sum(total_)",
-}
-"""The results of the reads put together. A read without a finite value has nothing to say but
-its counts."""
-
 _MOMENT = {"moment": tiers.FIRST_TIME}
-_MERGED_MOMENT = {"moment": "min(moment_)"}
 """What a chart over time needs besides."""
 
+_KEYS = ("run", "metric", "rank", "attempt", "cell")
+
 Numbered = tuple[int, Read]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the statements of one panel have in common."""
+
+    grid: Grid
+    metrics: Sequence[int]
+    by_rank: bool
+    rank: int | None
+    """The only one that is read."""
+    moments: bool
+    whole: bool
+    """Nothing that is stored of the series lies outside the grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,126 +55,155 @@ class Statement:
     sql: str
     params: Mapping[str, Any]
     settings: Mapping[str, Any]
+    constants: Mapping[str, int]
+    """Columns that have one value and are left out of the result."""
 
 
-def chart_statement(
-    grid: Grid,
-    reads: Sequence[Read],
-    metrics: Sequence[int],
-    *,
-    by_rank: bool,
-    rank: int | None,
-    moments: bool = False,
+def cells_statement(
+    wanted: Wanted, reads: Sequence[Numbered], table: Projection | None
 ) -> Statement:
-    """Rows (line, metric[, rank], bucket, packed results) in the order of the first ones.
+    """Rows (run, metric, rank, read, bucket, packed results) in any order; a read may have several
+    rows of a bucket when READS are of points. READS are all of cells or all of points. TABLE is their
+    projection, when it may be read as a table.
 
-    RANK restricts to one rank; MOMENTS adds the time of the first point.
+    Buckets may lie outside of the grid and are to be dropped then.
     """
-    builder = _Builder(grid, metrics, by_rank=by_rank, rank=rank, moments=moments)
-    alone = len(reads) == 1 and not reads[0].lines
-    sql = builder.whole(reads[0]) if alone else builder.merged(reads)
-    tier = grid.tier if any(read.piece.tier for read in reads) else 0
-    return Statement(sql, builder.params, _settings(tier))
+    tier = reads[0][1].piece.tier
+    names = dict(zip(_KEYS, table.keys, strict=True)) if table else dict(zip(_KEYS[:4], _KEYS))
+    builder = _Builder(wanted, reads, names | ({} if table else {"cell": _step(tier)}))
+    aggregates = _AGGREGATES | (_MOMENT if wanted.moments else {})
+    if table:
+        aggregates = {name: table.results[one] for name, one in aggregates.items()}
+    keys = builder.keys | {"bucket": builder.bucket()}
+    sql = select(
+        keys | aggregates,
+        table.table if table else tiers.TABLE,
+        where=builder.where(),
+        group_by=tuple(keys),
+    )
+    return Statement(sql, builder.params, _settings(0 if table else tier), builder.constants)
+
+
+def points_statement(wanted: Wanted, reads: Sequence[Numbered]) -> Statement:
+    """Rows (run, metric, rank, read, step, seq, value[, time]) in any order."""
+    builder = _Builder(wanted, reads, plain(*_KEYS[:4]) | {"cell": "step"})
+    columns = builder.keys | plain("step", "seq", "value", *(["time"] if wanted.moments else []))
+    sql = select(columns, tiers.TABLE, where=builder.where())
+    return Statement(sql, builder.params, _settings(0), builder.constants)
+
+
+def sum_statement(
+    wanted: Wanted, reads: Sequence[Numbered], magnitude: float
+) -> tuple[Statement, int]:
+    """The exact sum of the finite values of one line, none larger than MAGNITUDE, in units of
+    2^-scale; and the scale. It is exact to 90 bits of MAGNITUDE: every value is rounded by itself.
+    """
+    scale = 90 - math.frexp(magnitude)[1]
+    builder = _Builder(wanted, reads, plain(*_KEYS[:4]) | {"cell": "step"})
+    # In two factors: one alone may be beyond a double.
+    halves = (scale // 2, scale - scale // 2)
+    factors = {f"factor{i}": math.ldexp(1.0, half) for i, half in enumerate(halves)}
+    product = "value * {factor0:Float64} * {factor1:Float64}"
+    sql = select(
+        {"total": f"sum(toInt128({product}))"},
+        tiers.TABLE,
+        where=[*builder.where(), "isFinite(value)"],
+    )
+    return Statement(sql, builder.params | factors, _settings(0), builder.constants), scale
 
 
 def _settings(tier: int) -> dict[str, Any]:
-    # One thread: the sum of the same rows, and so the mean, is the same each time.
+    chosen: dict[str, Any] = {"max_threads": 1, "enable_multiple_prewhere_read_steps": 0}
     if tier:
-        return {"max_threads": 1, "preferred_optimize_projection_name": tiers.name(tier)}
-    return {"max_threads": 1, "optimize_use_projections": 0}
+        return chosen | {"preferred_optimize_projection_name": tiers.name(tier)}
+    return chosen | {"optimize_use_projections": 0}
+
+
+def _step(tier: int) -> str:
+    return tiers.cell(tier) if tier else "step"
 
 
 class _Builder:
+    """The clauses of a statement over a table whose columns are called NAMES."""
+
     def __init__(
-        self,
-        grid: Grid,
-        metrics: Sequence[int],
-        *,
-        by_rank: bool,
-        rank: int | None,
-        moments: bool,
+        self, wanted: Wanted, reads: Sequence[Numbered], names: Mapping[str, str]
     ) -> None:
-        self._grid = grid
-        self._keys = ("metric", "rank") if by_rank else ("metric",)
-        self._one_rank = rank is not None
-        self._aggregates = _AGGREGATES | (_MOMENT if moments else {})
-        self._merges = _MERGES | (_MERGED_MOMENT if moments else {})
+        self._wanted = wanted
+        self._reads = reads
+        self._names = names
+        self._scale = reads[0][1].piece.tier or 1
         self._sent: dict[tuple[str, str], str] = {}
-        self.params: dict[str, Any] = {"metrics": list(metrics)}
-        if rank is not None:
-            self.params["rank"] = rank
+        self.params: dict[str, Any] = {}
+        runs = {run for _, read in reads for run in read.runs}
+        self.constants: dict[str, int] = {}
+        self.keys: dict[str, str] = {}
+        self._key("run", names["run"], *runs)
+        self._key("metric", names["metric"], *wanted.metrics)
+        self._conditions = [self._read(read) for _, read in reads]
+        if wanted.by_rank:
+            self.keys["rank"] = names["rank"]
+        else:
+            self.constants["rank"] = 0
+        self._key("read", self._number(), *(number for number, _ in reads))
 
-    def whole(self, read: Read) -> str:
-        """The chart of one read: nothing has to be put together."""
-        where, _ = self._where([(0, read)])
-        columns = {"line": "run", **plain(*self._keys), "bucket": self._bucket(read.piece.tier)}
-        keys = ("run", *self._keys, "bucket")
-        return select(
-            columns | self._aggregates, tiers.TABLE, where=where, group_by=keys, order_by=keys
-        )
+    def _key(self, name: str, expression: str, *values: int) -> None:
+        if len(values) == 1:
+            self.constants[name] = values[0]
+        else:
+            self.keys[name] = expression
 
-    def merged(self, reads: Sequence[Read]) -> str:
-        entries = list(enumerate(reads))
-        raw = [entry for entry in entries if not entry[1].piece.tier]
-        cells = [entry for entry in entries if entry[1].piece.tier]
-        branches = " UNION ALL ".join(self._branch(part) for part in (raw, cells) if part)
-        keys = ("line", *self._keys, "bucket")
-        columns = {"line": self._line(entries), **plain(*self._keys, "bucket"), **self._merges}
-        return select(columns, f"({branches})", group_by=keys, order_by=keys)
+    def where(self) -> list[str]:
+        metric = self._among("metric", "metrics", list(self._wanted.metrics))
+        joined = " OR ".join(self._conditions)
+        where = [metric, f"({joined})" if len(self._conditions) > 1 else joined]
+        if self._wanted.rank is not None:
+            where.append(f"{self._names['rank']} = {self._param('rank', 'UInt32', self._wanted.rank)}")
+        return where
 
-    def _line(self, entries: Sequence[Numbered]) -> str:
-        """The lines that a row of a branch is part of."""
-        shared = [
-            f"read = {number}, {self._param('lines', 'Array(UInt64)', list(read.lines))}"
-            for number, read in entries
-            if read.lines
-        ]
-        return f"arrayJoin(multiIf({', '.join(shared)}, [run]))" if shared else "run"
+    def bucket(self) -> str:
+        """The number of the bucket from 0, as far as it is not negative."""
+        grid, step = self._wanted.grid, self._names["cell"]
+        wide = grid.wide and self._scale == 1
+        kind = "Int128" if wide else "Int64"
+        width = grid.width // self._scale
+        # Division rounds towards zero: moved by one width, so that what lies below the grid does
+        # not fall into its first bucket.
+        origin = self._param("origin", kind, grid.origin // self._scale - width)
+        number = f"toInt128({step})" if wide else step
+        return f"toInt64(intDiv({number} - {origin}, {self._param('width', kind, width)})) - 1"
 
-    def _branch(self, entries: Sequence[Numbered]) -> str:
-        where, number = self._where(entries)
-        columns = {
-            **plain("run", *self._keys),
-            "bucket": self._bucket(entries[0][1].piece.tier),
-            "read": number,
-            **{f"{name}_": expression for name, expression in self._aggregates.items()},
-        }
-        keys = ("run", *self._keys, "bucket", "read")
-        return select(columns, tiers.TABLE, where=where, group_by=keys)
+    def _number(self) -> str:
+        """The number of the read that a row belongs to."""
+        (first, _), *others = self._reads
+        pairs = [f"{c}, {n}" for (n, _), c in zip(others, self._conditions[1:], strict=True)]
+        return f"multiIf({', '.join(pairs)}, {first})" if pairs else str(first)
 
-    def _where(self, entries: Sequence[Numbered]) -> tuple[list[str], str]:
-        """The conditions for all of ENTRIES, and the expression that gives the number of the
-        read.
-        """
-        conditions = [self._piece(read.piece, read.runs) for _, read in entries]
-        where = ["metric IN {metrics:Array(UInt64)}"]
-        where.append(f"({' OR '.join(conditions)})" if len(conditions) > 1 else conditions[0])
-        if self._one_rank:
-            where.append("rank = {rank:UInt32}")
-        default = f"toUInt32({entries[0][0]})"
-        others = [f"{c}, {n}" for (n, _), c in zip(entries[1:], conditions[1:], strict=True)]
-        return where, f"multiIf({', '.join(others)}, {default})" if others else default
-
-    def _piece(self, piece: Piece, runs: Sequence[int]) -> str:
-        scale = piece.tier or 1
-        step = tiers.cell(piece.tier) if piece.tier else "step"
-        terms = [f"run IN {self._param('runs', 'Array(UInt64)', list(runs))}"]
+    def _read(self, read: Read) -> str:
+        piece = read.piece
+        terms = [self._among("run", "runs", list(read.runs))]
         if piece.attempt is not None:
-            terms.append(f"attempt = {self._param('attempt', 'UInt32', piece.attempt)}")
-        first = self._param("first", "Int64", piece.from_step // scale)
-        last = self._param("last", "Int64", (piece.to_step - 1) // scale)
-        return " AND ".join([*terms, f"{step} >= {first}", f"{step} <= {last}"])
+            attempt = self._param("attempt", "UInt32", piece.attempt)
+            terms.append(f"{self._names['attempt']} = {attempt}")
+        if not self._holds_all(piece):
+            first = self._param("first", "Int64", piece.from_step // self._scale)
+            last = self._param("last", "Int64", (piece.to_step - 1) // self._scale)
+            step = self._names["cell"]
+            terms += [f"{step} >= {first}", f"{step} <= {last}"]
+        return " AND ".join(terms)
 
-    def _bucket(self, tier: int) -> str:
-        """The number of the bucket from 0. No step lies below the origin, so the quotient is its
-        own floor.
-        """
-        step, scale = (tiers.cell(tier), tier) if tier else ("step", 1)
-        kind = "Int128" if self._grid.wide and not tier else "Int64"
-        origin = self._param("origin", kind, self._grid.origin // scale)
-        width = self._param("width", kind, self._grid.width // scale)
-        number = step if kind == "Int64" else f"toInt128({step})"
-        return f"toUInt32(intDiv({number} - {origin}, {width}))"
+    def _holds_all(self, piece: Piece) -> bool:
+        """Whether a condition on the steps would cut nothing off but what is newer than the plan,
+        which its bucket tells as well."""
+        grid = self._wanted.grid
+        covers = piece.from_step <= grid.origin and grid.end <= piece.to_step
+        return bool(piece.tier) and covers and self._wanted.whole
+
+    def _among(self, key: str, name: str, values: Sequence[int]) -> str:
+        column = self._names[key]
+        if len(values) == 1:
+            return f"{column} = {self._param(key, 'UInt64', values[0])}"
+        return f"{column} IN {self._param(name, 'Array(UInt64)', values)}"
 
     def _param(self, name: str, kind: str, value: Any) -> str:
         """A placeholder; the same value is sent once."""

@@ -43,8 +43,9 @@ class Grid:
 
     @property
     def wide(self) -> bool:
-        """True when offsets from the origin do not fit into 63 bits."""
-        return self.origin < STEP_MIN or self.width * self.count >= 2**63
+        """True when offsets from one width below the origin do not fit into 63 bits."""
+        below = self.origin - self.width
+        return below < STEP_MIN or self.end - below >= 2**63
 
 
 def grid(lo: int, hi: int, points: int, tiers: Sequence[int]) -> Grid:

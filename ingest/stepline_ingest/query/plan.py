@@ -59,6 +59,11 @@ class Piece:
     to_step: int
     tier: int
 
+    def points_between(self, lo: int, hi: int) -> Piece | None:
+        """The points of it with lo <= step < hi; None when it has none there."""
+        begin, end = max(lo, self.from_step), min(hi, self.to_step)
+        return Piece(self.attempt, begin, end, 0) if begin < end else None
+
 
 @dataclass(frozen=True, slots=True)
 class Read:

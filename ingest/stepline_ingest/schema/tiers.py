@@ -47,7 +47,9 @@ FIRST_STEP = "min(step)"
 LAST_STEP = "max(step)"
 
 CELL_AGGREGATES = (COUNT, NONFINITE, LOW, HIGH, FIRST, LAST, SUM, FIRST_TIME, LAST_TIME)
-"""What a cell of a tier holds, and a series."""
+"""What a cell of a tier holds."""
+SERIES_AGGREGATES = (*CELL_AGGREGATES, FIRST_STEP, LAST_STEP)
+"""What the rollup of a series holds."""
 
 _SERIES_KEYS = ("run", "metric", "rank", "attempt")
 _LEDGER_KEYS = ("run", "attempt", "rank", "writer")
@@ -89,10 +91,9 @@ def projections() -> tuple[str, ...]:
 
 def projection_ddl() -> str:
     """All projections, as they stand in CREATE TABLE."""
-    series = (*CELL_AGGREGATES, FIRST_STEP, LAST_STEP)
     parts = [
         _projection(LEDGER, _LEDGER_KEYS, _LEDGER_AGGREGATES),
-        _projection(SERIES, _SERIES_KEYS, series),
+        _projection(SERIES, _SERIES_KEYS, SERIES_AGGREGATES),
     ]
     parts += [_projection(name(w), (*_SERIES_KEYS, cell(w)), CELL_AGGREGATES) for w in WIDTHS]
     return ",\n".join(parts)

@@ -1,0 +1,140 @@
+"""Buckets in the making: rows of what some points have in one bucket, to be put together.
+
+A table of them has columns of equal length: run, metric and rank (0 in a band), bucket, the number of
+the read that they come from, and what the points have: points, nonfinite; low and high (values as
+integers that order like them) with low_step and high_step; first, last, total; and moment where a
+chart lies over time. Where no value is finite, the extremes lose every comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .blocks import Array
+from .plan import Read
+
+Cells = Mapping[str, Array]
+
+NO_LOW, NO_HIGH = 2**63 - 1, -(2**63)
+"""Extremes without a finite value; they are the patterns of no finite one."""
+
+PLACE = {"run": np.uint64, "metric": np.uint64, "rank": np.uint32, "read": np.int64}
+KEYS = ("run", "metric", "rank", "bucket")
+_SIGN = np.uint64(1 << 63)
+_REST = np.int64(2**63 - 1)
+
+
+def ordered(values: Array) -> Array:
+    """Integers that order like VALUES: the bits of negative ones are inverted, but for the sign."""
+    return value_of_bits(values.view(np.int64))
+
+
+def value_of_bits(bits: Array) -> Array:
+    """Its own inverse: see `ordered`."""
+    result: Array = bits ^ ((bits >> 63) & _REST)
+    return result
+
+
+def step_of_low(unsigned: Array) -> Array:
+    """The step in the lower half of a low_key."""
+    step: Array = unsigned ^ _SIGN
+    return step.view(np.int64)
+
+
+def for_lines(cells: Cells, reads: Sequence[Read]) -> Cells:
+    """CELLS with the key of the line in place of the run; what several lines show, once for each."""
+    if not any(read.lines for read in reads):
+        return cells
+    numbers = cells["read"]
+    take, lines = [], []
+    for number, read in enumerate(reads):
+        places = np.flatnonzero(numbers == number)
+        if not read.lines:
+            take.append(places)
+            lines.append(cells["run"][places])
+        for line in read.lines:
+            take.append(places)
+            lines.append(np.full(len(places), line, np.uint64))
+    rows = np.concatenate(take)
+    return {name: column[rows] for name, column in cells.items()} | {"run": np.concatenate(lines)}
+
+
+def together(tables: Sequence[Cells]) -> Cells:
+    """One row for each line and bucket, in the order of KEYS. Reads with a higher number hold the
+    higher steps of a line.
+    """
+    names = tables[0].keys()
+    cells = {name: np.concatenate([table[name] for table in tables]) for name in names}
+    order = np.lexsort((cells["read"], *(cells[key] for key in reversed(KEYS))))
+    cells = {name: column[order] for name, column in cells.items()}
+    starts = group_starts([cells[key] for key in KEYS])
+    if len(starts) == len(order):
+        return cells
+    return _merged(cells, starts)
+
+
+def group_starts(keys: Sequence[Array]) -> Array:
+    """Where rows begin in which any of KEYS differs from the row before."""
+    change = np.zeros(len(keys[0]), dtype=bool)
+    change[:1] = True
+    for key in keys:
+        change[1:] |= key[1:] != key[:-1]
+    return np.flatnonzero(change)
+
+
+def _merged(cells: Cells, starts: Array) -> Cells:
+    finite = cells["points"] > cells["nonfinite"]
+    sums = {
+        name: np.add.reduceat(cells[name], starts) for name in ("points", "nonfinite", "total")
+    }
+    low = np.minimum.reduceat(cells["low"], starts)
+    high = np.maximum.reduceat(cells["high"], starts)
+    sizes = np.diff(np.append(starts, len(finite)))
+    # Where nothing is finite any row will do.
+    first = first_where(finite, starts)
+    last = last_where(finite, starts)
+    moments = {}
+    if "moment" in cells:
+        moments["moment"] = np.minimum.reduceat(cells["moment"], starts)
+    return {
+        **{name: cells[name][starts] for name in (*KEYS, "read")},
+        **sums,
+        "low": low,
+        "low_step": _first_step(cells["low"] == np.repeat(low, sizes), cells["low_step"], starts),
+        "high": high,
+        "high_step": _first_step(cells["high"] == np.repeat(high, sizes), cells["high_step"], starts),
+        "first": cells["first"][first],
+        "last": cells["last"][last],
+        **moments,
+    }
+
+
+def first_where(condition: Array, starts: Array) -> Array:
+    """The first row of each group that meets CONDITION; any row where none does."""
+    places = np.flatnonzero(condition)
+    if len(places) == len(condition):
+        return starts
+    if not len(places):
+        return starts
+    found = np.searchsorted(places, starts)
+    result: Array = places[np.minimum(found, len(places) - 1)]
+    return result
+
+
+def last_where(condition: Array, starts: Array) -> Array:
+    """The last row of each group that meets CONDITION; any row where none does."""
+    ends = np.append(starts[1:], len(condition))
+    places = np.flatnonzero(condition)
+    if not len(places):
+        return starts
+    found = np.searchsorted(places, ends) - 1
+    result: Array = places[np.maximum(found, 0)]
+    return result
+
+
+def _first_step(among: Array, steps: Array, starts: Array) -> Array:
+    """The least of the STEPS that are AMONG those of a group that count."""
+    result: Array = np.minimum.reduceat(np.where(among, steps, NO_LOW), starts)
+    return result

@@ -1,0 +1,161 @@
+"""Reads the lines of a panel: cells and points by statements of their own, at the same time, put
+together outside of the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TypeVar
+
+import numpy as np
+
+from stepline_ingest.schema import tiers
+from stepline_ingest.store.contract import Setting, Store
+
+from .blocks import Array, columns
+from .buckets import cells_of_result, chart_columns, with_constants
+from .cells import KEYS, Cells, for_lines, group_starts, together, value_of_bits
+from .chart_sql import Numbered, Statement, Wanted, cells_statement, points_statement, sum_statement
+from .grid import Grid
+from .means import exact_mean, shown_means
+from .panels import Panel
+from .plan import Read, reads, wants_tier
+from .raw_cells import raw_cells
+from .request import Range
+from .tier_table import look_up_built, tier_table
+from .views import Views
+
+LineKey = tuple[int, int, int | None]
+"""View, metric, rank; no rank for a band."""
+Result = TypeVar("Result")
+
+MOST_POINTS = 2_000_000
+"""Up to so many points are brought here and put into buckets; more are left to the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Its columns have one entry a bucket."""
+
+    grid: Grid
+    tier: int
+    columns: Mapping[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads panels of the same views."""
+
+    store: Store
+    views: Views
+    limits: Mapping[str, Setting]
+
+    def lines(
+        self, panel: Panel, steps: Range, *, by_rank: bool, rank: int | None, moments: bool = False
+    ) -> dict[LineKey, Line]:
+        """Raises StoreError."""
+        # A bound of the request that cuts nothing off costs no edge.
+        lo = None if steps.start is None or steps.start <= panel.first else steps.start
+        hi = None if steps.stop is None or steps.stop >= panel.end else steps.stop
+        grid = panel.grid
+        lineages = {key: self.views.lineages(panel.uncut)[key] for key in panel.views}
+        plan = reads(lineages, grid, lo, hi, tier=wants_tier(grid, panel.extents))
+        if not plan:
+            return {}
+        whole = grid.origin <= panel.first and panel.end <= grid.end
+        wanted = Wanted(grid, panel.metrics, by_rank, rank, moments, whole)
+        cells = self._cells(wanted, plan, panel)
+        if cells is None:
+            return {}
+        mean = self._means(wanted, plan, cells)
+        values = chart_columns(grid, cells, mean)
+        used = max(read.piece.tier for read in plan)
+        found: dict[LineKey, Line] = {}
+        starts = group_starts([cells[key] for key in KEYS[:3]]).tolist()
+        for begin, end in zip(starts, [*starts[1:], len(mean)], strict=True):
+            view, metric, place = (int(cells[key][begin]) for key in KEYS[:3])
+            cut = {name: column[begin:end] for name, column in values.items()}
+            found[view, metric, place if by_rank else None] = Line(grid, used, cut)
+        return found
+
+    def _cells(self, wanted: Wanted, plan: Sequence[Read], panel: Panel) -> Cells | None:
+        """One row for each line and bucket, in the order of both; None when there is none."""
+        numbered = list(enumerate(plan))
+        of_cells = [entry for entry in numbered if entry[1].piece.tier]
+        of_points = [entry for entry in numbered if not entry[1].piece.tier]
+        calls: list[Callable[[], Cells | None]] = []
+        if of_cells:
+            calls.append(lambda: self._from_tier(wanted, of_cells))
+        if of_points:
+            few = sum(one.points_in(wanted.grid.origin, wanted.grid.end) for one in panel.extents)
+            one_rank = wanted.by_rank or wanted.rank is not None or panel.ranks <= 1
+            # Cut off around cells are a few points; without cells these are all.
+            if one_rank and (of_cells or few <= MOST_POINTS):
+                calls.append(lambda: self._from_points(wanted, of_points))
+            else:
+                calls.append(lambda: self._grouped(wanted, cells_statement(wanted, of_points, None)))
+        tables = [for_lines(cells, plan) for cells in at_once(calls) if cells is not None]
+        return together(tables) if tables else None
+
+    def _from_tier(self, wanted: Wanted, entries: Sequence[Numbered]) -> Cells | None:
+        built = look_up_built(self.store)
+        table = tier_table(self.store, wanted.grid.tier) if built else None
+        return self._grouped(wanted, cells_statement(wanted, entries, table))
+
+    def _grouped(self, wanted: Wanted, statement: Statement) -> Cells | None:
+        result = self._run(statement)
+        return cells_of_result(result, statement.constants, wanted.grid) if result else None
+
+    def _from_points(self, wanted: Wanted, entries: Sequence[Numbered]) -> Cells | None:
+        statement = points_statement(wanted, entries)
+        rows = self._run(statement)
+        if not rows:
+            return None
+        return raw_cells(wanted.grid, {**rows, **with_constants(rows, statement.constants)})
+
+    def _run(self, statement: Statement) -> dict[str, Array]:
+        settings = {**self.limits, **statement.settings}
+        return columns(self.store.stream_native(statement.sql, statement.params, settings))
+
+    def _means(self, wanted: Wanted, plan: Sequence[Read], cells: Cells) -> Array:
+        mean, doubtful = shown_means(cells)
+        for row in doubtful.tolist():
+            mean[row] = self._exact_mean(wanted, plan, {k: cells[k][row] for k in cells})
+        return mean
+
+    def _exact_mean(
+        self, wanted: Wanted, plan: Sequence[Read], bucket: Mapping[str, Array]
+    ) -> float:
+        low, high = (
+            float(value_of_bits(bucket[name].reshape(1)).view(np.float64)[0])
+            for name in ("low", "high")
+        )
+        begin = wanted.grid.origin + int(bucket["bucket"]) * wanted.grid.width
+        line = int(bucket["run"])
+        parts = [
+            replace(read, piece=piece, runs=read.runs if read.lines else (line,))
+            for read in plan
+            if line in (read.lines or read.runs)
+            and (piece := read.piece.points_between(begin, begin + wanted.grid.width))
+        ]
+        rank = int(bucket["rank"]) if wanted.by_rank else wanted.rank
+        one = replace(wanted, metrics=[int(bucket["metric"])], by_rank=False, rank=rank)
+        statement, scale = sum_statement(one, list(enumerate(parts)), max(abs(low), abs(high)))
+        ((total,),) = self.store.query(
+            statement.sql, statement.params, {**self.limits, **statement.settings}
+        )
+        count = int(bucket["points"]) - int(bucket["nonfinite"])
+        return exact_mean(int(str(total)) / Fraction(2) ** scale, count, low, high)
+
+
+def at_once(calls: Sequence[Callable[[], Result]]) -> list[Result]:
+    """What CALLS return, which wait for the engine at the same time."""
+    if len(calls) < 2:
+        return [call() for call in calls]
+    with ThreadPoolExecutor(len(calls) - 1, "chart") as others:
+        futures: list[Future[Result]] = [others.submit(call) for call in calls[1:]]
+        first = calls[0]()
+        return [first, *(future.result() for future in futures)]

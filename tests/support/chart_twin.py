@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
-from stepline_ingest.query.grid import grid
+from stepline_ingest.query.grid import grid, grid_of_width, width_for
+from stepline_ingest.query.means import MIDDLE
 from stepline_ingest.schema import tiers
 from tests.support.points import Point, bits
 
@@ -17,14 +19,13 @@ class Bucket:
     min: float
     max: float
     mean: float
-    spread: float
-    """The mean of the magnitudes: what an error of the mean is measured by."""
     first: float
     last: float
     argmin: int
     argmax: int
     count: int
     nonfinite: int
+    argnonfinite: int
 
 
 def shown(points: Sequence[Point], run: int) -> list[Point]:
@@ -70,19 +71,34 @@ def chart(
     stop: int | None = None,
     rank: int | None = None,
     span_rank: int | None = None,
+    common_grid: bool = False,
 ) -> list[Bucket]:
     """One line: of RANK, or over all of them. The grid spans SPAN_RANK, or all ranks.
 
     POINTS are all that is stored of RUNS, the runs of the request.
     """
-    span = extent(points, runs, metric, span_rank)
-    if span is None:
+
+    def span(of: Sequence[int]) -> tuple[int, int] | None:
+        found = extent(points, of, metric, span_rank)
+        if found is None:
+            return None
+        lo = found[0] if start is None else max(found[0], start)
+        hi = found[1] if stop is None else min(found[1], stop)
+        return (lo, hi) if lo < hi else None
+
+    own = span([run])
+    if own is None:
         return []
-    lo = span[0] if start is None else max(span[0], start)
-    hi = span[1] if stop is None else min(span[1], stop)
-    if lo >= hi:
-        return []
+    parts = [part for one in runs if (part := span([one]))]
+    lo, hi = min(a for a, _ in parts), max(b for _, b in parts)
     g = grid(lo, hi, budget, tiers.WIDTHS)
+    halvings = 0
+    while (own[1] - own[0]) * 2 ** (halvings + 1) <= hi - lo:
+        halvings += 1
+    if halvings and budget > 2 and not common_grid:
+        width, tier = width_for(math.ceil(Fraction(hi - lo, 2**halvings)), budget, tiers.WIDTHS)
+        g = grid_of_width(*own, width, tier)
+        assert g.count <= budget
     wanted = [
         p
         for p in shown(points, run)
@@ -102,7 +118,7 @@ def _bucket(x: int, points: Sequence[Point]) -> Bucket:
     counts = {"count": len(points), "nonfinite": len(points) - len(finite)}
     if not finite:
         nan = math.nan
-        return Bucket(x, nan, nan, nan, 0.0, nan, nan, x, x, **counts)
+        return Bucket(x, nan, nan, nan, nan, nan, x, x, **counts, argnonfinite=x)
     low = min(finite, key=lambda p: (_ordered(p.value), p.step))
     high = min(finite, key=lambda p: (-_ordered(p.value), p.step))
     by_log = sorted(finite, key=lambda p: (p.step, p.rank, p.seq))
@@ -110,14 +126,27 @@ def _bucket(x: int, points: Sequence[Point]) -> Bucket:
         x,
         low.value,
         high.value,
-        math.fsum(p.value for p in finite) / len(finite),
-        math.fsum(abs(p.value) for p in finite) / len(finite),
+        mean([p.value for p in finite]),
         by_log[0].value,
         by_log[-1].value,
         low.step,
         high.step,
         **counts,
+        argnonfinite=min((p.step for p in points if not math.isfinite(p.value)), default=x),
     )
+
+
+def mean(values: Sequence[float]) -> float:
+    """The exact mean, to as many binary digits of the largest magnitude as 35 less those of the
+    number of values, 12 at least; no less than the least value and no more than the greatest.
+    """
+    low, high = min(values), max(values)
+    digits = max(12, 35 - len(values).bit_length())
+    unit = Fraction(2) ** (math.frexp(max(abs(low), abs(high)))[1] - digits)
+    exact = sum(map(Fraction, values)) / len(values)
+    shown = math.floor(exact / unit + 1 - Fraction(MIDDLE)) * unit
+    # A multiple of the unit is a double, unless it lies beyond them all.
+    return float(min(max(shown, Fraction(low)), Fraction(high)))
 
 
 def _ordered(value: float) -> int:

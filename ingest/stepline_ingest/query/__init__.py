@@ -2,11 +2,17 @@
 columns to the answer.
 
 request    what is asked, checked
-series     what is stored: statistics and lineage, read fresh
+series     what is stored: statistics and lineage, kept until points change
 lineage    which attempt is visible where
 grid       the buckets of a chart
+panels     which lines share their buckets
 plan       which steps come from raw points, which from a tier
-chart_sql  the statement of a plan
+chart_sql  the statements of a plan
+tier_table cells read from their projection as from a table
+reader     runs the statements of a panel
+raw_cells  points to buckets
+cells      buckets from several statements put together
+means      means that no order of adding changes
 buckets    packed results to columns
 axes       where buckets lie on the axis of another metric
 chart, history, export, metrics, sql   the answers

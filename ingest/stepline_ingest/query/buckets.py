@@ -9,9 +9,7 @@ import numpy as np
 from .blocks import Array
 from .cells import NO_HIGH, NO_LOW, PLACE, Cells, step_of_low, value_of_bits
 from .grid import Grid
-
-COLUMNS = ("x", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite")
-"""The columns of ChartLine; each entry has 8 bytes."""
+from .request import ARGNONFINITE
 
 
 def cells_of_result(result: Mapping[str, Array], constants: Mapping[str, int], grid: Grid) -> Cells:
@@ -23,18 +21,20 @@ def cells_of_result(result: Mapping[str, Array], constants: Mapping[str, int], g
     inside = (result["bucket"] >= 0) & (result["bucket"] < grid.count)
     if not inside.all():
         result = {name: column[inside] for name, column in result.items()}
-    low, high = result["low"], result["high"]
     none = result["points"] == result["nonfinite"]
-    kept = ("bucket", "points", "nonfinite", "first", "last", "total")
-    return {
+    cells = {
         **with_constants(result, constants),
-        **{name: result[name] for name in kept},
-        "low": np.where(none, NO_LOW, low["high"]),
-        "low_step": step_of_low(low["low"]),
-        "high": np.where(none, NO_HIGH, high["high"]),
-        "high_step": step_of_low(~high["low"]),
-        **({"moment": result["moment"]} if "moment" in result else {}),
+        **{name: column for name, column in result.items() if name not in (*PLACE, "low", "high")},
     }
+    if "low" in result:
+        low = result["low"]
+        cells["low"] = np.where(none, NO_LOW, low["high"])
+        cells["low_step"] = step_of_low(low["low"])
+    if "high" in result:
+        high = result["high"]
+        cells["high"] = np.where(none, NO_HIGH, high["high"])
+        cells["high_step"] = step_of_low(~high["low"])
+    return cells
 
 
 def with_constants(result: Mapping[str, Array], constants: Mapping[str, int]) -> dict[str, Array]:
@@ -48,28 +48,29 @@ def with_constants(result: Mapping[str, Array], constants: Mapping[str, int]) ->
     }
 
 
-def chart_columns(grid: Grid, cells: Cells, mean: Array) -> dict[str, Array]:
-    """COLUMNS, and "moment" where CELLS have that. Where a bucket has no finite value there is no
-    extreme: NaN, at x.
+def chart_columns(grid: Grid, cells: Cells) -> dict[str, Array]:
+    """The columns of ChartLine that CELLS have what is needed for, and "moment". Where a bucket has
+    no finite value there is no extreme: NaN, at x.
     """
     none = cells["points"] == cells["nonfinite"]
-    x = _x(grid, cells["bucket"])
-    return {
-        **({"moment": cells["moment"]} if "moment" in cells else {}),
-        "x": x,
-        "min": np.where(none, np.nan, value_of_bits(cells["low"]).view(np.float64)),
-        "max": np.where(none, np.nan, value_of_bits(cells["high"]).view(np.float64)),
-        "mean": np.where(none, np.nan, mean),
-        "first": np.where(none, np.nan, cells["first"]),
-        "last": np.where(none, np.nan, cells["last"]),
-        "argmin": np.where(none, x, cells["low_step"]),
-        "argmax": np.where(none, x, cells["high_step"]),
-        "count": cells["points"],
-        "nonfinite": cells["nonfinite"],
-    }
+    x = bucket_x(grid, cells["bucket"])
+    found = {"x": x, "count": cells["points"], "nonfinite": cells["nonfinite"]}
+    for extreme, name in (("low", "min"), ("high", "max")):
+        if extreme in cells:
+            values = value_of_bits(cells[extreme]).view(np.float64)
+            found[name] = np.where(none, np.nan, values)
+            found[f"arg{name}"] = np.where(none, x, cells[f"{extreme}_step"])
+    for name in ("mean", "first", "last"):
+        if name in cells:
+            found[name] = np.where(none, np.nan, cells[name])
+    if "moment" in cells:
+        found["moment"] = cells["moment"]
+    if ARGNONFINITE in cells:
+        found[ARGNONFINITE] = cells[ARGNONFINITE]
+    return found
 
 
-def _x(grid: Grid, bucket: Array) -> Array:
+def bucket_x(grid: Grid, bucket: Array) -> Array:
     """The first step of each bucket, modulo 2^64, which is right wherever it is an int64."""
     origin, width = np.uint64(grid.origin % 2**64), np.uint64(grid.width % 2**64)
     x: Array = (origin + bucket.astype(np.uint64) * width).view(np.int64)

@@ -1,9 +1,10 @@
 """Buckets in the making: rows of what some points have in one bucket, to be put together.
 
-A table of them has columns of equal length: run, metric and rank (0 in a band), bucket, the number of
-the read that they come from, and what the points have: points, nonfinite; low and high (values as
-integers that order like them) with low_step and high_step; first, last, total; and moment where a
-chart lies over time. Where no value is finite, the extremes lose every comparison.
+A table of them has columns of equal length: run, metric and rank (0 in a band), bucket, the number
+of the read that they come from, and of what the points have that which is wanted: points,
+nonfinite; low and high (values as integers that order like them) with low_step and high_step;
+first, last, total; and moment where a chart lies over time. Where no value is finite, the extremes
+lose every comparison.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def step_of_low(unsigned: Array) -> Array:
 
 
 def for_lines(cells: Cells, reads: Sequence[Read]) -> Cells:
-    """CELLS with the key of the line in place of the run; what several lines show, once for each."""
+    """CELLS with the key of the line in place of the run; what several lines show, once for
+    each."""
     if not any(read.lines for read in reads):
         return cells
     numbers = cells["read"]
@@ -86,29 +88,24 @@ def group_starts(keys: Sequence[Array]) -> Array:
 
 def _merged(cells: Cells, starts: Array) -> Cells:
     finite = cells["points"] > cells["nonfinite"]
-    sums = {
-        name: np.add.reduceat(cells[name], starts) for name in ("points", "nonfinite", "total")
-    }
-    low = np.minimum.reduceat(cells["low"], starts)
-    high = np.maximum.reduceat(cells["high"], starts)
     sizes = np.diff(np.append(starts, len(finite)))
+    merged = {name: cells[name][starts] for name in (*KEYS, "read")}
+    for name in {"points", "nonfinite", "total"} & cells.keys():
+        merged[name] = np.add.reduceat(cells[name], starts)
+    for name, extreme in (("low", np.minimum), ("high", np.maximum)):
+        if name in cells:
+            merged[name] = extreme.reduceat(cells[name], starts)
+            among = cells[name] == np.repeat(merged[name], sizes)
+            steps = np.where(among, cells[f"{name}_step"], NO_LOW)
+            merged[f"{name}_step"] = np.minimum.reduceat(steps, starts)
     # Where nothing is finite any row will do.
-    first = first_where(finite, starts)
-    last = last_where(finite, starts)
-    moments = {}
+    if "first" in cells:
+        merged["first"] = cells["first"][first_where(finite, starts)]
+    if "last" in cells:
+        merged["last"] = cells["last"][last_where(finite, starts)]
     if "moment" in cells:
-        moments["moment"] = np.minimum.reduceat(cells["moment"], starts)
-    return {
-        **{name: cells[name][starts] for name in (*KEYS, "read")},
-        **sums,
-        "low": low,
-        "low_step": _first_step(cells["low"] == np.repeat(low, sizes), cells["low_step"], starts),
-        "high": high,
-        "high_step": _first_step(cells["high"] == np.repeat(high, sizes), cells["high_step"], starts),
-        "first": cells["first"][first],
-        "last": cells["last"][last],
-        **moments,
-    }
+        merged["moment"] = np.minimum.reduceat(cells["moment"], starts)
+    return merged
 
 
 def first_where(condition: Array, starts: Array) -> Array:
@@ -131,10 +128,4 @@ def last_where(condition: Array, starts: Array) -> Array:
         return starts
     found = np.searchsorted(places, ends) - 1
     result: Array = places[np.maximum(found, 0)]
-    return result
-
-
-def _first_step(among: Array, steps: Array, starts: Array) -> Array:
-    """The least of the STEPS that are AMONG those of a group that count."""
-    result: Array = np.minimum.reduceat(np.where(among, steps, NO_LOW), starts)
     return result

@@ -1,56 +1,27 @@
-"""Charts: statistics, one plan, one statement for each grid, lines cut from its columns."""
+"""Charts: statistics, panels, lines, messages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from stepline._core import siphash64
 from stepline_ingest.gen.stepline.v1 import query_pb2
-from stepline_ingest.lineage import Descent, is_uncut
+from stepline_ingest.lineage import Descent
 from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Setting, Store
 
 from .axes import as_of
-from .blocks import Array, columns, runs_of_equal
-from .buckets import COLUMNS, chart_columns
-from .chart_sql import chart_statement
-from .grid import Grid, grid, single
+from .grid import single
 from .names import UnknownMetricsError
-from .plan import Extent, reads, wants_tier
-from .request import Axis, ChartQuery, Range, Ranks
+from .panels import Panel, panel_of, panels
+from .reader import Line, LineKey, Reader
+from .request import ARGNONFINITE, COLUMNS, Axis, ChartQuery, Range, Ranks
 from .series import Shown, read_series
-from .views import Views, read_views
-
-LineKey = tuple[int, int, int | None]
-"""View, metric, rank; no rank for a band."""
+from .views import View, read_views
 
 _MAX_WIDTH = 2**64 - 1
-
-
-@dataclass(slots=True)
-class Panel:
-    """Metrics whose charts have buckets of the same width, and that lineage treats alike."""
-
-    grid: Grid
-    uncut: bool = False
-    metrics: list[int] = field(default_factory=list)
-    extents: list[Extent] = field(default_factory=list)
-    first: int = 2**63
-    """The least step that is stored of its visible series, and one past the greatest one, before
-    the request cuts."""
-    end: int = -(2**63)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Its columns have one entry a bucket."""
-
-    grid: Grid
-    tier: int
-    columns: Mapping[str, Array]
 
 
 def read_chart(
@@ -61,10 +32,25 @@ def read_chart(
     *,
     began: Mapping[str, int] | None = None,
 ) -> Iterator[query_pb2.ChartLine]:
-    """The lines in the order of the requested runs, metrics, and ranks. DESCENTS are those of the
-    runs, BEGAN (for Axis.RELATIVE) is when each began, in milliseconds since the epoch.
+    """The lines in the order of the requested runs, metrics, and ranks, each as soon as it and
+    those before it are read. DESCENTS are those of the runs, BEGAN (for Axis.RELATIVE) is when each
+    began, in milliseconds since the epoch.
 
     Raises UnknownMetricsError, StoreError.
+    """
+    for view, metric, rank, line in read_lines(store, query, descents, limits):
+        origin = began[view.run_id] if began and query.axis is Axis.RELATIVE else 0
+        yield _message(query, view.run_id, metric, rank, line, origin)
+
+
+def read_lines(
+    store: Store,
+    query: ChartQuery,
+    descents: Mapping[str, Descent],
+    limits: Mapping[str, Setting],
+) -> Iterator[tuple[View, str, int | None, Line | None]]:
+    """The same as columns: view, name of the metric, rank (None of a band), and the line, None
+    where nothing is to be shown.
     """
     metrics = {name: siphash64(name) for name in query.metrics}
     rank = query.rank if query.ranks is Ranks.ONE else None
@@ -75,23 +61,54 @@ def read_chart(
         rank is not None and read_series(store, views.sources, metrics.values(), limits=limits)
     ):
         raise UnknownMetricsError(query.run_ids, query.metrics)
-    reader = _Reader(store, views, limits)
+    reader = Reader(store, views, limits)
     timed = query.axis in (Axis.TIME, Axis.RELATIVE)
-    other = _other(reader, query) if query.axis is Axis.METRIC else []
+    other = _other(reader, query) if query.axis is Axis.METRIC else None
     shown = views.visible(series, metrics)
+    waiting = _lines_in_order(query, views, metrics, _ranks(shown) if by_rank else None)
+    unread = panels(query, shown)
     lines: dict[LineKey, Line] = {}
-    for panel in _panels(query, shown):
-        found = reader.lines(panel, query.steps, by_rank=by_rank, rank=rank, moments=timed)
-        lines |= reader.along(other, panel.grid, query, found) if other else found
+    for key, view, name, place in waiting:
+        # What is ready goes out before the next panel is read.
+        while unread and any(key[0] in panel.views and key[1] in panel.metrics for panel in unread):
+            panel = unread.pop(0)
+            found = reader.lines(
+                panel,
+                query.steps,
+                by_rank=by_rank,
+                rank=rank,
+                columns=query.columns,
+                moments=timed,
+            )
+            lines |= found if other is None else _along(reader, panel, query, found, other)
+        yield view, name, place, lines.pop(key, None)
+
+
+def _lines_in_order(
+    query: ChartQuery,
+    views: Iterable[View],
+    metrics: Mapping[str, int],
+    ranks: Mapping[tuple[int, int], Sequence[int]] | None,
+) -> Iterator[tuple[LineKey, View, str, int | None]]:
+    """With RANKS a line for each of those of a view and metric."""
+    only = query.rank if query.ranks is Ranks.ONE else None
     for view in views:
-        origin = began[view.run_id] if began and query.axis is Axis.RELATIVE else 0
         for name, metric in metrics.items():
-            for place in _ranks(shown, view.key, metric) if by_rank else (rank,):
-                line = lines.get((view.key, metric, place if by_rank else None))
-                yield _message(view.run_id, name, place, line, origin)
+            if ranks is None:
+                yield (view.key, metric, None), view, name, only
+                continue
+            for place in ranks.get((view.key, metric), (None,)):
+                yield (view.key, metric, place), view, name, place
 
 
-def _other(reader: _Reader, query: ChartQuery) -> list[Shown]:
+def _ranks(shown: Sequence[Shown]) -> dict[tuple[int, int], list[int]]:
+    found: dict[tuple[int, int], set[int]] = {}
+    for one in shown:
+        found.setdefault((one.line, one.series.metric), set()).update(one.series.ranks)
+    return {key: sorted(ranks) for key, ranks in found.items()}
+
+
+def _other(reader: Reader, query: ChartQuery) -> list[Shown]:
     """The series of the metric on the x axis that are visible."""
     metrics = {query.x_metric: siphash64(query.x_metric)}
     series = read_series(reader.store, reader.views.sources, metrics.values(), limits=reader.limits)
@@ -100,143 +117,59 @@ def _other(reader: _Reader, query: ChartQuery) -> list[Shown]:
     return reader.views.visible(series, metrics)
 
 
-def _panels(query: ChartQuery, shown: Sequence[Shown]) -> list[Panel]:
-    by_metric: dict[int, list[Shown]] = {}
-    for one in shown:
-        by_metric.setdefault(one.series.metric, []).append(one)
-    uncut = {siphash64(name) for name in query.metrics if is_uncut(name)}
-    panels: dict[tuple[bool, int, int], Panel] = {}
-    for metric, parts in by_metric.items():
-        first = min(one.first for one in parts)
-        end = max(one.end for one in parts)
-        bounds = _cut(query.steps, first, end)
-        if bounds is None:
-            continue
-        own = grid(*bounds, query.points, tiers.WIDTHS)
-        alike = own.tier if own.count > 1 else own.origin
-        key = (metric in uncut, own.width, alike)
-        panel = panels.setdefault(key, Panel(own, metric in uncut))
-        panel.grid = _joined(panel.grid, own)
-        panel.metrics.append(metric)
-        panel.extents += [one.series.extent for one in parts]
-        panel.first, panel.end = min(panel.first, first), max(panel.end, end)
-    return list(panels.values())
+def _along(
+    reader: Reader,
+    panel: Panel,
+    query: ChartQuery,
+    lines: Mapping[LineKey, Line],
+    other: Sequence[Shown],
+) -> dict[LineKey, Line]:
+    """LINES of PANEL over the values that the series OTHER, of the metric on the x axis of QUERY,
+    have at the end of each bucket; without the buckets before their first value.
+    """
+    start, grid = query.steps.start, panel.grid
+    beside = panel_of(panel, query.x_metric, grid, other)
+    within = _lasts(reader, beside, query.steps)
+    bound = grid.first_x if start is None else max(grid.first_x, start)
+    earlier: dict[int, Line] = {}
+    if beside is not None and beside.first < bound:
+        whole = single(beside.first, bound, tiers.WIDTHS)
+        before = panel_of(panel, query.x_metric, whole, other)
+        earlier = _lasts(reader, before, Range(None, bound))
+    found = {}
+    for key, line in lines.items():
+        parts = [part.columns for part in (earlier.get(key[0]), within.get(key[0])) if part]
+        at = as_of(line.columns["x"], parts)
+        known = ~np.isnan(at)
+        cut = {name: column[known] for name, column in line.columns.items()}
+        found[key] = Line(line.grid, line.tier, {**cut, "at": at[known]})
+    return found
 
 
-def _cut(steps: Range, first: int, end: int) -> tuple[int, int] | None:
-    lo = first if steps.start is None else max(first, steps.start)
-    hi = end if steps.stop is None else min(end, steps.stop)
-    return (lo, hi) if lo < hi else None
-
-
-def _joined(a: Grid, b: Grid) -> Grid:
-    """The buckets of both; their widths are equal and their origins whole widths apart."""
-    origin = min(a.origin, b.origin)
-    return Grid(origin, a.width, (max(a.end, b.end) - origin) // a.width, a.tier)
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads panels of the same views."""
-
-    store: Store
-    views: Views
-    limits: Mapping[str, Setting]
-
-    def lines(
-        self, panel: Panel, steps: Range, *, by_rank: bool, rank: int | None, moments: bool = False
-    ) -> dict[LineKey, Line]:
-        # A bound of the request that cuts nothing off costs no edge.
-        lo = None if steps.start is None or steps.start <= panel.first else steps.start
-        hi = None if steps.stop is None or steps.stop >= panel.end else steps.stop
-        tier = wants_tier(panel.grid, panel.extents)
-        plan = reads(self.views.lineages(panel.uncut), panel.grid, lo, hi, tier=tier)
-        if not plan:
-            return {}
-        used = max(read.piece.tier for read in plan)
-        statement = chart_statement(
-            panel.grid, plan, panel.metrics, by_rank=by_rank, rank=rank, moments=moments
-        )
-        result = columns(
-            self.store.stream_native(
-                statement.sql, statement.params, {**self.limits, **statement.settings}
-            )
-        )
-        if not result:
-            return {}
-        keys = [result["line"], result["metric"], *([result["rank"]] if by_rank else [])]
-        values = chart_columns(panel.grid, result)
-        found: dict[LineKey, Line] = {}
-        for begin, end in runs_of_equal(*keys):
-            view, metric, *place = (int(key[begin]) for key in keys)
-            cut = {name: column[begin:end] for name, column in values.items()}
-            found[view, metric, place[0] if place else None] = Line(panel.grid, used, cut)
-        return found
-
-    def along(
-        self,
-        other: Sequence[Shown],
-        grid: Grid,
-        query: ChartQuery,
-        lines: Mapping[LineKey, Line],
-    ) -> dict[LineKey, Line]:
-        """LINES, which share GRID, over the values that the series OTHER, of the metric on the x
-        axis of QUERY, have at the end of each bucket; without the buckets before their first value.
-        """
-        steps, uncut = query.steps, is_uncut(query.x_metric)
-        panel = _panel(grid, uncut, other)
-        within = self._by_view(panel, steps)
-        bound = grid.first_x if steps.start is None else max(grid.first_x, steps.start)
-        earlier: dict[int, Line] = {}
-        if panel.first < bound:
-            whole = single(panel.first, bound, tiers.WIDTHS)
-            earlier = self._by_view(_panel(whole, uncut, other), Range(None, bound))
-        found = {}
-        for key, line in lines.items():
-            at = as_of(
-                line.columns["x"],
-                [part.columns for part in (earlier.get(key[0]), within.get(key[0])) if part],
-            )
-            known = ~np.isnan(at)
-            cut = {name: column[known] for name, column in line.columns.items()}
-            found[key] = Line(line.grid, line.tier, {**cut, "at": at[known]})
-        return found
-
-    def _by_view(self, panel: Panel, steps: Range) -> dict[int, Line]:
-        found = self.lines(panel, steps, by_rank=False, rank=None)
-        return {view: line for (view, _, _), line in found.items()}
-
-
-def _panel(grid: Grid, uncut: bool, shown: Sequence[Shown]) -> Panel:
-    """Of the series of one metric."""
-    return Panel(
-        grid,
-        uncut,
-        [shown[0].series.metric],
-        [one.series.extent for one in shown],
-        min(one.first for one in shown),
-        max(one.end for one in shown),
-    )
-
-
-def _ranks(shown: Sequence[Shown], view: int, metric: int) -> list[int | None]:
-    found: set[int] = set()
-    for one in shown:
-        if one.line == view and one.series.metric == metric:
-            found.update(one.series.ranks)
-    return [*sorted(found)] or [None]
+def _lasts(reader: Reader, panel: Panel | None, steps: Range) -> dict[int, Line]:
+    """By view, over all ranks."""
+    if panel is None:
+        return {}
+    found = reader.lines(panel, steps, columns=("last",))
+    return {view: line for (view, _, _), line in found.items()}
 
 
 def _message(
-    run_id: str, metric: str, rank: int | None, line: Line | None, began: int
+    query: ChartQuery,
+    run_id: str,
+    metric: str,
+    rank: int | None,
+    line: Line | None,
+    began: int,
 ) -> query_pb2.ChartLine:
     message = query_pb2.ChartLine(run_id=run_id, metric=metric, rank=rank)
     if line is not None:
         message.bucket_width = min(line.grid.width, _MAX_WIDTH)
         message.tier_width = line.tier
         message.rows = len(line.columns["x"])
-        for name in COLUMNS:
-            setattr(message, name, line.columns[name].tobytes())
+        for name in (*COLUMNS, ARGNONFINITE):
+            if name == "x" or name in query.columns:
+                setattr(message, name, line.columns[name].tobytes())
         if "moment" in line.columns:
             message.at = (line.columns["moment"] - began).tobytes()
         elif "at" in line.columns:

@@ -8,7 +8,7 @@ statements find is put together outside (cells.py).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,11 @@ from stepline_ingest.schema import tiers
 
 from .grid import Grid
 from .plan import Piece, Read
+from .request import ARGNONFINITE
 from .select import plain, select
 from .tier_table import Projection
 
-_AGGREGATES = {
+_RESULTS = {
     "points": tiers.COUNT,
     "nonfinite": tiers.NONFINITE,
     "low": tiers.LOW,
@@ -27,9 +28,19 @@ _AGGREGATES = {
     "first": tiers.FIRST,
     "last": tiers.LAST,
     "total": tiers.SUM,
+    "moment": tiers.FIRST_TIME,
 }
-_MOMENT = {"moment": tiers.FIRST_TIME}
-"""What a chart over time needs besides."""
+_NEEDED = {
+    "min": ("low",),
+    "argmin": ("low",),
+    "max": ("high",),
+    "argmax": ("high",),
+    # See means.py.
+    "mean": ("total", "low", "high"),
+    "first": ("first",),
+    "last": ("last",),
+}
+"""The results that a column is made from; all need the counts."""
 
 _KEYS = ("run", "metric", "rank", "attempt", "cell")
 
@@ -45,9 +56,16 @@ class Wanted:
     by_rank: bool
     rank: int | None
     """The only one that is read."""
-    moments: bool
     whole: bool
     """Nothing that is stored of the series lies outside the grid."""
+    results: frozenset[str]
+    """What of _RESULTS is needed."""
+
+
+def results_for(columns: Iterable[str], *, moments: bool) -> frozenset[str]:
+    """What is read for COLUMNS of a chart; with MOMENTS for one over time."""
+    needed = {result for column in columns for result in _NEEDED.get(column, ())}
+    return frozenset({"points", "nonfinite", *(["moment"] if moments else []), *needed})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +81,17 @@ def cells_statement(
     wanted: Wanted, reads: Sequence[Numbered], table: Projection | None
 ) -> Statement:
     """Rows (run, metric, rank, read, bucket, packed results) in any order; a read may have several
-    rows of a bucket when READS are of points. READS are all of cells or all of points. TABLE is their
-    projection, when it may be read as a table.
+    rows of a bucket. READS are all of cells or all of points. TABLE is their projection, when it
+    may be read as a table.
 
     Buckets may lie outside of the grid and are to be dropped then.
     """
     tier = reads[0][1].piece.tier
-    names = dict(zip(_KEYS, table.keys, strict=True)) if table else dict(zip(_KEYS[:4], _KEYS))
-    builder = _Builder(wanted, reads, names | ({} if table else {"cell": _step(tier)}))
-    aggregates = _AGGREGATES | (_MOMENT if wanted.moments else {})
+    names = plain(*_KEYS[:4]) | {"cell": tiers.cell(tier) if tier else "step"}
+    if table:
+        names = dict(zip(_KEYS, table.keys, strict=True))
+    builder = _Builder(wanted, reads, names)
+    aggregates = {name: _RESULTS[name] for name in _RESULTS if name in wanted.results}
     if table:
         aggregates = {name: table.results[one] for name, one in aggregates.items()}
     keys = builder.keys | {"bucket": builder.bucket()}
@@ -87,7 +107,9 @@ def cells_statement(
 def points_statement(wanted: Wanted, reads: Sequence[Numbered]) -> Statement:
     """Rows (run, metric, rank, read, step, seq, value[, time]) in any order."""
     builder = _Builder(wanted, reads, plain(*_KEYS[:4]) | {"cell": "step"})
-    columns = builder.keys | plain("step", "seq", "value", *(["time"] if wanted.moments else []))
+    columns = builder.keys | plain(
+        "step", "seq", "value", *(["time"] if "moment" in wanted.results else [])
+    )
     sql = select(columns, tiers.TABLE, where=builder.where())
     return Statement(sql, builder.params, _settings(0), builder.constants)
 
@@ -112,6 +134,20 @@ def sum_statement(
     return Statement(sql, builder.params | factors, _settings(0), builder.constants), scale
 
 
+def nonfinite_statement(wanted: Wanted, reads: Sequence[Numbered]) -> Statement:
+    """Rows (run, metric, rank, read, bucket, argnonfinite) of the buckets with a nonfinite value:
+    the step of the first one."""
+    builder = _Builder(wanted, reads, plain(*_KEYS[:4]) | {"cell": "step"})
+    keys = builder.keys | {"bucket": builder.bucket()}
+    sql = select(
+        keys | {ARGNONFINITE: tiers.FIRST_STEP},
+        tiers.TABLE,
+        where=[*builder.where(), "NOT isFinite(value)"],
+        group_by=tuple(keys),
+    )
+    return Statement(sql, builder.params, _settings(0), builder.constants)
+
+
 def _settings(tier: int) -> dict[str, Any]:
     chosen: dict[str, Any] = {"max_threads": 1, "enable_multiple_prewhere_read_steps": 0}
     if tier:
@@ -119,16 +155,10 @@ def _settings(tier: int) -> dict[str, Any]:
     return chosen | {"optimize_use_projections": 0}
 
 
-def _step(tier: int) -> str:
-    return tiers.cell(tier) if tier else "step"
-
-
 class _Builder:
     """The clauses of a statement over a table whose columns are called NAMES."""
 
-    def __init__(
-        self, wanted: Wanted, reads: Sequence[Numbered], names: Mapping[str, str]
-    ) -> None:
+    def __init__(self, wanted: Wanted, reads: Sequence[Numbered], names: Mapping[str, str]) -> None:
         self._wanted = wanted
         self._reads = reads
         self._names = names
@@ -158,7 +188,9 @@ class _Builder:
         joined = " OR ".join(self._conditions)
         where = [metric, f"({joined})" if len(self._conditions) > 1 else joined]
         if self._wanted.rank is not None:
-            where.append(f"{self._names['rank']} = {self._param('rank', 'UInt32', self._wanted.rank)}")
+            where.append(
+                f"{self._names['rank']} = {self._param('rank', 'UInt32', self._wanted.rank)}"
+            )
         return where
 
     def bucket(self) -> str:

@@ -74,6 +74,26 @@ def single(lo: int, hi: int, tiers: Sequence[int]) -> Grid:
     return Grid(origin, _round_up(hi - origin, unit), 1, tier)
 
 
+def width_for(steps: int, points: int, tiers: Sequence[int]) -> tuple[int, int]:
+    """The width of aligned buckets of which at most POINTS, 2 or more, cover any STEPS steps,
+    wherever they lie; and the tier that fills them.
+    """
+    ideal = _ceil_div(steps, points - 1)
+    tier = max((t for t in tiers if _fits(t, ideal)), default=0)
+    return _round_up(ideal, tier or 1), tier
+
+
+def grid_of_width(lo: int, hi: int, width: int, tier: int) -> Grid:
+    """The buckets of WIDTH steps that cover lo <= step < hi."""
+    return Grid(lo // width * width, width, _buckets(lo, hi, width), tier)
+
+
+def joined(a: Grid, b: Grid) -> Grid:
+    """The buckets of both; their widths are equal and their origins whole widths apart."""
+    origin = min(a.origin, b.origin)
+    return Grid(origin, a.width, (max(a.end, b.end) - origin) // a.width, a.tier)
+
+
 def _fits(tier: int, ideal: int) -> bool:
     most, least = _STRETCH
     return _round_up(ideal, tier) * least <= ideal * most

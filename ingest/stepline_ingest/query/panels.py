@@ -1,9 +1,9 @@
 """Which lines share their buckets.
 
 Buckets suit a run: its steps decide how wide they are, so that a short run beside a long one keeps
-its shape. Widths go by powers of two below that of all runs of the metric together. So there are few of
-them however many runs there are, each is one panel, which is read at once; and runs of about the
-same length have the same buckets, which makes them comparable bucket by bucket.
+its shape. Widths go by powers of two below that of all runs of the metric together. So there are
+few of them however many runs there are, each is one panel, which is read at once; and runs of about
+the same length have the same buckets, which makes them comparable bucket by bucket.
 """
 
 from __future__ import annotations

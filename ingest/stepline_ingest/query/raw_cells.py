@@ -6,52 +6,46 @@ the engine then reads three columns and computes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from .blocks import Array
-from .cells import NO_HIGH, NO_LOW, Cells, first_where, group_starts, last_where, ordered
+from .cells import NO_HIGH, NO_LOW, PLACE, Cells, first_where, group_starts, last_where, ordered
 from .grid import Grid
 
-_LINE = ("run", "metric", "rank", "read")
 
-
-def raw_cells(grid: Grid, rows: Mapping[str, Array]) -> Cells:
-    """ROWS are points: run, metric, rank, read, step, seq, value, and time for moments. The points of
-    one line have one rank.
+def raw_cells(grid: Grid, rows: Mapping[str, Array], results: Collection[str]) -> Cells:
+    """ROWS are points: run, metric, rank, read, step, seq, value, and time for moments. The points
+    of one line have one rank. RESULTS are what is computed of them.
     """
     rows = _sorted(rows)
     step, value = rows["step"], rows["value"]
     bucket = _buckets(grid, step)
-    lines = [rows[key] for key in _LINE]
-    starts = group_starts([*lines, bucket])
+    starts = group_starts([*(rows[key] for key in PLACE), bucket])
     finite = np.isfinite(value)
-    low, low_step = _extreme(np.minimum, np.where(finite, ordered(value), NO_LOW), step, starts)
-    high, high_step = _extreme(np.maximum, np.where(finite, ordered(value), NO_HIGH), step, starts)
-    counts = np.diff(np.append(starts, len(step))).astype(np.uint64)
-    moments = {}
-    if "time" in rows:
-        moments["moment"] = np.minimum.reduceat(rows["time"], starts)
-    return {
-        **{name: rows[name][starts] for name in _LINE},
-        "bucket": bucket[starts],
-        "points": counts,
-        "nonfinite": np.add.reduceat((~finite).astype(np.uint64), starts),
-        "low": low,
-        "low_step": low_step,
-        "high": high,
-        "high_step": high_step,
-        "first": value[first_where(finite, starts)],
-        "last": value[last_where(finite, starts)],
-        "total": np.add.reduceat(np.where(finite, value, 0.0), starts),
-        **moments,
-    }
+    cells = {name: rows[name][starts] for name in PLACE}
+    cells["bucket"] = bucket[starts]
+    cells["points"] = np.diff(np.append(starts, len(step))).astype(np.uint64)
+    cells["nonfinite"] = np.add.reduceat((~finite).astype(np.uint64), starts)
+    for name, extreme, none in (("low", np.minimum, NO_LOW), ("high", np.maximum, NO_HIGH)):
+        if name in results:
+            values = np.where(finite, ordered(value), none)
+            cells[name], cells[f"{name}_step"] = _extreme(extreme, values, step, starts)
+    if "first" in results:
+        cells["first"] = value[first_where(finite, starts)]
+    if "last" in results:
+        cells["last"] = value[last_where(finite, starts)]
+    if "total" in results:
+        cells["total"] = np.add.reduceat(np.where(finite, value, 0.0), starts)
+    if "moment" in results:
+        cells["moment"] = np.minimum.reduceat(rows["time"], starts)
+    return cells
 
 
 def _sorted(rows: Mapping[str, Array]) -> Mapping[str, Array]:
     """By line, then in the order of logging."""
-    keys = [rows[key] for key in _LINE]
+    keys = [rows[key] for key in PLACE]
     step = rows["step"]
     starts = group_starts(keys)
     if len(starts) == 1:
@@ -75,9 +69,7 @@ def _buckets(grid: Grid, step: Array) -> Array:
     return result
 
 
-def _extreme(
-    ufunc: np.ufunc, values: Array, step: Array, starts: Array
-) -> tuple[Array, Array]:
+def _extreme(ufunc: np.ufunc, values: Array, step: Array, starts: Array) -> tuple[Array, Array]:
     """The extreme of each group and its first step; steps do not fall within a group."""
     found = ufunc.reduceat(values, starts)
     sizes = np.diff(np.append(starts, len(values)))

@@ -4,7 +4,7 @@ together outside of the engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,19 +12,28 @@ from typing import TypeVar
 
 import numpy as np
 
-from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Setting, Store
 
-from .blocks import Array, columns
-from .buckets import cells_of_result, chart_columns, with_constants
+from .blocks import Array
+from .blocks import columns as whole_columns
+from .buckets import bucket_x, cells_of_result, chart_columns, with_constants
 from .cells import KEYS, Cells, for_lines, group_starts, together, value_of_bits
-from .chart_sql import Numbered, Statement, Wanted, cells_statement, points_statement, sum_statement
+from .chart_sql import (
+    Numbered,
+    Statement,
+    Wanted,
+    cells_statement,
+    nonfinite_statement,
+    points_statement,
+    results_for,
+    sum_statement,
+)
 from .grid import Grid
 from .means import exact_mean, shown_means
 from .panels import Panel
 from .plan import Read, reads, wants_tier
 from .raw_cells import raw_cells
-from .request import Range
+from .request import ARGNONFINITE, COLUMNS, Range
 from .tier_table import look_up_built, tier_table
 from .views import Views
 
@@ -54,9 +63,18 @@ class Reader:
     limits: Mapping[str, Setting]
 
     def lines(
-        self, panel: Panel, steps: Range, *, by_rank: bool, rank: int | None, moments: bool = False
+        self,
+        panel: Panel,
+        steps: Range,
+        *,
+        by_rank: bool = False,
+        rank: int | None = None,
+        columns: Collection[str] = COLUMNS,
+        moments: bool = False,
     ) -> dict[LineKey, Line]:
-        """Raises StoreError."""
+        """COLUMNS of the lines of each rank, of the only RANK, or over all ranks; with MOMENTS also
+        "moment", when the first point of a bucket was logged. Raises StoreError.
+        """
         # A bound of the request that cuts nothing off costs no edge.
         lo = None if steps.start is None or steps.start <= panel.first else steps.start
         hi = None if steps.stop is None or steps.stop >= panel.end else steps.stop
@@ -66,16 +84,20 @@ class Reader:
         if not plan:
             return {}
         whole = grid.origin <= panel.first and panel.end <= grid.end
-        wanted = Wanted(grid, panel.metrics, by_rank, rank, moments, whole)
+        results = results_for(columns, moments=moments)
+        wanted = Wanted(grid, panel.metrics, by_rank, rank, whole, results)
         cells = self._cells(wanted, plan, panel)
         if cells is None:
             return {}
-        mean = self._means(wanted, plan, cells)
-        values = chart_columns(grid, cells, mean)
+        if "mean" in columns:
+            cells = {**cells, "mean": self._means(wanted, plan, cells)}
+        if ARGNONFINITE in columns:
+            cells = {**cells, ARGNONFINITE: self._argnonfinite(wanted, plan, cells)}
+        values = chart_columns(grid, cells)
         used = max(read.piece.tier for read in plan)
         found: dict[LineKey, Line] = {}
         starts = group_starts([cells[key] for key in KEYS[:3]]).tolist()
-        for begin, end in zip(starts, [*starts[1:], len(mean)], strict=True):
+        for begin, end in zip(starts, [*starts[1:], len(values["x"])], strict=True):
             view, metric, place = (int(cells[key][begin]) for key in KEYS[:3])
             cut = {name: column[begin:end] for name, column in values.items()}
             found[view, metric, place if by_rank else None] = Line(grid, used, cut)
@@ -96,7 +118,9 @@ class Reader:
             if one_rank and (of_cells or few <= MOST_POINTS):
                 calls.append(lambda: self._from_points(wanted, of_points))
             else:
-                calls.append(lambda: self._grouped(wanted, cells_statement(wanted, of_points, None)))
+                calls.append(
+                    lambda: self._grouped(wanted, cells_statement(wanted, of_points, None))
+                )
         tables = [for_lines(cells, plan) for cells in at_once(calls) if cells is not None]
         return together(tables) if tables else None
 
@@ -114,17 +138,48 @@ class Reader:
         rows = self._run(statement)
         if not rows:
             return None
-        return raw_cells(wanted.grid, {**rows, **with_constants(rows, statement.constants)})
+        points = {**rows, **with_constants(rows, statement.constants)}
+        return raw_cells(wanted.grid, points, wanted.results)
 
     def _run(self, statement: Statement) -> dict[str, Array]:
         settings = {**self.limits, **statement.settings}
-        return columns(self.store.stream_native(statement.sql, statement.params, settings))
+        return whole_columns(self.store.stream_native(statement.sql, statement.params, settings))
 
     def _means(self, wanted: Wanted, plan: Sequence[Read], cells: Cells) -> Array:
         mean, doubtful = shown_means(cells)
         for row in doubtful.tolist():
             mean[row] = self._exact_mean(wanted, plan, {k: cells[k][row] for k in cells})
         return mean
+
+    def _argnonfinite(self, wanted: Wanted, plan: Sequence[Read], cells: Cells) -> Array:
+        """The step of the first nonfinite point of each bucket; x where it has none, or nothing
+        else.
+        """
+        mixed = (cells["nonfinite"] > 0) & (cells["points"] > cells["nonfinite"])
+        found = bucket_x(wanted.grid, cells["bucket"])
+        if not mixed.any():
+            return found
+        grid, buckets = wanted.grid, cells["bucket"][mixed]
+        lo = grid.origin + int(buckets.min()) * grid.width
+        hi = grid.origin + (int(buckets.max()) + 1) * grid.width
+        parts = [
+            replace(read, piece=piece)
+            for read in plan
+            if (piece := read.piece.points_between(lo, hi))
+        ]
+        statement = nonfinite_statement(wanted, list(enumerate(parts)))
+        result = self._run(statement)
+        if not result:
+            return found
+        rows = for_lines({**result, **with_constants(result, statement.constants)}, parts)
+        steps: dict[tuple[int, ...], int] = {}
+        keys = zip(*(rows[key].tolist() for key in KEYS), strict=True)
+        for key, step in zip(keys, rows[ARGNONFINITE].tolist(), strict=True):
+            steps[key] = min(step, steps.get(key, step))
+        for row in np.flatnonzero(mixed).tolist():
+            key = tuple(int(cells[name][row]) for name in KEYS)
+            found[row] = steps.get(key, int(found[row]))
+        return found
 
     def _exact_mean(
         self, wanted: Wanted, plan: Sequence[Read], bucket: Mapping[str, Array]
@@ -136,7 +191,7 @@ class Reader:
         begin = wanted.grid.origin + int(bucket["bucket"]) * wanted.grid.width
         line = int(bucket["run"])
         parts = [
-            replace(read, piece=piece, runs=read.runs if read.lines else (line,))
+            replace(read, piece=piece, runs=read.runs if read.lines else (line,), lines=())
             for read in plan
             if line in (read.lines or read.runs)
             and (piece := read.piece.points_between(begin, begin + wanted.grid.width))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -25,6 +26,10 @@ class Axis(Enum):
 
 
 _METRIC_AXIS = "metric:"
+COLUMNS = ("x", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite")
+"""The columns of ChartLine that come unasked; each entry has 8 bytes."""
+ARGNONFINITE = "argnonfinite"
+"""The one that is asked for."""
 
 
 class Ranks(Enum):
@@ -59,6 +64,10 @@ class ChartQuery:
     axis: Axis = Axis.STEP
     x_metric: str = ""
     """The one of Axis.METRIC."""
+    common_grid: bool = False
+    """All runs of a metric have buckets of the same width."""
+    columns: frozenset[str] = frozenset(COLUMNS)
+    """The columns that are wanted."""
 
 
 def chart_query(request: query_pb2.ChartRequest, *, named: bool = True) -> ChartQuery:
@@ -92,7 +101,17 @@ def chart_query(request: query_pb2.ChartRequest, *, named: bool = True) -> Chart
         rank=request.ranks.rank,
         axis=axis,
         x_metric=x_metric,
+        common_grid=request.common_grid,
+        columns=_columns(request.columns),
     )
+
+
+def _columns(names: Sequence[str]) -> frozenset[str]:
+    known = (*COLUMNS, ARGNONFINITE)
+    for name in names:
+        if name not in (*known, "at"):
+            raise invalid(f"a chart has no column {name!r}: it has {', '.join(known)} and at")
+    return frozenset(names or COLUMNS)
 
 
 def _axis(x: str) -> tuple[Axis, str]:

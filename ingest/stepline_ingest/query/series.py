@@ -1,4 +1,4 @@
-"""What is stored of runs: the statistics that plans are made from. Read fresh each time."""
+"""What is stored of runs: the statistics that plans are made from."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from stepline_ingest.store.contract import Param, Setting, Store
 from .blocks import rows
 from .plan import Extent
 from .select import plain, select
+from .tier_table import all_built, series_table
 
 _RUNS = "run IN {runs:Array(UInt64)}"
 _METRICS = "metric IN {metrics:Array(UInt64)}"
@@ -26,6 +27,9 @@ _SERIES = {
     "first_step": tiers.FIRST_STEP,
     "last_step": tiers.LAST_STEP,
 }
+_MEMO = "series"
+_KEPT_BYTES = 300
+"""About what the statistics of a series take in memory."""
 _FIRST_STEPS = {**plain("run", "attempt"), "first_step": tiers.FIRST_STEP}
 
 
@@ -59,19 +63,52 @@ def read_series(
     limits: Mapping[str, Setting],
     rank: int | None = None,
 ) -> list[Series]:
-    """The series of these runs and metrics that have points; of one rank when RANK is given."""
+    """The series of these runs and metrics that have points; of one rank when RANK is given. What
+    was read before is not read again until points of the run are added.
+    """
+    wanted = [(run, metric) for run in runs for metric in metrics]
+    versions = {run: store.memo.version([run]) for run in runs}
+    found: dict[tuple[int, int], Sequence[Series]] = {}
+    for run, metric in wanted:
+        known = store.memo.get((_MEMO, run, metric, rank), versions[run])
+        if known is not None:
+            found[run, metric] = known
+    unknown = [key for key in wanted if key not in found]
+    if unknown:
+        missing_runs = dict.fromkeys(run for run, _ in unknown)
+        missing_metrics = dict.fromkeys(metric for _, metric in unknown)
+        read: dict[tuple[int, int], list[Series]] = {}
+        for one in _stored_series(store, missing_runs, missing_metrics, rank, limits):
+            read.setdefault((one.run, one.metric), []).append(one)
+        for run, metric in unknown:
+            series = found[run, metric] = tuple(read.get((run, metric), ()))
+            size = _KEPT_BYTES + sum(_KEPT_BYTES + 8 * len(one.ranks) for one in series)
+            store.memo.keep((_MEMO, run, metric, rank), versions[run], series, size=size)
+    return [one for key in wanted for one in found[key]]
+
+
+def _stored_series(
+    store: Store,
+    runs: Collection[int],
+    metrics: Collection[int],
+    rank: int | None,
+    limits: Mapping[str, Setting],
+) -> list[Series]:
     params: dict[str, Param] = {"runs": list(runs), "metrics": list(metrics)}
     where = [_RUNS, _METRICS]
     if rank is not None:
         params["rank"] = rank
         where.append(_RANK)
-    sql = select(_SERIES, tiers.TABLE, where=where, group_by=("run", "metric", "attempt", "rank"))
+    columns, table, settings = _SERIES, tiers.TABLE, _settings(tiers.SERIES, limits)
+    if all_built(store):
+        rollup = series_table(store)
+        table = rollup.table
+        columns = {name: rollup.results.get(one, one) for name, one in _SERIES.items()}
+    sql = select(columns, table, where=where, group_by=("run", "metric", "attempt", "rank"))
     found: dict[tuple[int, int, int], list[tuple[int, int, int, int]]] = {}
-    for run, metric, attempt, *row in rows(
-        store.stream_native(sql, params, _settings(tiers.SERIES, limits))
-    ):
+    for run, metric, attempt, *row in rows(store.stream_native(sql, params, settings)):
         found.setdefault((run, metric, attempt), []).append((row[0], row[1], row[2], row[3]))
-    return [_over_ranks(*key, parts) for key, parts in found.items()]
+    return [_over_ranks(*key, sorted(parts)) for key, parts in sorted(found.items())]
 
 
 def read_lineages(
@@ -88,15 +125,24 @@ def read_first_steps(
     store: Store, runs: Sequence[int], limits: Mapping[str, Setting]
 ) -> dict[int, dict[int, int]]:
     """The first step of each attempt of RUNS that has logged: run -> attempt -> step."""
+    versions = {run: store.memo.version([run]) for run in runs}
     found: dict[int, dict[int, int]] = {}
-    if not runs:
-        return found
-    sql = select(_FIRST_STEPS, tiers.TABLE, where=[_RUNS, _CUT], group_by=("run", "attempt"))
-    params: dict[str, Param] = {"runs": list(runs), "system": SYSTEM_PREFIX}
-    for run, attempt, first in rows(
-        store.stream_native(sql, params, _settings(tiers.SERIES, limits))
-    ):
-        found.setdefault(run, {})[attempt] = first
+    for run in runs:
+        known = store.memo.get((_MEMO, run), versions[run])
+        if known is not None:
+            found[run] = known
+    unknown = [run for run in runs if run not in found]
+    if unknown:
+        found |= {run: {} for run in unknown}
+        sql = select(_FIRST_STEPS, tiers.TABLE, where=[_RUNS, _CUT], group_by=("run", "attempt"))
+        params: dict[str, Param] = {"runs": unknown, "system": SYSTEM_PREFIX}
+        for run, attempt, first in rows(
+            store.stream_native(sql, params, _settings(tiers.SERIES, limits))
+        ):
+            found[run][attempt] = first
+        for run in unknown:
+            size = _KEPT_BYTES + 100 * len(found[run])
+            store.memo.keep((_MEMO, run), versions[run], found[run], size=size)
     return found
 
 

@@ -1,9 +1,10 @@
 """The cells of a tier, read from its projection as from a table.
 
-Planned as a query of the points that a projection may answer, the same read costs twice as much: the
-engine matches every expression against every projection. Read as a table, a projection has nothing
-of the parts that lack it. So this is done only while no part does, which a store that nobody else
-writes to can know; points that come later are not acknowledged yet when the request is made.
+Planned as a query of the points that a projection may answer, the same read costs twice as much:
+the engine matches every expression against every projection. Read as a table, a projection has
+nothing of the parts that lack it. So this is done only while no part does, which a store that
+nobody else writes to can know; points that come later are not acknowledged yet when the request is
+made.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ pub(super) fn request(fields: &Bound<'_, PyDict>) -> PyResult<v1::ChartRequest> 
             Some(ranks) if !ranks.is_none() => Some(v1::RankSelection { kind: Some(ranks_of(&ranks)?) }),
             _ => None,
         },
+        common_grid: get(fields, "common_grid")?.unwrap_or_default(),
+        columns: get(fields, "columns")?.unwrap_or_default(),
         smoothing: match get::<(String, f64)>(fields, "smoothing")? {
             Some((kind, value)) => Some(v1::Smoothing { kind: Some(smoothing_of(fields.py(), &kind, value)?) }),
             None => None,

@@ -89,6 +89,7 @@ pub fn chart_line<'py>(py: Python<'py>, line: &v1::ChartLine) -> PyResult<Bound<
         ("count", &line.count),
         ("nonfinite", &line.nonfinite),
         ("at", &line.at),
+        ("argnonfinite", &line.argnonfinite),
         ("smooth", &line.smooth),
         ("group_runs", &line.group_runs),
         ("widths", &line.widths),

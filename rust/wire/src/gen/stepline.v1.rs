@@ -1523,6 +1523,16 @@ pub struct ChartRequest {
     pub stop: ::core::option::Option<i64>,
     #[prost(message, optional, tag = "7")]
     pub ranks: ::core::option::Option<RankSelection>,
+    /// All runs of a metric get buckets of the same width, as wide as all their steps together ask for. Otherwise buckets suit each run:
+    /// one whose steps (inside the range) span at most a half, a fourth, ... of those of all runs gets buckets about as much narrower,
+    /// so that it has between half of the budget and all of it. `bucket_width` of a line says which it has.
+    #[prost(bool, tag = "8")]
+    pub common_grid: bool,
+    /// The columns of the lines that are wanted, by their names: min, max, mean, first, last, argmin, argmax, count, nonfinite,
+    /// argnonfinite. x, and at on axes other than steps, always come. Empty for all but argnonfinite, which costs a look at the points
+    /// where some are not finite.
+    #[prost(string, repeated, tag = "9")]
+    pub columns: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Adds the column `smooth`.
     #[prost(message, optional, tag = "15")]
     pub smoothing: ::core::option::Option<Smoothing>,
@@ -1611,6 +1621,8 @@ pub struct ChartLine {
     pub min: ::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "9")]
     pub max: ::prost::bytes::Bytes,
+    /// The mean is rounded to some 35 bits less those of the number of points, counted from the largest magnitude of the bucket (seven
+    /// digits of it for 1,000 points): what no order of adding changes, so that the same points give the same bytes.
     #[prost(bytes = "bytes", tag = "10")]
     pub mean: ::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "11")]
@@ -1632,6 +1644,10 @@ pub struct ChartLine {
     /// A metric: float64, its last finite value up to the end of the bucket, over all ranks; buckets before the first one are left out.
     #[prost(bytes = "bytes", tag = "17")]
     pub at: ::prost::bytes::Bytes,
+    /// int64, when asked for in `columns`: the step of the first point that is NaN or infinite, in buckets that have finite points as
+    /// well; x in the others.
+    #[prost(bytes = "bytes", tag = "18")]
+    pub argnonfinite: ::prost::bytes::Bytes,
     /// float64: what was asked for with `smoothing`.
     #[prost(bytes = "bytes", tag = "25")]
     pub smooth: ::prost::bytes::Bytes,
@@ -1832,7 +1848,9 @@ pub mod query_client {
             req.extensions_mut().insert(GrpcMethod::new("stepline.v1.Query", "Export"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Buckets for many runs and metrics in one request; one message a line.
+        /// Buckets for many runs and metrics in one request; one message a line. The initial metadata have an `etag` of the request and of
+        /// the points that it reads, where the service can tell that none was added (the embedded store). A request whose metadata have it as
+        /// `if-none-match` is answered by no line, and "not-modified: 1" in the initial metadata.
         pub async fn chart(
             &mut self,
             request: impl tonic::IntoRequest<super::ChartRequest>,
@@ -1927,7 +1945,9 @@ pub mod query_server {
             >
             + std::marker::Send
             + 'static;
-        /// Buckets for many runs and metrics in one request; one message a line.
+        /// Buckets for many runs and metrics in one request; one message a line. The initial metadata have an `etag` of the request and of
+        /// the points that it reads, where the service can tell that none was added (the embedded store). A request whose metadata have it as
+        /// `if-none-match` is answered by no line, and "not-modified: 1" in the initial metadata.
         async fn chart(
             &self,
             request: tonic::Request<super::ChartRequest>,

@@ -86,7 +86,9 @@ class QueryServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Chart(self, request, context):
-        """Buckets for many runs and metrics in one request; one message a line.
+        """Buckets for many runs and metrics in one request; one message a line. The initial metadata have an `etag` of the request and of
+        the points that it reads, where the service can tell that none was added (the embedded store). A request whose metadata have it as
+        `if-none-match` is answered by no line, and "not-modified: 1" in the initial metadata.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -73,6 +73,25 @@ test-fault: dev ## Run fault and property tests with many rounds (ROUNDS=200; 10
 		TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo $${TMPDIR:-/tmp}) cargo test --release --quiet -p stepline-core -p stepline-uploader
 	@STEPLINE_FAULT_ROUNDS=$${ROUNDS:-200} $(BIN)/pytest -q --timeout=7200 tests/fault
 
+# Environments of their own: torch with its libraries takes some 4 GB.
+.venv-torch/.done .venv-ray/.done: | toolchain
+	@$(PYTHON) -m venv $(@D)
+	@echo "installing $(subst .venv-,,$(@D)) into $(@D)"
+	@$(@D)/bin/python -m pip install --quiet --no-compile numpy $(if $(findstring ray,$@),'ray[train]',torch)
+	@touch $@
+
+.PHONY: test-torch
+test-torch: dev .venv-torch/.done ## Test with real torchrun on the processor (makes .venv-torch, 4 GB)
+	@STEPLINE_TORCH_PYTHON=$(CURDIR)/.venv-torch/bin/python $(BIN)/pytest -q -m torch tests/launchers
+
+.PHONY: test-ray
+test-ray: dev .venv-ray/.done ## Test with real Ray Train (makes .venv-ray)
+	@STEPLINE_RAY_PYTHON=$(CURDIR)/.venv-ray/bin/python $(BIN)/pytest -q -m ray tests/launchers
+
+.PHONY: test-launchers
+test-launchers: dev ## Test with the launchers that are installed (Debian: apt-get install openmpi-bin)
+	@$(BIN)/pytest -q -m "not torch and not ray" tests/launchers
+
 .PHONY: soak
 soak: dev ## Log, kill and audit for MINUTES=30
 	@$(PY) -m tests.fault.soak --minutes $${MINUTES:-30}
@@ -140,4 +159,4 @@ bench-peers: dev ## Do the same work through other trackers and Stepline (makes 
 
 .PHONY: clean
 clean: ## Remove what was built
-	@rm -rf target $(VENV) node_modules demo-data dist
+	@rm -rf target $(VENV) .venv-torch .venv-ray node_modules demo-data dist

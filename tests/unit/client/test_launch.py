@@ -13,6 +13,7 @@ from stepline.errors import InvalidRequest
 from stepline.launch import Launch
 from stepline.plan import count_start, make_plan
 from stepline.settings import Settings
+from stepline.torchrun import Meeting
 
 
 def torchrun(rank: int, *, restart: int = 0, **more: str) -> dict[str, str]:
@@ -20,6 +21,7 @@ def torchrun(rank: int, *, restart: int = 0, **more: str) -> dict[str, str]:
         "RANK": str(rank),
         "WORLD_SIZE": "8",
         "LOCAL_RANK": str(rank % 4),
+        "LOCAL_WORLD_SIZE": "4",
         "GROUP_WORLD_SIZE": "2",
         "MASTER_ADDR": "node0",
         "MASTER_PORT": "29500",
@@ -46,6 +48,7 @@ def slurm(rank: int, *, restart: int = 0, step: str = "0", job: str = "4242") ->
         "SLURM_JOB_ID": job,
         "SLURM_STEP_ID": step,
         "SLURM_PROCID": str(rank),
+        "SLURM_LOCALID": str(rank % 4),
         "SLURM_NTASKS": "16",
         "SLURM_STEP_NUM_TASKS": "8",
         **({"SLURM_RESTART_COUNT": str(restart)} if restart else {}),
@@ -56,6 +59,8 @@ def open_mpi_4(rank: int, job: str = "1234567") -> dict[str, str]:
     return {
         "OMPI_COMM_WORLD_RANK": str(rank),
         "OMPI_COMM_WORLD_SIZE": "8",
+        "OMPI_COMM_WORLD_LOCAL_RANK": str(rank % 4),
+        "OMPI_COMM_WORLD_LOCAL_SIZE": "4",
         "OMPI_MCA_ess_base_jobid": job,
     }
 
@@ -64,6 +69,8 @@ def open_mpi_5(rank: int, job: str = "prterun-node0-991@1") -> dict[str, str]:
     return {
         "OMPI_COMM_WORLD_RANK": str(rank),
         "OMPI_COMM_WORLD_SIZE": "8",
+        "OMPI_COMM_WORLD_LOCAL_RANK": str(rank % 4),
+        "OMPI_COMM_WORLD_LOCAL_SIZE": "4",
         "PMIX_RANK": str(rank),
         "PMIX_NAMESPACE": job,
     }
@@ -74,6 +81,18 @@ def stepline(rank: int, launch: str = "mine") -> dict[str, str]:
         "STEPLINE_RANK": str(rank),
         "STEPLINE_WORLD_SIZE": "8",
         "STEPLINE_LAUNCH_ID": launch,
+        "STEPLINE_LOCAL_RANK": str(rank % 4),
+    }
+
+
+def kubernetes(index: int, job: str = "train", uid: str = "u1") -> dict[str, str]:
+    """A pod of an indexed job, with its uid and completions through the downward API."""
+    return {
+        "JOB_COMPLETION_INDEX": str(index),
+        "JOB_COMPLETIONS": "8",
+        "HOSTNAME": f"{job}-{index}",
+        "POD_NAMESPACE": "ml",
+        "JOB_UID": uid,
     }
 
 
@@ -84,6 +103,7 @@ LAUNCHERS = {
     "open mpi 4": open_mpi_4,
     "open mpi 5": open_mpi_5,
     "stepline": stepline,
+    "kubernetes": kubernetes,
 }
 launchers = pytest.mark.parametrize("launcher", LAUNCHERS.values(), ids=LAUNCHERS)
 
@@ -97,6 +117,26 @@ def test_a_launcher_says_the_rank_and_the_size_of_the_job(launcher: Any) -> None
         found = Launch.detect(environ=launcher(rank))
         assert (found.rank, found.world_size, found.found) == (rank, 8, True)
         assert found.host == socket.gethostname()
+
+
+@pytest.mark.parametrize(
+    "launcher", [torchrun, standalone, slurm, open_mpi_4, open_mpi_5, stepline]
+)
+def test_a_launcher_says_the_place_of_a_rank_on_its_host(launcher: Any) -> None:
+    assert [Launch.detect(environ=launcher(rank)).local_rank for rank in range(8)] == [
+        *range(4),
+        *range(4),
+    ]
+
+
+def test_a_pod_is_a_host_of_its_own() -> None:
+    found = Launch.detect(environ=kubernetes(5))
+    assert (found.local_rank, found.local_world_size) == (0, 1)
+
+
+def test_where_nobody_says_it_the_local_rank_is_not_known() -> None:
+    assert Launch.detect(rank=3, world_size=8, environ={}).local_rank is None
+    assert Launch.detect(environ={}).local_rank == 0
 
 
 def test_a_process_that_nobody_launched_is_a_job_of_its_own() -> None:
@@ -131,7 +171,7 @@ def test_pmix_alone_says_the_rank_but_not_the_size() -> None:
 def test_the_launcher_nearest_to_the_process_is_believed(outer: Any, inner: Any) -> None:
     both = Launch.detect(environ={**outer(1), **inner(5)})
     alone = Launch.detect(environ=inner(5))
-    assert (both.rank, both.world_size, both.launch_id) == (5, 8, alone.launch_id)
+    assert (both.rank, both.world_size, both.job_id) == (5, 8, alone.job_id)
 
 
 def test_arguments_come_before_the_environment() -> None:
@@ -208,6 +248,11 @@ def test_two_jobs_are_two_launches() -> None:
         (open_mpi_4(0), open_mpi_4(0, "7654321")),
         (open_mpi_5(0), open_mpi_5(0, "prterun-node0-992@1")),
         (stepline(0), stepline(0, "other")),
+        (kubernetes(0), kubernetes(0, "other")),
+        (
+            open_mpi_4(0) | {"OMPI_MCA_orte_precondition_transports": "a-b"},
+            open_mpi_4(0) | {"OMPI_MCA_orte_precondition_transports": "c-d"},
+        ),
     ]
     for one, other in pairs:
         first, second = Launch.detect(environ=one), Launch.detect(environ=other)
@@ -221,6 +266,17 @@ def test_torchrun_without_an_id_is_known_by_its_slurm_job() -> None:
         return Launch.detect(environ=environ)
 
     assert inside(0, "1").launch_id == inside(7, "1").launch_id != inside(0, "2").launch_id
+
+
+def test_ranks_that_meet_at_another_port_are_of_the_same_job() -> None:
+    first = Launch.detect(environ=torchrun(0))
+    again = Launch.detect(environ=torchrun(0, MASTER_PORT="29501"))
+    assert (first.job_id, first.launch_id != again.launch_id) == (again.job_id, True)
+
+
+def test_a_job_of_kubernetes_that_is_made_anew_is_told_by_its_uid() -> None:
+    first, again = (Launch.detect(environ=kubernetes(0, uid=uid)) for uid in ("u1", "u2"))
+    assert (first.job_id, first.launch_id != again.launch_id) == (again.job_id, True)
 
 
 def test_where_nothing_tells_two_launches_apart_the_id_is_random() -> None:
@@ -271,6 +327,59 @@ def test_run_ids_are_eight_characters_without_look_alikes() -> None:
     assert len(ids) == 200
     assert all(len(one) == 8 and not set(one) & set("ilou") for one in ids)
     assert identity.derived_run_id("p", "l") == identity.derived_run_id("p", "l")
+
+
+# --- several agents of torchrun meet at the store of their rendezvous ------------------------------
+
+
+class MemoryStore:
+    """A torch.distributed.Store in memory."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    def add(self, key: str, amount: int, /) -> int:
+        total = int(self.values.get(key, b"0")) + amount
+        self.values[key] = str(total).encode()
+        return total
+
+    def compare_set(self, key: str, expected: str, desired: str, /) -> bytes:
+        if self.values.get(key, b"") == expected.encode():
+            self.values[key] = desired.encode()
+        return self.values.get(key, expected.encode())
+
+
+def attend(store: MemoryStore, rank: int, *, restarts: str = "0", world: str = "4") -> Any:
+    return Meeting(store).attend(rank=rank, group=f"{rank // 2} {restarts}", world=world)
+
+
+def test_ranks_that_meet_agree_on_a_name_and_a_round() -> None:
+    store = MemoryStore()
+    assert len({attend(store, rank) for rank in (2, 0, 3, 1)}) == 1
+    assert attend(store, 0)[0] != attend(MemoryStore(), 0)[0]
+
+
+@pytest.mark.parametrize("restarts", [("1", "0"), ("1", "1")], ids=["one counts", "both count"])
+def test_a_restart_is_the_next_round_whichever_agent_counts_it(restarts: tuple[str, str]) -> None:
+    store = MemoryStore()
+    first = {attend(store, rank) for rank in range(4)}
+    again = {attend(store, rank, restarts=restarts[rank // 2]) for rank in (3, 1, 0, 2)}
+    assert ({number for _, number in first}, {number for _, number in again}) == ({0}, {1})
+    assert {name for name, _ in first} == {name for name, _ in again}
+
+
+def test_a_rank_that_died_before_it_came_is_in_the_round_of_its_restart() -> None:
+    store = MemoryStore()
+    for rank in (0, 2, 3):
+        attend(store, rank)
+    assert attend(store, 1, restarts="1") == attend(store, 0, restarts="1")
+    assert attend(store, 2)[1] == 1
+
+
+def test_another_size_of_the_world_is_another_round() -> None:
+    store = MemoryStore()
+    assert [attend(store, rank)[1] for rank in range(4)] == [0] * 4
+    assert [attend(store, rank, world="2")[1] for rank in range(2)] == [1] * 2
 
 
 def test_an_environment_that_contradicts_itself_is_refused():

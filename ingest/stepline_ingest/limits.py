@@ -72,6 +72,16 @@ class Limits:
     max_seq: int = 1 << 44
     """Of a writer: rollups pack it with the rank, to know which of two equal steps came last."""
 
+    # --- what surrounds the points of a run ---
+
+    max_context_bytes: int = 2 * MIB
+    """One part of the context of a process, as JSON."""
+    max_context_parts: int = 10_000
+    """Parts in one answer of GetContext."""
+    max_console_line_bytes: int = 64 * KIB
+    max_console_lines: int = 10_000
+    """Lines in one request, and in one answer."""
+
     # --- keys ---
 
     max_keys: int = 10_000

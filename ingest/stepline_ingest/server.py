@@ -34,6 +34,7 @@ from stepline_ingest.budget import Budget
 from stepline_ingest.catalogue.index import FieldIndex
 from stepline_ingest.catalogue.listing import Listing
 from stepline_ingest.catalogue.service import CatalogueService
+from stepline_ingest.capture import CaptureService, CaptureTables
 from stepline_ingest.commit import Committer
 from stepline_ingest.config import ServeConfig, address
 from stepline_ingest.doctor.service import AuditService
@@ -43,6 +44,7 @@ from stepline_ingest.gen.stepline.v1 import (
     admin_pb2_grpc,
     audit_pb2_grpc,
     catalogue_pb2_grpc,
+    capture_pb2_grpc,
     ingest_pb2_grpc,
     keys_pb2_grpc,
     live_pb2_grpc,
@@ -205,6 +207,9 @@ class Server:
         queries = QueryService(store, runs, limits, self._queries)
         admin = AdminService(store, config.backup_dir, self._backups)
         audits = AuditService(store, runs, limits, self._queries)
+        captures = CaptureService(
+            CaptureTables(store), runs, limits, self._lookups, bind=runs_service.bind
+        )
         services: tuple[tuple[Any, Any], ...] = (
             (admin_pb2_grpc.add_AdminServicer_to_server, admin),
             (ingest_pb2_grpc.add_IngestServicer_to_server, self._ingest),
@@ -220,6 +225,7 @@ class Server:
                 KeysService(KeyMaker(keys, limits), ring, self._lookups),
             ),
             (audit_pb2_grpc.add_AuditServicer_to_server, audits),
+            (capture_pb2_grpc.add_CaptureServicer_to_server, captures),
             (health_pb2_grpc.add_HealthServicer_to_server, self._readiness.servicer),
         )
         for register, service in services:

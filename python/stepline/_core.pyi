@@ -298,6 +298,20 @@ class Connection:
 
     def list_config_changes(self, run_id: str) -> list[dict[str, Any]]: ...
     def delete_run(self, run_id: str) -> None: ...
+    def get_context(
+        self, run_id: str, *, attempt: int, rank: int | None, parts: list[str]
+    ) -> list[dict[str, Any]]: ...
+    def read_console(
+        self,
+        run_id: str,
+        *,
+        attempt: int,
+        rank: int,
+        cursor: bytes,
+        limit: int,
+        tail: int,
+        contains: str,
+    ) -> dict[str, Any]: ...
     def backup(self, name: str, base: str) -> BackupStream: ...
     def list_metrics(self, fields: dict[str, Any]) -> dict[str, Any]:
         """FIELDS are those of ListMetricsRequest. Returns metrics, total, and groups as (prefix,

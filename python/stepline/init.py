@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from . import _core, current, exits, identity, notices
+from .context import Gathering
 from .delivery import ByProcess, ByThread, Delivery, NoDelivery
 from .errors import RunExists, ServerUnreachable, from_core
 from .launch import Launch
@@ -52,6 +53,7 @@ def init(
     uploader: UploaderKind = "process",
     spool_limit: int | str | None = None,
     spool_policy: SpoolPolicy | None = None,
+    capture: str | bool | Iterable[str] | None = None,
 ) -> Run:
     """Starts a run and makes it the current one.
 
@@ -78,6 +80,9 @@ def init(
         happens there: "refuse" (new points are left out and counted, the service shows the gap),
         "block" (log() waits, up to a minute until the service moves), "drop_oldest" (the oldest
         unsent points are deleted, the service shows the gap); STEPLINE_SPOOL_POLICY without one.
+        capture: what is recorded of the surroundings: "all", "none", or some of git, diff, program,
+        packages, environment, machine; "-diff" leaves one out (docs/capture.md); STEPLINE_CAPTURE
+        or "all" without one.
 
     Raises: RunExists, RunNotFound, AccessDenied, InvalidRequest: the service refuses, whatever
         `on_error` says. ServerUnreachable: only with `on_error="raise"`. SpoolFailed: the directory
@@ -101,11 +106,21 @@ def init(
         uploader=uploader,
         spool_limit=spool_limit,
         spool_policy=spool_policy,
+        capture=capture,
     )
     launch = Launch.detect(rank=rank, world_size=world_size)
     plan = make_plan(settings, launch)
     if settings.mode == "disabled":
         return _disabled_run(settings, plan)
+    gathering = Gathering(settings.capture, launch)
+    try:
+        return _start(settings, plan, launch, gathering)
+    except BaseException:
+        gathering.close()
+        raise
+
+
+def _start(settings: Settings, plan: SpoolMeta, launch: Launch, gathering: Gathering) -> Run:
     if settings.mode == "online":
         try:
             plan = _register(plan, reroll=settings.run_id is None and not launch.found)
@@ -114,8 +129,12 @@ def init(
                 raise
             if settings.on_error == "disabled":
                 notices.line(f"{error} This run is disabled and logs nothing.")
+                gathering.close()
                 return _disabled_run(settings, plan)
     run = _spooled_run(settings, plan)
+    gathering.record(run._writer.control)
+    run._pulse.later(gathering.late)
+    run._at_end(gathering.close)
     count_start(plan, settings, launch)
     _announce(settings, run)
     return run

@@ -21,8 +21,7 @@ class RayWorker:
 
 
 def worker() -> RayWorker | None:
-    """None outside of a training function. Ray is never imported here: inside of one it is there.
-    """
+    """None outside of a training function. Inside of one Ray is there: it is not imported here."""
     ray, train = sys.modules.get("ray"), sys.modules.get("ray.train")
     if ray is None or train is None:
         return None

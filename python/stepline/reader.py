@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, overload
 
 from . import _core
 from .chart import Chart, Kind
+from .context.record import Context
 from .errors import (
     InvalidRequest,
     MetricNotFound,
@@ -40,6 +41,20 @@ class Transport(Protocol):
     def list_config_changes(self, run_id: str) -> list[dict[str, Any]]: ...
     def update_run(self, request_json: str) -> None: ...
     def delete_run(self, run_id: str) -> None: ...
+    def get_context(
+        self, run_id: str, *, attempt: int, rank: int | None, parts: list[str]
+    ) -> list[dict[str, Any]]: ...
+    def read_console(
+        self,
+        run_id: str,
+        *,
+        attempt: int,
+        rank: int,
+        cursor: bytes,
+        limit: int,
+        tail: int,
+        contains: str,
+    ) -> dict[str, Any]: ...
     def backup(self, name: str, base: str) -> Iterable[tuple[int, int, str, str]]: ...
     def list_metrics(self, fields: dict[str, Any]) -> dict[str, Any]: ...
     def history(
@@ -286,6 +301,24 @@ class RunView:
         still send is refused. Raises RunNotFound when it is gone already."""
         with self._client._errors():
             self._client._transport.delete_run(self.id)
+
+    @property
+    def context(self) -> Context:
+        """From what the newest attempt was started: the code, the command, the packages, the
+        machine of rank 0. A mapping of parts; empty when nothing was captured.
+        """
+        contexts = self.contexts()
+        return contexts[0] if contexts else Context(0, 0, {})
+
+    def contexts(self, *, attempt: int = 0, rank: int | None = None) -> list[Context]:
+        """The same of each rank that told anything (the first one of each host tells of its
+        machine), or of RANK; of the newest attempt without one.
+        """
+        with self._client._errors():
+            found = self._client._transport.get_context(
+                self.id, attempt=attempt, rank=rank, parts=[]
+            )
+        return Context.from_reply(found)
 
     def metrics(
         self,

@@ -57,6 +57,7 @@ class Run:
         self._definitions: dict[str, dict[str, Any]] = {}
         self._owner = owner or os.getpid()
         self._report: FinishReport | None = None
+        self._last_works: list[Callable[[], None]] = []
         # The extension's own method under our name: no Python frame lies between the training loop
         # and the spool.
         self.__dict__["log"] = writer.log
@@ -300,6 +301,9 @@ class Run:
             trouble = self._collect(timeout, patience)
         except KeyboardInterrupt as pressed:
             interrupted = pressed
+        if os.getpid() == self._owner:
+            for work in self._last_works:
+                work()
         trouble = self._seal(exit_code) or trouble
         path = self._writer.path
         stats = self._writer.stats()
@@ -321,6 +325,10 @@ class Run:
         if interrupted is not None:
             raise interrupted
         return self._report
+
+    def _at_end(self, work: Callable[[], None]) -> None:
+        """WORK is done before the last word of the run is written."""
+        self._last_works.append(work)
 
     def _collect(self, timeout: float | None, patience: float | None) -> str:
         """Records what devices still owe; returns what went wrong."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
 from .config import RESERVED
+from .context.choice import chosen_parts
 from .errors import InvalidRequest
 from .tls import TlsFiles, find_tls
 
@@ -55,6 +56,7 @@ class Settings:
     spool_limit: int
     spool_policy: SpoolPolicy
     spool_write: SpoolWrite
+    capture: frozenset[str]
 
     @classmethod
     def resolve(
@@ -77,6 +79,7 @@ class Settings:
         uploader: str = "process",
         spool_limit: int | str | None = None,
         spool_policy: str | None = None,
+        capture: str | bool | Iterable[str] | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> Settings:
         """Fills what is None from ENVIRON (the process environment), and checks everything.
@@ -146,6 +149,9 @@ class Settings:
                 "STEPLINE_SPOOL_WRITE",
                 env.get("STEPLINE_SPOOL_WRITE") or "auto",
                 get_args(SpoolWrite),
+            ),
+            capture=chosen_parts(
+                env.get("STEPLINE_CAPTURE") or "all" if capture is None else capture
             ),
         )
 

@@ -67,8 +67,7 @@ def _log_directory(env: Mapping[str, str]) -> PurePath | None:
 
 
 def _meet(env: Mapping[str, str]) -> tuple[str, int] | None:
-    """The name of the launch and the number of its start; None when there is no store to meet at.
-    """
+    """The name of the launch and the number of its start; None without a store to meet at."""
     global _met
     address, port = env.get("MASTER_ADDR", ""), env.get("MASTER_PORT", "")
     if env.get("TORCHELASTIC_USE_AGENT_STORE") != "True" or not port.isdigit():

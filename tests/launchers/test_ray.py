@@ -41,7 +41,11 @@ def launch(launched: Launched, python: str, out: str, **options: str) -> list[di
     words = [launched.service.grpc, str(launched.folder / "spools"), str(folder)]
     words += [word for name, value in options.items() for word in (f"--{name}", value)]
     script = Path(__file__).with_name("ray_job.py")
-    environment = {**launcher_environment(), "RAY_TRAIN_V2_ENABLED": "1", "RAY_AUTH_MODE": "disabled"}
+    environment = {
+        **launcher_environment(),
+        "RAY_TRAIN_V2_ENABLED": "1",
+        "RAY_AUTH_MODE": "disabled",
+    }
     environment["PYTHONPATH"] += f":{ROOT}"
     done = subprocess.run(
         [python, str(script), *words], env=environment, capture_output=True, text=True, timeout=300
@@ -49,5 +53,3 @@ def launch(launched: Launched, python: str, out: str, **options: str) -> list[di
     assert done.returncode == 0, done.stdout + done.stderr
     found = [json.loads(path.read_text()) for path in folder.glob("*.json")]
     return sorted(found, key=lambda one: (one["attempt"], one["rank"]))
-
-

@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import stepline
@@ -59,6 +60,8 @@ def train(
     (out / f"{os.getpid()}.json").write_text(json.dumps(found))
     if first:
         sys.exit(3)
+    if crash >= 0 and run.attempt == 1:
+        time.sleep(120)  # as one that waits for the others in a collective, until it is killed
     run.finish()
 
 

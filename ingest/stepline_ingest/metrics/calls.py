@@ -22,6 +22,8 @@ _QUERIES = {
     "Query/Export": QueryKind.EXPORT,
     "Query/Chart": QueryKind.CHART,
     "Query/Sql": QueryKind.SQL,
+    "Capture/GetContext": QueryKind.CONTEXT,
+    "Capture/ReadConsole": QueryKind.CONSOLE,
 }
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 

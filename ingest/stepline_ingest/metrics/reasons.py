@@ -79,6 +79,8 @@ class QueryKind(Enum):
     CHART = "chart"
     SQL = "sql"
     SQL_HTTP = "sql_http"
+    CONTEXT = "context"
+    CONSOLE = "console"
 
 
 _BY_CODE = {

@@ -34,6 +34,8 @@ TABLES = (
     "raw_finishes",
     "raw_writers",
     "raw_rejects",
+    "raw_contexts",
+    "raw_console",
     "raw_points",
 )
 _DELETED = "SELECT DISTINCT run FROM raw_deletions"

@@ -23,10 +23,12 @@ ROW_FILTERS = {
     "raw_attempts": _RUN,
     "raw_metrics": _RUN,
     "raw_points": _RUN,
+    "raw_contexts": _RUN,
+    "raw_console": _RUN,
 }
 """Table -> which of its rows count."""
 
-VIEWS = ("runs", "attempts", "metrics", "points", "series")
+VIEWS = ("runs", "attempts", "metrics", "points", "series", "contexts", "console")
 GRANTED = (*ROW_FILTERS, *VIEWS)
 """What the views of tenants are made of."""
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod catalogue;
+mod capture;
 mod chart;
 mod dicts;
 mod line;
@@ -121,6 +122,47 @@ impl Connection {
         let request = v1::DeleteRunRequest { run_id };
         self.unary(py, "DeleteRun", request, |link, request| async move { link.runs().delete_run(request).await })
             .map(drop)
+    }
+
+    #[pyo3(signature = (run_id, *, attempt, rank, parts))]
+    fn get_context<'py>(
+        &self,
+        py: Python<'py>,
+        run_id: String,
+        attempt: u32,
+        rank: Option<u32>,
+        parts: Vec<String>,
+    ) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let request = v1::GetContextRequest { run_id, attempt, rank, parts };
+        let reply =
+            self.unary(
+                py,
+                "GetContext",
+                request,
+                |link, request| async move { link.capture().get_context(request).await },
+            )?;
+        reply.parts.iter().map(|part| capture::part(py, part)).collect()
+    }
+
+    #[pyo3(signature = (run_id, *, attempt, rank, cursor, limit, tail, contains))]
+    #[allow(clippy::too_many_arguments)] // keywords in Python
+    fn read_console<'py>(
+        &self,
+        py: Python<'py>,
+        run_id: String,
+        attempt: u32,
+        rank: u32,
+        cursor: Vec<u8>,
+        limit: u32,
+        tail: u32,
+        contains: String,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let cursor = cursor.into();
+        let request = v1::ReadConsoleRequest { run_id, attempt, rank, cursor, limit, tail, contains };
+        let reply = self.unary(py, "ReadConsole", request, |link, request| async move {
+            link.capture().read_console(request).await
+        })?;
+        capture::console(py, &reply)
     }
 
     fn backup(slf: Bound<'_, Self>, name: String, base: String) -> PyResult<BackupStream> {

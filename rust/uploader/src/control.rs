@@ -10,9 +10,16 @@ use stepline_wire::v1;
 pub(crate) enum Call {
     Update(v1::UpdateRunRequest),
     Finish(v1::FinishRunRequest),
+    Context(v1::PutContextRequest),
+    Console(v1::AppendConsoleRequest),
 }
 
 impl Call {
+    /// Nobody misses what a service that is older than the client does not know.
+    pub fn is_optional(&self) -> bool {
+        matches!(self, Call::Context(_) | Call::Console(_))
+    }
+
     /// Reads the control record `ordinal` of the spool of `meta`.
     pub fn parse(text: &str, ordinal: u64, meta: &SpoolMeta, attempt: u32) -> Result<Call, JsonError> {
         let object: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
@@ -21,6 +28,7 @@ impl Call {
             (Some((kind, Value::Object(body))), None) => match kind.as_str() {
                 "update" => update(body, meta).map(Call::Update),
                 "finish" => finish(body, meta, attempt).map(Call::Finish),
+                "context" => context(body, meta, attempt).map(Call::Context),
                 "gap" => update(gap(body, ordinal, meta), meta).map(Call::Update),
                 other => Err(JsonError::new(format!("a control record of kind {other:?} is unknown"))),
             },
@@ -40,6 +48,15 @@ fn finish(mut body: Map<String, Value>, meta: &SpoolMeta, attempt: u32) -> Resul
     body.insert("rank".into(), meta.rank.into());
     body.insert("writer".into(), meta.writer.clone().into());
     json::finish_run(&Value::Object(body).to_string())
+}
+
+fn context(body: Map<String, Value>, meta: &SpoolMeta, attempt: u32) -> Result<v1::PutContextRequest, JsonError> {
+    let mut request = json::put_context(&Value::Object(body).to_string())?;
+    request.run_id = meta.run_id.clone();
+    request.attempt = attempt;
+    request.rank = meta.rank;
+    request.writer = json::writer(&meta.writer)?;
+    Ok(request)
 }
 
 /// A gap becomes an entry of the run's summary, under a key that is the same when it is sent again.
@@ -69,6 +86,15 @@ mod tests {
         assert_eq!(finish.writer.len(), 16);
         let Ok(Call::Update(update)) = parse(r#"{"update": {"summary_json": "{\"a\":1}"}}"#) else { panic!() };
         assert_eq!((update.run_id.as_str(), update.summary_json.as_str()), ("r", r#"{"a":1}"#));
+    }
+
+    #[test]
+    fn a_context_is_that_of_the_process() {
+        let Ok(Call::Context(context)) = parse(r#"{"context": {"part": "git", "content": {"a": 1}}}"#) else {
+            panic!()
+        };
+        assert_eq!((context.run_id.as_str(), context.attempt, context.rank, context.part.as_str()), ("r", 2, 3, "git"));
+        assert_eq!((context.writer.len(), context.content_json.as_str()), (16, r#"{"a":1}"#));
     }
 
     #[test]

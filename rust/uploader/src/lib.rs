@@ -15,6 +15,7 @@
 
 mod background;
 mod backoff;
+mod console;
 mod control;
 mod damage;
 mod drain;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use crate::backoff::Backoff;
+use crate::console::{self, Console};
 use crate::control::Call;
 use crate::held::Held;
 use crate::push::Push;
@@ -33,6 +34,7 @@ pub(crate) struct Pump<'a> {
     /// When the first record of the batch in the making was read.
     pending_since: Option<Instant>,
     last_cleaning: (u64, u64),
+    console: Console,
 }
 
 /// What reading came to.
@@ -76,6 +78,7 @@ impl<'a> Pump<'a> {
             cursor,
             pending_since: None,
             last_cleaning: (0, 0),
+            console: Console::default(),
         })
     }
 
@@ -84,6 +87,9 @@ impl<'a> Pump<'a> {
         loop {
             match self.read().await? {
                 Read::Sent => {
+                    if self.console.is_due() {
+                        self.send_console().await?;
+                    }
                     self.clean_up()?;
                     // The other spools of this process have their turn.
                     tokio::task::yield_now().await;
@@ -93,6 +99,9 @@ impl<'a> Pump<'a> {
                 Read::Nothing => {
                     if self.cut_is_due() {
                         self.cut().await?;
+                    }
+                    if self.console.is_due() || self.ends_soon() {
+                        self.send_console().await?;
                     }
                     self.clean_up()?;
                     if let Some(end) = self.end()? {
@@ -160,9 +169,12 @@ impl<'a> Pump<'a> {
         let Some(since) = self.pending_since else {
             return false;
         };
-        since.elapsed() >= self.tuning.linger
-            || matches!(self.until, Until::CaughtUp { .. })
-            || self.held.writer_is_gone()
+        since.elapsed() >= self.tuning.linger || self.ends_soon()
+    }
+
+    /// Nothing that waits for company will get any.
+    fn ends_soon(&self) -> bool {
+        matches!(self.until, Until::CaughtUp { .. }) || self.held.writer_is_gone()
     }
 
     /// Sends what waits for company.
@@ -190,8 +202,27 @@ impl<'a> Pump<'a> {
         Ok(())
     }
 
+    /// Sends the lines that wait for company.
+    async fn send_console(&mut self) -> Result<(), Trouble> {
+        match self.console.take(&self.held.meta, self.held.journal.state().attempt) {
+            Ok(Some((request, ordinal))) => {
+                self.perform(ordinal, Call::Console(request)).await?;
+                self.held.journal.update(|state| state.acked_control = ordinal);
+                self.backoff.reset();
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(err) => Err(Trouble::Refused(err.to_string())),
+        }
+    }
+
     /// An update goes after the points before it were sent, a finish after they were stored.
     async fn control(&mut self, ordinal: u64, json: &str) -> Result<(), Trouble> {
+        if let Some(line) = console::line(json, ordinal) {
+            self.console.push(line);
+            return if self.console.is_due() { self.send_console().await } else { Ok(()) };
+        }
+        self.send_console().await?;
         self.cut().await?;
         match Call::parse(json, ordinal, &self.held.meta, self.held.journal.state().attempt) {
             Ok(call) => {
@@ -208,13 +239,15 @@ impl<'a> Pump<'a> {
     }
 
     async fn perform(&self, ordinal: u64, call: Call) -> Result<(), Trouble> {
+        let optional = call.is_optional();
         let Err(failure) = registration::perform(self.link, call, self.tuning.call).await else {
             return Ok(());
         };
-        let about_the_record = !matches!(
-            failure.code(),
-            Code::NotFound | Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented
-        );
+        let about_the_record = match failure.code() {
+            Code::NotFound | Code::Unauthenticated | Code::PermissionDenied => false,
+            Code::Unimplemented => optional,
+            _ => true,
+        };
         if failure.verdict() == Verdict::Never && about_the_record {
             // Another attempt gives the same answer, and what follows must not wait for it.
             log::error!("{}: control record {ordinal} is lost: the service refuses it: {failure}", self.held.name);

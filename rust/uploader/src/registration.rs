@@ -40,10 +40,14 @@ pub(crate) async fn create(link: &Link, request: v1::CreateRunRequest, limit: Du
 }
 
 pub(crate) async fn perform(link: &Link, call: Call, limit: Duration) -> Result<(), Failure> {
-    let mut runs = link.runs();
+    let (mut runs, mut capture) = (link.runs(), link.capture());
     match call {
         Call::Update(request) => within("Runs.UpdateRun", limit, runs.update_run(request)).await.map(drop),
         Call::Finish(request) => within("Runs.FinishRun", limit, runs.finish_run(request)).await.map(drop),
+        Call::Context(request) => within("Capture.PutContext", limit, capture.put_context(request)).await.map(drop),
+        Call::Console(request) => {
+            within("Capture.AppendConsole", limit, capture.append_console(request)).await.map(drop)
+        }
     }
 }
 

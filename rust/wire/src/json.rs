@@ -1,4 +1,4 @@
-//! Requests from JSON: objects with the field names of the .proto files, the writer as 32 hexadecimal digits and `resume` as a
+//! Requests from JSON: mostly objects with the field names of the .proto files, the writer as 32 hexadecimal digits and `resume` as a
 //! lower-case word. What Python hands over, and what control records of a spool hold.
 
 use prost::bytes::Bytes;
@@ -69,6 +69,14 @@ struct Finish {
     finished_ms: i64,
 }
 
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Default)]
+struct Context {
+    part: String,
+    content: Value,
+}
+
 pub fn create_run(json: &str) -> Result<v1::CreateRunRequest, JsonError> {
     let it: Create = read("CreateRunRequest", json)?;
     Ok(v1::CreateRunRequest {
@@ -117,6 +125,12 @@ pub fn finish_run(json: &str) -> Result<v1::FinishRunRequest, JsonError> {
         exit_code: it.exit_code,
         finished_ms: it.finished_ms,
     })
+}
+
+/// Of `{"part": .., "content": {..}}`; whose it is, the caller says.
+pub fn put_context(json: &str) -> Result<v1::PutContextRequest, JsonError> {
+    let it: Context = read("PutContextRequest", json)?;
+    Ok(v1::PutContextRequest { part: it.part, content_json: it.content.to_string(), ..Default::default() })
 }
 
 /// never | allow | must | auto; empty for none.

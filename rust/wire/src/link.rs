@@ -13,6 +13,7 @@ use crate::tls::TlsFiles;
 use crate::v1::admin_client::AdminClient;
 use crate::v1::audit_client::AuditClient;
 use crate::v1::catalogue_client::CatalogueClient;
+use crate::v1::capture_client::CaptureClient;
 use crate::v1::ingest_client::IngestClient;
 use crate::v1::keys_client::KeysClient;
 use crate::v1::live_client::LiveClient;
@@ -102,6 +103,10 @@ impl Link {
 
     pub fn live(&self) -> LiveClient<Authorized> {
         LiveClient::new(self.service.clone()).max_decoding_message_size(LARGEST_REPLY)
+    }
+
+    pub fn capture(&self) -> CaptureClient<Authorized> {
+        CaptureClient::new(self.service.clone()).max_decoding_message_size(LARGEST_REPLY)
     }
 
     pub fn query(&self) -> QueryClient<Authorized> {

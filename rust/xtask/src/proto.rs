@@ -15,6 +15,7 @@ const PROTOS: &[&str] = &[
     "stepline/v1/keys.proto",
     "stepline/v1/admin.proto",
     "stepline/v1/catalogue.proto",
+    "stepline/v1/capture.proto",
 ];
 const GENERATED: &str = "stepline.v1.rs";
 

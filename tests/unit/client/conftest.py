@@ -21,6 +21,8 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name in _NAMES or name.startswith(_LAUNCHERS):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    # It has tests of its own.
+    monkeypatch.setenv("STEPLINE_CAPTURE", "none")
 
 
 @pytest.fixture(autouse=True)

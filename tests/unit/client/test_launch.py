@@ -329,7 +329,7 @@ def test_run_ids_are_eight_characters_without_look_alikes() -> None:
     assert identity.derived_run_id("p", "l") == identity.derived_run_id("p", "l")
 
 
-# --- several agents of torchrun meet at the store of their rendezvous ------------------------------
+# --- several agents of torchrun meet at the store of their rendezvous -----------------------------
 
 
 class MemoryStore:

@@ -4676,3 +4676,693 @@ pub mod catalogue_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutContextRequest {
+    #[prost(string, tag = "1")]
+    pub run_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub attempt: u32,
+    #[prost(uint32, tag = "3")]
+    pub rank: u32,
+    /// 16 bytes, as in Hello.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub writer: ::prost::bytes::Bytes,
+    /// What it is about: git, diff, program, packages, environment, machine, or another word of at most 64 bytes.
+    #[prost(string, tag = "5")]
+    pub part: ::prost::alloc::string::String,
+    /// A JSON object.
+    #[prost(string, tag = "6")]
+    pub content_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutContextReply {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetContextRequest {
+    #[prost(string, tag = "1")]
+    pub run_id: ::prost::alloc::string::String,
+    /// 0: the newest one that has any.
+    #[prost(uint32, tag = "2")]
+    pub attempt: u32,
+    /// Absent: of all ranks.
+    #[prost(uint32, optional, tag = "3")]
+    pub rank: ::core::option::Option<u32>,
+    /// Empty: all parts.
+    #[prost(string, repeated, tag = "4")]
+    pub parts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetContextReply {
+    /// By attempt, rank and part.
+    #[prost(message, repeated, tag = "1")]
+    pub parts: ::prost::alloc::vec::Vec<ContextPart>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ContextPart {
+    #[prost(uint32, tag = "1")]
+    pub attempt: u32,
+    #[prost(uint32, tag = "2")]
+    pub rank: u32,
+    #[prost(string, tag = "3")]
+    pub part: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub content_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AppendConsoleRequest {
+    #[prost(string, tag = "1")]
+    pub run_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub attempt: u32,
+    #[prost(uint32, tag = "3")]
+    pub rank: u32,
+    /// 16 bytes, as in Hello.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub writer: ::prost::bytes::Bytes,
+    #[prost(message, repeated, tag = "5")]
+    pub lines: ::prost::alloc::vec::Vec<ConsoleLine>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AppendConsoleReply {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConsoleLine {
+    /// 16 bytes, as in Hello. Empty in a request, whose writer is that of all its lines.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub writer: ::prost::bytes::Bytes,
+    /// From 1 within its writer, in the order in which lines began.
+    #[prost(uint64, tag = "2")]
+    pub line: u64,
+    /// Of this state of the line: rises within a writer with each state of any line.
+    #[prost(uint64, tag = "3")]
+    pub ordinal: u64,
+    #[prost(enumeration = "ConsoleStream", tag = "4")]
+    pub stream: i32,
+    /// When this state was printed, milliseconds since the epoch.
+    #[prost(int64, tag = "5")]
+    pub time_ms: i64,
+    /// Without its end; never with control characters.
+    #[prost(string, tag = "6")]
+    pub text: ::prost::alloc::string::String,
+    /// The line has no end yet, such as a progress bar on its way: later states may follow.
+    #[prost(bool, tag = "7")]
+    pub open: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadConsoleRequest {
+    #[prost(string, tag = "1")]
+    pub run_id: ::prost::alloc::string::String,
+    /// 0: the newest one that printed anything.
+    #[prost(uint32, tag = "2")]
+    pub attempt: u32,
+    #[prost(uint32, tag = "3")]
+    pub rank: u32,
+    /// Of an earlier reply: only what is new or has changed since. Empty: from the beginning.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub cursor: ::prost::bytes::Bytes,
+    /// At most so many lines; 0 for the service's own limit.
+    #[prost(uint32, tag = "5")]
+    pub limit: u32,
+    /// Without a cursor: only so many of the last lines; 0 for all.
+    #[prost(uint32, tag = "6")]
+    pub tail: u32,
+    /// Only lines that contain this text.
+    #[prost(string, tag = "7")]
+    pub contains: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReadConsoleReply {
+    /// By writer (in the order of their starts) and line; with a cursor, by writer and ordinal.
+    #[prost(message, repeated, tag = "1")]
+    pub lines: ::prost::alloc::vec::Vec<ConsoleLine>,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub cursor: ::prost::bytes::Bytes,
+    /// There is more after the cursor at once.
+    #[prost(bool, tag = "3")]
+    pub more: bool,
+    #[prost(uint32, tag = "4")]
+    pub attempt: u32,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ConsoleStream {
+    Unspecified = 0,
+    Out = 1,
+    Err = 2,
+    /// Not printed by the process: says what was left out.
+    Note = 3,
+}
+impl ConsoleStream {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CONSOLE_STREAM_UNSPECIFIED",
+            Self::Out => "CONSOLE_STREAM_OUT",
+            Self::Err => "CONSOLE_STREAM_ERR",
+            Self::Note => "CONSOLE_STREAM_NOTE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CONSOLE_STREAM_UNSPECIFIED" => Some(Self::Unspecified),
+            "CONSOLE_STREAM_OUT" => Some(Self::Out),
+            "CONSOLE_STREAM_ERR" => Some(Self::Err),
+            "CONSOLE_STREAM_NOTE" => Some(Self::Note),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod capture_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct CaptureClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl CaptureClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> CaptureClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> CaptureClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            CaptureClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Remembers one part of the context of a process. The last word about (run, attempt, rank, part) counts, so it may be repeated.
+        pub async fn put_context(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutContextReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stepline.v1.Capture/PutContext",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stepline.v1.Capture", "PutContext"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// NOT_FOUND when there is no such run. A run without any context has no parts.
+        pub async fn get_context(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetContextReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stepline.v1.Capture/GetContext",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stepline.v1.Capture", "GetContext"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Remembers lines that a process printed. Of two states of one line of a writer the one with the higher ordinal counts, so it may
+        /// be repeated.
+        pub async fn append_console(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AppendConsoleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AppendConsoleReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stepline.v1.Capture/AppendConsole",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stepline.v1.Capture", "AppendConsole"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Reads lines; NOT_FOUND when there is no such run.
+        pub async fn read_console(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReadConsoleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReadConsoleReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stepline.v1.Capture/ReadConsole",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stepline.v1.Capture", "ReadConsole"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "server")]
+pub mod capture_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with CaptureServer.
+    #[async_trait]
+    pub trait Capture: std::marker::Send + std::marker::Sync + 'static {
+        /// Remembers one part of the context of a process. The last word about (run, attempt, rank, part) counts, so it may be repeated.
+        async fn put_context(
+            &self,
+            request: tonic::Request<super::PutContextRequest>,
+        ) -> std::result::Result<tonic::Response<super::PutContextReply>, tonic::Status>;
+        /// NOT_FOUND when there is no such run. A run without any context has no parts.
+        async fn get_context(
+            &self,
+            request: tonic::Request<super::GetContextRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetContextReply>, tonic::Status>;
+        /// Remembers lines that a process printed. Of two states of one line of a writer the one with the higher ordinal counts, so it may
+        /// be repeated.
+        async fn append_console(
+            &self,
+            request: tonic::Request<super::AppendConsoleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AppendConsoleReply>,
+            tonic::Status,
+        >;
+        /// Reads lines; NOT_FOUND when there is no such run.
+        async fn read_console(
+            &self,
+            request: tonic::Request<super::ReadConsoleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReadConsoleReply>,
+            tonic::Status,
+        >;
+    }
+    #[derive(Debug)]
+    pub struct CaptureServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> CaptureServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for CaptureServer<T>
+    where
+        T: Capture,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/stepline.v1.Capture/PutContext" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutContextSvc<T: Capture>(pub Arc<T>);
+                    impl<
+                        T: Capture,
+                    > tonic::server::UnaryService<super::PutContextRequest>
+                    for PutContextSvc<T> {
+                        type Response = super::PutContextReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutContextRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Capture>::put_context(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutContextSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stepline.v1.Capture/GetContext" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetContextSvc<T: Capture>(pub Arc<T>);
+                    impl<
+                        T: Capture,
+                    > tonic::server::UnaryService<super::GetContextRequest>
+                    for GetContextSvc<T> {
+                        type Response = super::GetContextReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetContextRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Capture>::get_context(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetContextSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stepline.v1.Capture/AppendConsole" => {
+                    #[allow(non_camel_case_types)]
+                    struct AppendConsoleSvc<T: Capture>(pub Arc<T>);
+                    impl<
+                        T: Capture,
+                    > tonic::server::UnaryService<super::AppendConsoleRequest>
+                    for AppendConsoleSvc<T> {
+                        type Response = super::AppendConsoleReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AppendConsoleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Capture>::append_console(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AppendConsoleSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stepline.v1.Capture/ReadConsole" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReadConsoleSvc<T: Capture>(pub Arc<T>);
+                    impl<
+                        T: Capture,
+                    > tonic::server::UnaryService<super::ReadConsoleRequest>
+                    for ReadConsoleSvc<T> {
+                        type Response = super::ReadConsoleReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReadConsoleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Capture>::read_console(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReadConsoleSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for CaptureServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "stepline.v1.Capture";
+    impl<T> tonic::server::NamedService for CaptureServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

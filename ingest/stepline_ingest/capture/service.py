@@ -1,0 +1,212 @@
+"""stepline.v1.Capture: contexts and console lines. Every call may be repeated."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from typing import TypeVar
+
+from stepline import _core
+from stepline_ingest import run_request
+from stepline_ingest.capture.tables import CaptureTables, ConsoleRow, ContextRow, Line, Marks
+from stepline_ingest.coalesce import Coalescer
+from stepline_ingest.errors import invalid
+from stepline_ingest.gen.stepline.v1 import capture_pb2, capture_pb2_grpc, ingest_pb2
+from stepline_ingest.limits import Limits
+from stepline_ingest.runs import answered
+from stepline_ingest.runs_repository import RunsRepository
+from stepline_ingest.writers import Binding
+
+Result = TypeVar("Result")
+
+_CONTROL = dict.fromkeys((*range(9), *range(10, 32), 127, *range(128, 160)))
+"""All but the tab: text that was printed must not drive the terminal of who reads it."""
+
+
+class CaptureService(capture_pb2_grpc.CaptureServicer):
+    """BIND checks the place of a writer and remembers it, as for a stream of points."""
+
+    def __init__(
+        self,
+        tables: CaptureTables,
+        runs: RunsRepository,
+        limits: Limits,
+        executor: Executor,
+        *,
+        bind: Callable[[ingest_pb2.Hello], Awaitable[Binding]],
+    ) -> None:
+        self._tables = tables
+        self._runs = runs
+        self._limits = limits
+        self._executor = executor
+        self._bind = bind
+        self._contexts = Coalescer(self._put_contexts, max_rows=100)
+        self._lines = Coalescer(self._put_lines, max_rows=1_000)
+
+    @answered
+    async def PutContext(
+        self, request: capture_pb2.PutContextRequest
+    ) -> capture_pb2.PutContextReply:
+        part, content = request.part, request.content_json
+        if not part or len(part.encode()) > 64:
+            raise invalid(f"part {part[:80]!r}: name it with 1 to 64 bytes")
+        if len(content.encode()) > self._limits.max_context_bytes:
+            raise invalid(
+                f"the part {part} has {len(content.encode())} bytes, "
+                f"{self._limits.max_context_bytes} are allowed: cut it"
+            )
+        run_request.json_object(part, content, self._limits)
+        place = await self._bind(_hello(request))
+        await self._contexts.add(ContextRow(binding=place, part=part, content=content))
+        return capture_pb2.PutContextReply()
+
+    @answered
+    async def GetContext(
+        self, request: capture_pb2.GetContextRequest
+    ) -> capture_pb2.GetContextReply:
+        run = await self._run(request.run_id)
+        ranks = [request.rank] if request.HasField("rank") else []
+        found = await self._blocking(
+            lambda: self._tables.context(
+                run, request.attempt, ranks, list(request.parts), self._limits.max_context_parts
+            )
+        )
+        return capture_pb2.GetContextReply(
+            parts=[
+                capture_pb2.ContextPart(attempt=attempt, rank=rank, part=part, content_json=content)
+                for attempt, rank, part, content in found
+            ]
+        )
+
+    @answered
+    async def AppendConsole(
+        self, request: capture_pb2.AppendConsoleRequest
+    ) -> capture_pb2.AppendConsoleReply:
+        if len(request.lines) > self._limits.max_console_lines:
+            raise invalid(
+                f"{len(request.lines)} lines, {self._limits.max_console_lines} are allowed: send "
+                "them in several requests"
+            )
+        for line in request.lines:
+            if len(line.text.encode()) > self._limits.max_console_line_bytes:
+                raise invalid(
+                    f"line {line.line} has {len(line.text.encode())} bytes, "
+                    f"{self._limits.max_console_line_bytes} are allowed: cut it"
+                )
+        place = await self._bind(_hello(request))
+        rows = [_row(place, line) for line in request.lines]
+        if rows:
+            await self._lines.add(rows)
+        return capture_pb2.AppendConsoleReply()
+
+    @answered
+    async def ReadConsole(
+        self, request: capture_pb2.ReadConsoleRequest
+    ) -> capture_pb2.ReadConsoleReply:
+        run = await self._run(request.run_id)
+        most = self._limits.max_console_lines
+        limit = min(request.limit or most, most)
+        return await self._blocking(lambda: self._read(request, run, limit))
+
+    def _read(
+        self, request: capture_pb2.ReadConsoleRequest, run: int, limit: int
+    ) -> capture_pb2.ReadConsoleReply:
+        cursor_attempt, marks = _parse_cursor(request.cursor)
+        rank, contains = request.rank, request.contains
+        attempt = request.attempt or cursor_attempt or self._tables.newest_console(run, rank)
+        if request.tail and not request.cursor:
+            # Before the lines: what comes between the two is read again, not missed.
+            marks = self._tables.marks(run, attempt, rank)
+            tail = min(request.tail, limit)
+            lines = self._tables.tail(run, attempt, rank, contains=contains, limit=tail)
+            return _reply(lines, attempt, marks, more=False)
+        lines = self._tables.lines(
+            run, attempt, rank, marks=marks, contains=contains, limit=limit + 1
+        )
+        shown = lines[:limit]
+        reached = dict(marks)
+        for writer, _, ordinal, *_ in shown:
+            reached[writer] = max(ordinal, reached.get(writer, 0))
+        return _reply(shown, attempt, reached, more=len(lines) > limit)
+
+    async def _run(self, run_id: str) -> int:
+        run_request.check_run_id(run_id)
+        async with self._runs.lock(run_id):
+            await self._runs.require(run_id)
+        return _core.siphash64(run_id)
+
+    async def _put_contexts(self, rows: Sequence[ContextRow]) -> None:
+        await self._blocking(lambda: self._tables.put_contexts(rows))
+
+    async def _put_lines(self, batches: Sequence[list[ConsoleRow]]) -> None:
+        rows = [row for batch in batches for row in batch]
+        await self._blocking(lambda: self._tables.put_lines(rows))
+
+    async def _blocking(self, call: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def _hello(
+    request: capture_pb2.PutContextRequest | capture_pb2.AppendConsoleRequest,
+) -> ingest_pb2.Hello:
+    """The place that REQUEST claims for its writer."""
+    return ingest_pb2.Hello(
+        run_id=request.run_id, attempt=request.attempt, rank=request.rank, writer=request.writer
+    )
+
+
+def _row(place: Binding, line: capture_pb2.ConsoleLine) -> ConsoleRow:
+    return ConsoleRow(
+        binding=place,
+        line=line.line,
+        ordinal=line.ordinal,
+        stream=line.stream,
+        open=line.open,
+        time_ms=line.time_ms,
+        text=line.text.translate(_CONTROL),
+    )
+
+
+def _reply(
+    lines: Iterable[Line], attempt: int, marks: Marks, *, more: bool
+) -> capture_pb2.ReadConsoleReply:
+    return capture_pb2.ReadConsoleReply(
+        lines=[
+            capture_pb2.ConsoleLine(
+                writer=writer,
+                line=line,
+                ordinal=ordinal,
+                stream=stream,  # type: ignore[arg-type]
+                open=open_,
+                time_ms=time_ms,
+                text=text,
+            )
+            for writer, line, ordinal, stream, open_, time_ms, text in lines
+        ],
+        cursor=_cursor(attempt, marks),
+        more=more,
+        attempt=attempt,
+    )
+
+
+def _cursor(attempt: int, marks: Marks) -> bytes:
+    known = {writer.hex(): ordinal for writer, ordinal in marks.items()}
+    return json.dumps([attempt, known], separators=(",", ":")).encode()
+
+
+def _parse_cursor(cursor: bytes) -> tuple[int, dict[bytes, int]]:
+    if not cursor:
+        return 0, {}
+    try:
+        attempt, known = json.loads(cursor)
+        marks = {bytes.fromhex(writer): ordinal for writer, ordinal in known.items()}
+        numbers = [attempt, *marks.values()]
+        if not all(isinstance(n, int) and 0 <= n < 2**63 for n in numbers):
+            raise ValueError
+        if not all(len(writer) == 16 for writer in marks):
+            raise ValueError
+    except (ValueError, TypeError, AttributeError):
+        raise invalid("the cursor is not one of an earlier reply: begin without one") from None
+    return attempt, marks

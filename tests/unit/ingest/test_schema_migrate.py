@@ -75,4 +75,5 @@ FROZEN: dict[int, str] = {
     3: "d784e5f13ba5a47e",
     4: "f38fd161782e470c",
     5: "a395f40bb85b6ec6",
+    10: "a6da7bf4c34817ba",
 }

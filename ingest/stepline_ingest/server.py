@@ -31,10 +31,10 @@ from stepline_ingest.access.origin import same_origin
 from stepline_ingest.access.policy import OTHER_PATHS, OTHER_SQL_PATHS, PATHS, SQL_PATHS
 from stepline_ingest.admin import AdminService
 from stepline_ingest.budget import Budget
+from stepline_ingest.capture import CaptureService, CaptureTables
 from stepline_ingest.catalogue.index import FieldIndex
 from stepline_ingest.catalogue.listing import Listing
 from stepline_ingest.catalogue.service import CatalogueService
-from stepline_ingest.capture import CaptureService, CaptureTables
 from stepline_ingest.commit import Committer
 from stepline_ingest.config import ServeConfig, address
 from stepline_ingest.doctor.service import AuditService
@@ -43,8 +43,8 @@ from stepline_ingest.gateway import Gateway
 from stepline_ingest.gen.stepline.v1 import (
     admin_pb2_grpc,
     audit_pb2_grpc,
-    catalogue_pb2_grpc,
     capture_pb2_grpc,
+    catalogue_pb2_grpc,
     ingest_pb2_grpc,
     keys_pb2_grpc,
     live_pb2_grpc,

@@ -1,8 +1,8 @@
 //! Calls of the service, blocking, from Python.
 
 mod audit;
-mod catalogue;
 mod capture;
+mod catalogue;
 mod chart;
 mod dicts;
 mod line;

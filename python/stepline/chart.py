@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,11 +16,12 @@ Kind = Literal["step", "time", "relative", "metric"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Chart(Columns):
-    """One metric of one run, of one rank or as a band over all ranks; arrays of shape (buckets,).
+    """One metric of one run, of one rank or as a band over all ranks, or of a group of runs; arrays
+    of shape (buckets,).
 
     `min`, `max`, `first` and `last` of each bucket draw the same line as all of its points would;
     `mean` is the line to read. They are taken over the finite values of a bucket, and are NaN where
-    it has none.
+    it has none. Of a group, `mean`, `first` and `last` are the mean over its runs of what each has.
     """
 
     run_id: str
@@ -28,7 +29,7 @@ class Chart(Columns):
     rank: int | None
     """None for a band over all ranks."""
     bucket_width: int
-    """Steps a bucket; buckets begin at multiples of it."""
+    """Steps a bucket; buckets begin at multiples of it. 0 where they differ: see `widths`."""
     tier_width: int
     """Steps a bucket of the rollup that was read; 0 when the points themselves were."""
     kind: Kind = "step"
@@ -55,12 +56,28 @@ class Chart(Columns):
     """The step of the minimum."""
     argmax: Int64 = field(repr=False)
     """The step of the maximum."""
+    smooth: Float64 | None = field(default=None, repr=False)
+    """The smoothed mean, where it was asked for; NaN where the mean is."""
+    quantiles: Mapping[float, Float64] = field(default_factory=dict, repr=False)
+    """Those that were asked for: over ranks, or the runs of a group, of the mean that each has in
+    the bucket."""
+    widths: UInt64 | None = field(default=None, repr=False)
+    """Steps of each bucket, of a chart with log_x."""
+    group: str | None = None
+    """What the runs of a group have in common; None where runs are not grouped."""
+    group_run_ids: tuple[str, ...] = field(default=(), repr=False)
+    group_runs: UInt64 | None = field(default=None, repr=False)
+    """Runs of the group that have a finite value in the bucket."""
+    deviation: float | None = None
+    """Of a straggler: how far the rank is from the others, in robust standard deviations."""
 
     def __len__(self) -> int:
         return len(self.x)
 
     def columns(self) -> dict[str, npt.NDArray[Any]]:
-        """x, min, max, mean, first, last, count, nonfinite, argmin, argmax, step."""
+        """x, min, max, mean, first, last, count, nonfinite, argmin, argmax, step; then smooth,
+        width, runs and the quantiles (q0.05) as far as they were asked for.
+        """
         names = (
             "x",
             "min",
@@ -74,12 +91,36 @@ class Chart(Columns):
             "argmax",
             "step",
         )
-        return {name: getattr(self, name) for name in names}
+        more = {"smooth": self.smooth, "width": self.widths, "runs": self.group_runs}
+        return {
+            **{name: getattr(self, name) for name in names},
+            **{name: column for name, column in more.items() if column is not None},
+            **{f"q{level:g}": column for level, column in self.quantiles.items()},
+        }
+
+    @property
+    def label(self) -> str:
+        """What tells it from other lines of the same metric and run, for people."""
+        if self.group is not None:
+            return self.group or "(none)"
+        if self.rank is None:
+            return "mean"
+        far = "" if self.deviation is None else f" ({self.deviation:.1f} sd)"
+        return f"rank {self.rank}{far}"
 
     @classmethod
-    def from_line(cls, line: Mapping[str, Any], kind: Kind = "step", axis: str = "step") -> Chart:
-        """Of a ChartLine as the extension gives it: columns as bytes."""
+    def from_line(
+        cls,
+        line: Mapping[str, Any],
+        kind: Kind = "step",
+        axis: str = "step",
+        quantiles: Sequence[float] = (),
+    ) -> Chart:
+        """Of a ChartLine as the extension gives it: columns as bytes; with the QUANTILES that it
+        was asked for.
+        """
         step = int64(line["x"])
+        grouped = bool(line.get("group_run_ids"))
         return cls(
             run_id=line["run_id"],
             metric=line["metric"],
@@ -99,6 +140,16 @@ class Chart(Columns):
             nonfinite=uint64(line["nonfinite"]),
             argmin=int64(line["argmin"]),
             argmax=int64(line["argmax"]),
+            smooth=float64(line["smooth"]) if line.get("smooth") else None,
+            quantiles={
+                level: float64(column)
+                for level, column in zip(quantiles, line.get("quantiles", ()), strict=False)
+            },
+            widths=uint64(line["widths"]) if line.get("widths") else None,
+            group=line["group"] if grouped else None,
+            group_run_ids=tuple(line.get("group_run_ids", ())),
+            group_runs=uint64(line["group_runs"]) if grouped else None,
+            deviation=line.get("deviation"),
         )
 
     @classmethod

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, overload
 
 from . import _core
-from .chart import Chart, Kind
+from .asking import Ranks, SmoothingKind, axis_of, check_range, question, texts
+from .chart import Chart
 from .context.record import Context
 from .errors import (
     InvalidRequest,
@@ -25,10 +26,9 @@ from .runs import Metric, Project, RunGroup, RunInfo, RunKey, Runs
 from .settings import find_api_key, find_server
 from .table import FORMAT, Table
 from .tls import find_tls
+from .watching import Watch
 
-Ranks = Literal["band", "all"] | int
 _NEIGHBOURS_AMONG = 1_000
-_METRIC = "metric:"
 
 
 class Transport(Protocol):
@@ -72,6 +72,7 @@ class Transport(Protocol):
         after: bytes,
     ) -> Iterable[Chunk]: ...
     def chart(self, request: dict[str, Any]) -> list[dict[str, Any]]: ...
+    def watch(self, charts: list[dict[str, Any]], interval_ms: int) -> Iterator[dict[str, Any]]: ...
     def sql(self, query: str, format: str) -> bytes: ...
     def close(self) -> None: ...
 
@@ -122,7 +123,7 @@ class Client:
         which may be large, and have `values` instead. Raises InvalidRequest for a filter that
         cannot be understood, or a key that no run has: the message says where, and what is near.
         """
-        names = _texts("columns", columns)
+        names = texts("columns", columns)
         with self._errors():
             reply = self._transport.list_runs(
                 {
@@ -196,30 +197,109 @@ class Client:
         start: int | None = None,
         stop: int | None = None,
         ranks: Ranks = "band",
+        top: int = 8,
+        smooth: float | None = None,
+        smoothing: SmoothingKind = "ema",
+        quantiles: Iterable[float] = (),
+        group_by: str | None = None,
+        log_x: bool = False,
     ) -> list[Chart]:
         """Many lines in one request: one for each run, metric and (with ranks="all") rank that has
         points.
 
         POINTS is the most buckets a line may have; START (inclusive) and STOP (exclusive) are
         steps. X is "step", "time", "relative" (time since the run began), or the name of a metric,
-        of which each bucket gets the last value ("metric:time" for one with such a name).
+        of which each bucket gets the last value ("metric:time" for one with such a name). LOG_X
+        spends the buckets evenly over the logarithm of the step.
+
+        RANKS is "band" (one line over all ranks), a rank, "all", or "stragglers": the TOP ranks
+        that deviate most from the others, the worst first, with their `deviation`. QUANTILES (0 to
+        1) are added to bands as `quantiles`: over ranks, or over the runs of a group.
+
+        SMOOTH adds `smooth` beside the mean. With SMOOTHING "ema" it is the weight (below 1) of a
+        debiased moving average, as in TensorBoard; with "ema_over_x" the same by distance on the x
+        axis, as in W&B; with "gaussian" the standard deviation of the kernel in buckets.
+
+        GROUP_BY makes one line of the runs of each group: "group", "job_type", "tags", "state",
+        "project", or the key of a config ("optimizer.lr"). Raises InvalidRequest when no run has
+        it.
         """
-        run_ids, names = _texts("runs", runs), _texts("metrics", metrics)
-        kind, axis = _axis(x)
-        asked = f"{_METRIC}{axis}" if kind == "metric" else kind
-        check_range(start, stop)
-        request = {
-            "run_ids": run_ids,
-            "metrics": names,
-            "points": points,
-            "x": asked,
-            "start": start,
-            "stop": stop,
-            "ranks": ranks,
-        }
+        asked = question(
+            runs=runs,
+            metrics=metrics,
+            points=points,
+            x=x,
+            start=start,
+            stop=stop,
+            ranks=ranks,
+            top=top,
+            smooth=smooth,
+            smoothing=smoothing,
+            quantiles=quantiles,
+            group_by=group_by,
+            log_x=log_x,
+        )
         with self._errors(missing=MetricNotFound):
-            lines = self._transport.chart(request)
-        return [Chart.from_line(line, kind, axis) for line in lines]
+            lines = self._transport.chart(asked.fields)
+        return [Chart.from_line(line, asked.kind, asked.axis, asked.quantiles) for line in lines]
+
+    def watch(
+        self,
+        *,
+        runs: Iterable[str],
+        metrics: Iterable[str] = (),
+        patterns: Iterable[str] = (),
+        points: int = 1000,
+        x: str = "step",
+        start: int | None = None,
+        stop: int | None = None,
+        ranks: Ranks = "band",
+        top: int = 8,
+        smooth: float | None = None,
+        smoothing: SmoothingKind = "ema",
+        quantiles: Iterable[float] = (),
+        group_by: str | None = None,
+        log_x: bool = False,
+        interval: float = 0.25,
+        forever: bool = False,
+    ) -> Watch:
+        """The lines of `chart`, and then what changes of them: an iterator of `Update`.
+
+        It goes on until all runs have ended, or, with FOREVER, until it is closed. Metrics that
+        nobody has logged yet are waited for; PATTERNS ("*" stands for any characters, "?" for one)
+        add all metrics that match, new ones too. INTERVAL is the least time between two updates in
+        seconds. After a restart of the service it goes on where it was.
+        Raises RunNotFound when a run is not there, or is deleted meanwhile.
+        """
+        asked = question(
+            runs=runs,
+            metrics=metrics,
+            patterns=patterns,
+            points=points,
+            x=x,
+            start=start,
+            stop=stop,
+            ranks=ranks,
+            top=top,
+            smooth=smooth,
+            smoothing=smoothing,
+            quantiles=quantiles,
+            group_by=group_by,
+            log_x=log_x,
+        )
+        pause = max(0, min(round(interval * 1000), 60_000))
+
+        def begin() -> Iterator[dict[str, Any]]:
+            with self._errors():
+                stream = self._transport.watch([asked.fields], pause)
+            while True:
+                with self._errors():
+                    update = next(stream, None)
+                if update is None:
+                    return
+                yield update
+
+        return Watch(begin, asked, forever=forever)
 
     def sql(self, query: str) -> Table:
         """The answer to a read-only query in ClickHouse's SQL. Raises InvalidRequest when the
@@ -383,7 +463,7 @@ class RunView:
         what a newer attempt superseded. Reading raises MetricNotFound when no name matches.
         """
         check_range(start, stop)
-        names, of_ranks = _texts("metrics", metrics), list(ranks)
+        names, of_ranks = texts("metrics", metrics), list(ranks)
 
         def read(after: bytes) -> Iterator[Chunk]:
             with self._client._errors(missing=MetricNotFound):
@@ -408,7 +488,12 @@ class RunView:
         start: int | None = ...,
         stop: int | None = ...,
         *,
-        ranks: Literal["all"],
+        ranks: Literal["all", "stragglers"],
+        top: int = ...,
+        smooth: float | None = ...,
+        smoothing: SmoothingKind = ...,
+        quantiles: Iterable[float] = ...,
+        log_x: bool = ...,
     ) -> list[Chart]: ...
     @overload
     def chart(
@@ -419,6 +504,12 @@ class RunView:
         start: int | None = ...,
         stop: int | None = ...,
         ranks: Literal["band"] | int = ...,
+        *,
+        top: int = ...,
+        smooth: float | None = ...,
+        smoothing: SmoothingKind = ...,
+        quantiles: Iterable[float] = ...,
+        log_x: bool = ...,
     ) -> Chart: ...
     def chart(
         self,
@@ -428,14 +519,21 @@ class RunView:
         start: int | None = None,
         stop: int | None = None,
         ranks: Ranks = "band",
+        *,
+        top: int = 8,
+        smooth: float | None = None,
+        smoothing: SmoothingKind = "ema",
+        quantiles: Iterable[float] = (),
+        log_x: bool = False,
     ) -> Chart | list[Chart]:
         """METRIC in at most POINTS buckets, from step START (inclusive) to STOP (exclusive).
 
-        RANKS is "band" (one line over all ranks), a rank (its line), or "all" (a list of lines, one
-        for each rank). X is "step", "time", "relative" or a metric, as in `Client.chart`.
-        Raises MetricNotFound, which names similar metrics.
+        RANKS is "band" (one line over all ranks), a rank (its line), "all" (a list of lines, one
+        for each rank), or "stragglers" (a list of lines, of the TOP ranks that deviate most). X is
+        "step", "time", "relative" or a metric; this and the other options are as in
+        `Client.chart`. Raises MetricNotFound, which names similar metrics.
         """
-        kind, axis = _axis(x)
+        kind, axis = axis_of(x)
         try:
             lines = self._client.chart(
                 runs=[self.id],
@@ -445,6 +543,11 @@ class RunView:
                 start=start,
                 stop=stop,
                 ranks=ranks,
+                top=top,
+                smooth=smooth,
+                smoothing=smoothing,
+                quantiles=quantiles,
+                log_x=log_x,
             )
         except MetricNotFound:
             lines = []
@@ -452,14 +555,22 @@ class RunView:
             self._check_metric(metric)
             if kind == "metric":
                 self._check_metric(axis)
-        if ranks == "all":
+        if ranks in ("all", "stragglers"):
             return lines
-        rank = None if ranks == "band" else ranks
+        rank = ranks if isinstance(ranks, int) else None
         return (
             lines[0]
             if lines
             else Chart.empty(run_id=self.id, metric=metric, rank=rank, kind=kind, axis=axis)
         )
+
+    def watch(self, *metrics: str, **options: Any) -> Watch:
+        """METRICS as they are and as they become; options as in `Client.watch`.
+
+        >>> for update in view.watch("train/loss", ranks="all"):
+        ...     draw(update.charts)
+        """
+        return self._client.watch(runs=[self.id], metrics=metrics, **options)
 
     def __repr__(self) -> str:
         return f"<stepline run {self.id} of project {self.info.project!r} at {self._client.server}>"
@@ -470,25 +581,3 @@ class RunView:
             raise MetricNotFound(
                 f"Run {self.id} has no metric {metric!r}. {neighbours(metric, known)}"
             )
-
-
-def check_range(start: int | None, stop: int | None) -> None:
-    """Raises InvalidRequest for a range that ends before it begins."""
-    if start is not None and stop is not None and stop < start:
-        raise InvalidRequest(
-            f"The range from step {start} to {stop} ends before it begins: swap start and stop."
-        )
-
-
-def _axis(x: str) -> tuple[Kind, str]:
-    """What X counts, and its name."""
-    kinds: dict[str, Kind] = {"step": "step", "time": "time", "relative": "relative"}
-    if x in kinds:
-        return kinds[x], x
-    return "metric", x.removeprefix(_METRIC)
-
-
-def _texts(what: str, values: Iterable[str]) -> list[str]:
-    if isinstance(values, str):
-        raise InvalidRequest(f"{what}={values!r} is one text: pass a list, such as [{values!r}].")
-    return list(values)

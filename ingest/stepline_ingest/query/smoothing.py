@@ -122,7 +122,8 @@ def _scan(decay: Array, own: Array, longest: int) -> Array:
     """S[i] = decay[i] S[i-1] + own[i], in as many passes as LONGEST has binary digits: each doubles
     the stretch that is summed up. A decay of 0 begins anew.
     """
-    decay, total = decay.copy(), own.copy()
+    decay = decay.copy()
+    total: Array = own.copy()
     reach = 1
     while reach < longest:
         more = np.zeros(len(total) - reach)
@@ -142,7 +143,8 @@ def _medians(finite: Array, begins: Array) -> Array:
         np.partition(finite[a:b], (b - a - 1) // 2)[(b - a - 1) // 2]
         for a, b in zip(begins.tolist(), ends.tolist(), strict=True)
     ]
-    return np.repeat(medians, ends - begins)
+    repeated: Array = np.repeat(np.array(medians), ends - begins)
+    return repeated
 
 
 def _gaussian(sigma: float, line_of: Array, mean: Array, finite: Array, place: Array) -> Array:

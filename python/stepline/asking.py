@@ -1,0 +1,93 @@
+"""What a chart is asked for with: from the options of the reader to the fields of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .chart import Kind
+from .errors import InvalidRequest
+
+Ranks = Literal["band", "all", "stragglers"] | int
+SmoothingKind = Literal["ema", "ema_over_x", "gaussian"]
+SMOOTHINGS: tuple[SmoothingKind, ...] = ("ema", "ema_over_x", "gaussian")
+
+_METRIC = "metric:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A chart that is asked for."""
+
+    fields: dict[str, Any]
+    """Of ChartRequest, as the extension takes them."""
+    kind: Kind
+    axis: str
+    quantiles: tuple[float, ...]
+
+
+def question(
+    *,
+    runs: Iterable[str],
+    metrics: Iterable[str],
+    points: int,
+    x: str,
+    start: int | None,
+    stop: int | None,
+    ranks: Ranks,
+    top: int = 8,
+    smooth: float | None = None,
+    smoothing: SmoothingKind = "ema",
+    quantiles: Iterable[float] = (),
+    group_by: str | None = None,
+    log_x: bool = False,
+    patterns: Iterable[str] = (),
+) -> Question:
+    """Raises InvalidRequest for what no service could answer."""
+    kind, axis = axis_of(x)
+    check_range(start, stop)
+    if smoothing not in SMOOTHINGS:
+        raise InvalidRequest(f"smoothing={smoothing!r} is not known: use {', '.join(SMOOTHINGS)}.")
+    wanted = tuple(float(quantile) for quantile in quantiles)
+    fields: dict[str, Any] = {
+        "run_ids": texts("runs", runs),
+        "metrics": texts("metrics", metrics),
+        "points": points,
+        "x": f"{_METRIC}{axis}" if kind == "metric" else kind,
+        "start": start,
+        "stop": stop,
+        "ranks": ("stragglers", top) if ranks == "stragglers" else ranks,
+    }
+    more: dict[str, Any] = {
+        "smoothing": None if smooth is None else (smoothing, float(smooth)),
+        "quantiles": list(wanted),
+        "group_by": group_by or "",
+        "log_x": log_x,
+        "patterns": texts("patterns", patterns),
+    }
+    fields |= {name: value for name, value in more.items() if value}
+    return Question(fields=fields, kind=kind, axis=axis, quantiles=wanted)
+
+
+def check_range(start: int | None, stop: int | None) -> None:
+    """Raises InvalidRequest for a range that ends before it begins."""
+    if start is not None and stop is not None and stop < start:
+        raise InvalidRequest(
+            f"The range from step {start} to {stop} ends before it begins: swap start and stop."
+        )
+
+
+def axis_of(x: str) -> tuple[Kind, str]:
+    """What X counts, and its name."""
+    kinds: dict[str, Kind] = {"step": "step", "time": "time", "relative": "relative"}
+    if x in kinds:
+        return kinds[x], x
+    return "metric", x.removeprefix(_METRIC)
+
+
+def texts(what: str, values: Iterable[str]) -> list[str]:
+    """VALUES as a list; a single text is a mistake."""
+    if isinstance(values, str):
+        raise InvalidRequest(f"{what}={values!r} is one text: pass a list, such as [{values!r}].")
+    return list(values)

@@ -13,6 +13,9 @@ PY := $(BIN)/python
 RUST_HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -not -path '*/target/*')
 BUF := node_modules/.bin/buf
+PAGE := ingest/stepline_ingest/dashboard/static/index.html
+PAGE_TOOLS := dashboard/node_modules/.package-lock.json
+PAGE_SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path 'dashboard/tests/*' 2>/dev/null)
 
 .PHONY: help
 help: ## Show this list
@@ -44,8 +47,22 @@ $(VENV)/.ingest: ingest/pyproject.toml $(VENV)/.core
 	@$(PY) -m pip install --quiet --no-deps --editable ingest
 	@touch $@
 
+$(PAGE_TOOLS): dashboard/package.json dashboard/package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js is missing: the dashboard is built with version 20.19 or later (https://nodejs.org; Debian 13: apt-get install nodejs npm)" >&2; exit 1; }
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' || { echo "Node.js $$(node --version) is too old: the dashboard is built with version 20.19 or later" >&2; exit 1; }
+	@cd dashboard && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(PAGE): $(PAGE_SOURCES) $(PAGE_TOOLS)
+	@echo "building the dashboard"
+	@cd dashboard && npx vite build --logLevel warn
+	@touch $@
+
+.PHONY: dashboard
+dashboard: $(PAGE) ## Build the web page of the service
+
 .PHONY: dev
-dev: toolchain $(VENV)/.ingest ## Make .venv with everything built and installed
+dev: toolchain $(VENV)/.ingest $(PAGE) ## Make .venv with everything built and installed
 
 # --- the main job ---------------------------------------------------------------------------------------------------------
 
@@ -56,15 +73,25 @@ demo: dev ## Start the service, train 4 ranks on a real data set, show the run
 # --- checks ---------------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: test-rust test-python ## Run all tests (unit, property, integration, short fault rounds)
+test: test-rust test-python test-page ## Run all tests (unit, property, integration, short fault rounds)
 
 .PHONY: test-rust
 test-rust: toolchain ## Run the Rust tests
 	@cargo test --workspace --quiet
 
 .PHONY: test-python
-test-python: dev ## Run the Python tests, real service and real chDB included
+test-python: dev chromium ## Run the Python tests, real service and real chDB included
 	@$(BIN)/pytest -q
+
+.PHONY: test-page
+test-page: $(PAGE_TOOLS) ## Run the unit tests of the dashboard; those in a browser belong to the Python tests
+	@cd dashboard && npx vitest run --silent --reporter=dot
+
+.PHONY: chromium
+chromium: # The browser of the tests
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "installing Chromium for the tests of the dashboard" && apt-get install -y -qq chromium >/dev/null; \
+	} || { echo "Chromium is missing: the tests of the dashboard need it (Debian: apt-get install chromium), or STEPLINE_CHROMIUM=/path/to/one" >&2; test -n "$${STEPLINE_CHROMIUM:-}"; }
 
 .PHONY: test-fault
 test-fault: dev ## Run fault and property tests with many rounds (ROUNDS=200; 1000: some 1,500 kills, 1,700 cuts)
@@ -108,8 +135,9 @@ fuzz: dev ## Fuzz each decoder for MINUTES=10, then the extension; on the stable
 	@$(PY) -m tests.support.extension_fuzz --minutes $${MINUTES:-10}
 
 .PHONY: fmt
-fmt: $(VENV)/.deps ## Format Rust and Python
+fmt: $(VENV)/.deps $(PAGE_TOOLS) ## Format Rust, Python and TypeScript
 	@cargo fmt --all
+	@cd dashboard && npx biome check --write .
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format --quiet .
 
 .PHONY: lint
@@ -120,6 +148,7 @@ lint: dev $(BUF) ## Check formats, lints, types, the extension's stub and the pr
 	@$(BIN)/hadolint deploy/Dockerfile
 	@$(BIN)/mypy
 	@MYPYPATH=python $(BIN)/python -m mypy.stubtest stepline._core
+	@cd dashboard && npx tsc && npx biome check --error-on-warnings .
 	@$(MAKE) --no-print-directory proto-check
 
 $(BUF): package.json
@@ -128,14 +157,18 @@ $(BUF): package.json
 	@touch $@
 
 .PHONY: proto
-proto: $(VENV)/.deps ## Generate the Rust and Python code of proto/
+proto: $(VENV)/.deps $(BUF) $(PAGE_TOOLS) ## Generate the Rust, Python and TypeScript code of proto/
 	@cargo run --quiet -p xtask -- proto
 	@$(PY) tools/gen_proto.py
+	@cd dashboard && ../$(BUF) generate ../proto
 
 .PHONY: proto-check
-proto-check: $(VENV)/.deps $(BUF) ## Prove that generated code is current and that the protocol broke nobody
+proto-check: $(VENV)/.deps $(BUF) $(PAGE_TOOLS) ## Prove that generated code is current and that the protocol broke nobody
 	@cargo run --quiet -p xtask -- proto --check
 	@$(PY) tools/gen_proto.py --check
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && (cd dashboard && ../$(BUF) generate ../proto --output "$$fresh") \
+		&& diff --recursive --brief "$$fresh/src/gen" dashboard/src/gen \
+		|| { echo "dashboard/src/gen is not what proto/ gives: run \`make proto\` and commit the result" >&2; exit 1; }
 	@$(BUF) lint proto && $(BUF) breaking proto --against proto/baseline.binpb
 
 # --- measuring ------------------------------------------------------------------------------------------------------------

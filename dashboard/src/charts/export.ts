@@ -1,0 +1,42 @@
+/** A panel as a file. */
+import { download } from "../lib/download";
+import type { Scene } from "./scene";
+import { chartStyle } from "./style";
+import { svg } from "./svg";
+import { table } from "./table";
+
+export type Format = "PNG" | "SVG" | "CSV";
+
+const WIDTH = 960;
+const HEIGHT = 480;
+/** Pixels of the PNG for each of the drawing. */
+const RATIO = 2;
+
+export async function exportPanel(scene: Scene, title: string, format: Format): Promise<void> {
+  if (format === "CSV") {
+    download(`${title}.csv`, new Blob([table(scene)], { type: "text/csv" }));
+    return;
+  }
+  const text = svg(scene, title, chartStyle(), WIDTH, HEIGHT);
+  const drawing = new Blob([text], { type: "image/svg+xml" });
+  download(`${title}.${format.toLowerCase()}`, format === "SVG" ? drawing : await raster(drawing));
+}
+
+/** The same drawing in pixels. */
+async function raster(drawing: Blob): Promise<Blob> {
+  const url = URL.createObjectURL(drawing);
+  try {
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    const canvas = document.createElement("canvas");
+    canvas.width = image.width * RATIO;
+    canvas.height = image.height * RATIO;
+    canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return await new Promise((done, fail) =>
+      canvas.toBlob((blob) => (blob ? done(blob) : fail(new Error("the picture is too large"))), "image/png"),
+    );
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}

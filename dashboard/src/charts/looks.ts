@@ -1,0 +1,54 @@
+/** How strongly each part of a line is drawn, the same on canvas and in SVG. */
+import type { Line } from "./line";
+import type { Drawn, Scene } from "./scene";
+
+export interface Strokes {
+  line: Line;
+  color: string;
+  dash: readonly number[];
+  /** From 0 to 1; 0 leaves it out. */
+  band: number;
+  /** Pairs of columns, the outer one first. */
+  bands: readonly (readonly [Float64Array, Float64Array])[];
+  /** The mean behind a smoothed line. */
+  behind: Float64Array | undefined;
+  main: Float64Array;
+  opacity: number;
+  width: number;
+}
+
+const MANY = 12;
+
+/** What is drawn of each line, in the order of painting: the one that is pointed at comes last. */
+export function strokes(scene: Scene, pointed: string | undefined): Strokes[] {
+  const many = scene.drawn.length > MANY;
+  const found = scene.drawn.map((drawn) => look(drawn, scene, pointed, many));
+  const at = pointed === undefined ? -1 : scene.drawn.findIndex((drawn) => drawn.line.key === pointed);
+  if (at >= 0) found.push(...found.splice(at, 1));
+  return found;
+}
+
+function look({ line, ink }: Drawn, scene: Scene, pointed: string | undefined, many: boolean): Strokes {
+  const mine = pointed === line.key;
+  const dimmed = pointed !== undefined && !mine;
+  const quantiles = pairs(line.quantiles);
+  return {
+    line,
+    color: ink.color,
+    dash: ink.dash,
+    band: scene.bands ? (dimmed ? 0.03 : mine ? 0.28 : many ? 0.07 : 0.16) : 0,
+    bands: quantiles.length ? quantiles : [[line.min, line.max]],
+    behind: line.smooth && !scene.bands && !dimmed ? line.mean : undefined,
+    main: line.smooth ?? line.mean,
+    opacity: dimmed ? 0.22 : 1,
+    width: mine ? 2.1 : many ? 1.1 : 1.45,
+  };
+}
+
+function pairs(columns: readonly Float64Array[]): [Float64Array, Float64Array][] {
+  const found: [Float64Array, Float64Array][] = [];
+  for (let outer = 0; outer < Math.floor(columns.length / 2); outer++) {
+    found.push([columns[outer] as Float64Array, columns[columns.length - 1 - outer] as Float64Array]);
+  }
+  return found;
+}

@@ -1,0 +1,70 @@
+/** The names of metrics that a page can draw: sections by prefix, searched by text, glob or regular expression. */
+import { query } from "../api/transport";
+import type { Metric } from "../gen/stepline/v1/query_pb";
+
+export interface Search {
+  prefix?: string;
+  pattern?: string;
+  regex?: string;
+}
+
+/** What a text in the search field asks for: /expression/, a glob with * or ?, or a part of the name. */
+export function readSearch(text: string): Search {
+  const trimmed = text.trim();
+  if (!trimmed) return {};
+  const expression = /^\/(.+?)\/?$/.exec(trimmed);
+  if (expression) return { regex: expression[1] as string };
+  if (/[*?]/.test(trimmed)) return { pattern: trimmed };
+  // Whatever its case; the rest of the text stands for itself.
+  return { regex: `(?i)${trimmed.replace(/[\\^$.|?*+()[\]{}]/g, "\\$&")}` };
+}
+
+export interface Section {
+  /** With its "/" at the end; empty for names without a prefix. */
+  prefix: string;
+  count: number;
+}
+
+export interface Names {
+  sections: Section[];
+  /** Names without a "/", which belong to no section of their own. */
+  loose: string[];
+  total: number;
+}
+
+/** Metrics of the hardware have a page of their own, and steps of their own. */
+export const SYSTEM = "system/";
+
+export async function listSections(
+  runIds: readonly string[],
+  search: string,
+  abort: AbortSignal,
+): Promise<Names> {
+  const reply = await query.listMetrics(
+    { ...base(runIds), ...readSearch(search), grouped: true, limit: 1 },
+    { signal: abort },
+  );
+  const sections = reply.groups.filter((group) => group.prefix.endsWith("/") && group.prefix !== SYSTEM);
+  return {
+    sections: sections.map((group) => ({ prefix: group.prefix, count: Number(group.count) })),
+    loose: reply.groups.filter((group) => !group.prefix.endsWith("/")).map((group) => group.prefix),
+    total: Number(reply.total),
+  };
+}
+
+export async function listNames(
+  runIds: readonly string[],
+  prefix: string,
+  search: string,
+  limit: number,
+  offset: number,
+  abort: AbortSignal,
+): Promise<Metric[]> {
+  const request = { ...base(runIds), ...readSearch(search), prefix, limit, offset };
+  const reply = await query.listMetrics(request, { signal: abort });
+  return reply.metrics;
+}
+
+function base(runIds: readonly string[]) {
+  return { runIds: [...runIds], namesOnly: true };
+}

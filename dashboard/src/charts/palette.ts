@@ -1,0 +1,55 @@
+/**
+ * Colours that people with any colour vision tell apart: eight hues after Okabe and Ito, each in a shade for a light and
+ * one for a dark ground. From the ninth line on the same hues come back dashed, then dotted.
+ */
+
+export interface Ink {
+  color: string;
+  /** Lengths of dashes and gaps in pixels; empty for a solid line. */
+  dash: readonly number[];
+}
+
+const LIGHT = ["#0b6fb8", "#d55e00", "#00906a", "#b4558f", "#b98500", "#2f9fd0", "#8a2846", "#5f6b78"];
+const DARK = ["#5aa9e6", "#ff8a3d", "#2fc79b", "#e592c4", "#eebb4d", "#8ad4f5", "#e0708d", "#a5b0bd"];
+const DASHES: readonly (readonly number[])[] = [[], [6, 3], [2, 2.5], [8, 3, 2, 3]];
+
+export const HUES = LIGHT.length;
+
+/** The look of line number `slot`. */
+export function ink(slot: number, dark: boolean): Ink {
+  const hues = dark ? DARK : LIGHT;
+  return {
+    color: hues[slot % HUES] as string,
+    dash: DASHES[Math.floor(slot / HUES) % DASHES.length] as readonly number[],
+  };
+}
+
+/** `color` (#rrggbb) with an opacity. */
+export function faded(color: string, alpha: number): string {
+  const byte = Math.round(alpha * 255)
+    .toString(16)
+    .padStart(2, "0");
+  return color + byte;
+}
+
+// Cividis (Nuñez, Anderton and Renslow 2018) at nine places: even in lightness, the same for every colour vision.
+const RAMP = [
+  [0, 34, 78],
+  [18, 53, 112],
+  [59, 73, 108],
+  [87, 93, 109],
+  [112, 113, 115],
+  [138, 134, 120],
+  [165, 156, 116],
+  [195, 179, 105],
+  [254, 232, 56],
+] as const;
+
+/** A colour for a share between 0 and 1. */
+export function ramp(share: number): string {
+  const place = Math.min(1, Math.max(0, share)) * (RAMP.length - 1);
+  const low = Math.min(Math.floor(place), RAMP.length - 2);
+  const [from, to] = [RAMP[low], RAMP[low + 1]] as [readonly number[], readonly number[]];
+  const mixed = from.map((byte, index) => Math.round(byte + ((to[index] as number) - byte) * (place - low)));
+  return `rgb(${mixed.join(",")})`;
+}

@@ -1,0 +1,110 @@
+/** One run. */
+import { useEffect } from "preact/hooks";
+import { useResource } from "../../api/resource";
+import { runs } from "../../api/transport";
+import { ChartsView } from "../../charts/ChartsView";
+import type { Run } from "../../gen/stepline/v1/runs_pb";
+import { ago, duration, instant } from "../../lib/format";
+import { go } from "../../state/address";
+import { now } from "../../state/clock";
+import { useShortcuts } from "../../state/keys";
+import { runRow, title } from "../../state/run";
+import { SystemView } from "../../system/SystemView";
+import { Link } from "../../ui/Link";
+import { Name } from "../../ui/Name";
+import { Failure, Notice } from "../../ui/Notice";
+import { State } from "../../ui/State";
+import { Tags } from "../../ui/Tags";
+import { trail } from "../../ui/trail";
+import { Console } from "./Console";
+import { Overview } from "./Overview";
+
+const TABS = [
+  ["", "Charts", "g c"],
+  ["overview", "Overview", "g o"],
+  ["console", "Console", "g l"],
+  ["system", "System", "g s"],
+] as const;
+const REFRESH_MS = 4000;
+
+export function RunPage({ id, tab }: { id: string; tab: string }) {
+  const found = useResource(`run ${id}`, (abort) => runs.getRun({ runId: id }, { signal: abort }), {
+    refresh: REFRESH_MS,
+  });
+  const run = found.data?.run;
+  useEffect(() => {
+    document.title = `${run?.name || id} · Stepline`;
+    trail.value = run
+      ? [
+          { path: ["p", run.project], text: run.project },
+          { path: ["r", id], text: run.name || id },
+        ]
+      : [{ path: ["r", id], text: id }];
+  }, [run?.name, run?.project, id]);
+  if (found.problem?.kind === "missing") {
+    return (
+      <Notice title="This run is not there">
+        <p>
+          <code>{id}</code> was deleted, or the address is mistyped.
+        </p>
+        <Link path={[]}>All projects</Link>
+      </Notice>
+    );
+  }
+  if (found.problem) return <Failure problem={found.problem} again={found.reload} />;
+  if (!run) return <div class="loading" />;
+  return (
+    <div class="page full">
+      <Head run={run} />
+      <Tabs id={id} tab={tab} />
+      <div class="scroll">
+        <Tab run={run} tab={tab} />
+      </div>
+    </div>
+  );
+}
+
+function Tab({ run, tab }: { run: Run; tab: string }) {
+  const row = runRow(run);
+  if (tab === "") return <ChartsView runs={[row]} />;
+  if (tab === "overview") return <Overview run={run} />;
+  if (tab === "console") return <Console run={row} />;
+  if (tab === "system") return <SystemView runs={[row]} />;
+  return <Notice title="There is no such page" />;
+}
+
+function Head({ run }: { run: Run }) {
+  const row = runRow(run);
+  const end = row.state === "running" ? now.value : row.updated;
+  return (
+    <div class="run-title">
+      <h1>
+        <Name text={title(row)} />
+      </h1>
+      <State state={row.state} />
+      <code class="dim">{row.id}</code>
+      <span class="dim" title={instant(row.created)}>
+        {ago(row.created, now.value)} · {duration(end - row.created)}
+      </span>
+      {row.attempts > 1 && <span class="dim">{row.attempts} attempts</span>}
+      {run.worldSize > 1 && <span class="dim">{run.worldSize} ranks</span>}
+      <Tags tags={row.tags} />
+    </div>
+  );
+}
+
+function Tabs({ id, tab }: { id: string; tab: string }) {
+  const pathOf = (name: string) => ["r", id, ...(name ? [name] : [])];
+  useShortcuts(
+    TABS.map(([name, text, keys]) => ({ keys, what: `Go to ${text}`, run: () => go(pathOf(name)) })),
+  );
+  return (
+    <nav class="tabs" aria-label="Views of the run">
+      {TABS.map(([name, text]) => (
+        <Link key={name} path={pathOf(name)} current={name === tab}>
+          {text}
+        </Link>
+      ))}
+    </nav>
+  );
+}

@@ -1,0 +1,22 @@
+/** The runs that a view of a project draws: those that were chosen, or the first ones of the list. */
+import { useResource } from "../api/resource";
+import { type RunRow, runsById } from "../state/run";
+import { chosen, DEFAULT_RUNS } from "../state/selection";
+import type { RunPages } from "./runs/pages";
+
+const REFRESH_MS = 5000;
+
+export function useShown(
+  pages: RunPages,
+  columns: readonly string[] = [],
+): { runs: RunRow[]; ready: boolean } {
+  const ids = chosen.value;
+  const picked = useResource(
+    ids.length ? JSON.stringify([ids, columns]) : "",
+    (abort) => runsById(ids, columns, abort),
+    { refresh: REFRESH_MS },
+  );
+  void pages.version.value;
+  if (!ids.length) return { runs: pages.first(DEFAULT_RUNS), ready: pages.total.value !== undefined };
+  return { runs: picked.data ?? [], ready: picked.data !== undefined || picked.problem !== undefined };
+}

@@ -1,0 +1,90 @@
+/** The heat map on the screen. */
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { ramp } from "../charts/palette";
+import { chartStyle } from "../charts/style";
+import { instant, value } from "../lib/format";
+import { dark } from "../state/theme";
+import { type HeatRow, heatAt, heatLayout, paintHeat } from "./heat";
+
+interface Props {
+  rows: readonly HeatRow[];
+  percent: boolean;
+  onPick(row: HeatRow): void;
+}
+
+const STOPS = 24;
+
+export function HeatMap({ rows, percent, onPick }: Props) {
+  const root = useRef<HTMLDivElement>(null);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [width, setWidth] = useState(0);
+  const pointer = useSignal<{ x: number; y: number } | undefined>(undefined);
+  const place = heatLayout(rows, width, percent);
+  useEffect(() => {
+    const element = root.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  useEffect(() => {
+    const element = canvas.current;
+    const context = element?.getContext("2d");
+    if (!element || !context || !width) return;
+    const ratio = window.devicePixelRatio || 1;
+    element.width = width * ratio;
+    element.height = place.height * ratio;
+    element.style.height = `${place.height}px`;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    paintHeat(context, rows, place, chartStyle());
+  }, [rows, width, dark.value, percent]);
+  const at = pointer.value;
+  const found = at && heatAt(rows, place, at.x, at.y);
+  return (
+    <>
+      <div class="heat" ref={root}>
+        <canvas
+          ref={canvas}
+          role="img"
+          aria-label={`Heat map of ${rows.length} lines`}
+          onPointerMove={(event) => {
+            const bounds = event.currentTarget.getBoundingClientRect();
+            pointer.value = { x: event.clientX - bounds.left, y: event.clientY - bounds.top };
+          }}
+          onPointerLeave={() => {
+            pointer.value = undefined;
+          }}
+          onClick={() => found && onPick(found.row)}
+        />
+        {at && found && (
+          <div
+            class="tooltip"
+            style={{ transform: `translate(${Math.min(at.x + 14, width - 220)}px, ${at.y + 14}px)` }}
+          >
+            <div class="tooltip-head">{instant(found.row.line.step[found.bucket] as number)}</div>
+            <div class="tooltip-row">
+              <bdi class="tooltip-name">{found.row.label}</bdi>
+              <b>{value(found.row.line.mean[found.bucket] as number, 4)}</b>
+            </div>
+          </div>
+        )}
+      </div>
+      <div class="heat-scale">
+        <span>{value(place.value.lo, 3)}</span>
+        <svg width="160" height="8" aria-hidden="true">
+          {Array.from({ length: STOPS }, (_, index) => (
+            <rect
+              key={index}
+              x={(index * 160) / STOPS}
+              width={160 / STOPS + 0.5}
+              height="8"
+              fill={ramp(index / (STOPS - 1))}
+            />
+          ))}
+        </svg>
+        <span>{value(place.value.hi, 3)}</span>
+      </div>
+    </>
+  );
+}

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -35,6 +35,7 @@ from stepline_ingest.capture import CaptureService, CaptureTables
 from stepline_ingest.catalogue.index import FieldIndex
 from stepline_ingest.catalogue.listing import Listing
 from stepline_ingest.catalogue.service import CatalogueService
+from stepline_ingest.catalogue.summaries import SummaryTable
 from stepline_ingest.commit import Committer
 from stepline_ingest.config import ServeConfig, address
 from stepline_ingest.doctor.service import AuditService
@@ -60,6 +61,7 @@ from stepline_ingest.points_repository import PointsRepository
 from stepline_ingest.push import IngestService
 from stepline_ingest.query import QueryService
 from stepline_ingest.readiness import Readiness
+from stepline_ingest.run_record import RunRecord
 from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.runs import RunsService, to_message
 from stepline_ingest.runs_repository import RunsRepository
@@ -136,6 +138,7 @@ class Server:
         self._sampler: Sampler | None = None
         self._purger: Purger | None = None
         self._index: FieldIndex | None = None
+        self._summaries: SummaryTable | None = None
         self._certificates = Certificates(config.tls) if config.tls is not None else None
         self._guard = Guard(required=config.keys_required)
         self._grpc = grpc_port.new_server(config.limits, GuardInterceptor(self._guard))
@@ -175,7 +178,13 @@ class Server:
         self._guard.use(ring)
         points = PointsRepository(store, self._lookups)
         self._index = index = FieldIndex(store)
-        run_tables = SqlRunTables(store, stored=index.note)
+
+        def run_stored(run: RunRecord) -> None:
+            index.note(run)
+            summaries.touch([run.run_id])
+
+        run_tables = SqlRunTables(store, stored=run_stored)
+        self._summaries = summaries = SummaryTable(store, run_tables, limits.of_a_query())
         runs = RunsRepository(run_tables, self._lookups, limits)
         budget = Budget(
             limits.max_inflight_bytes,
@@ -186,12 +195,12 @@ class Server:
         self._hub, self._live = live.build(store, runs, limits, self._watched)
         self._hub.start()
         self._committer = Committer(
-            points, limits=limits, executor=self._commits, stored=self._hub.stored
+            points, limits=limits, executor=self._commits, stored=self._points_stored
         )
         self._committing = self._committer.start()
         committer = self._committer
         await runs.load_deleted()
-        listing = Listing(store, run_tables, index, limits, self._queries, to_message)
+        listing = Listing(store, run_tables, index, summaries, limits, self._queries, to_message)
         runs_service = RunsService(runs, limits, forget=self._forget, listing=listing)
         self._ingest = IngestService(
             writers=Writers(points.mark, settle_timeout=limits.hello_timeout),
@@ -204,6 +213,7 @@ class Server:
         )
         self._purger = Purger(store)
         index.start()
+        summaries.start()
         queries = QueryService(store, runs, limits, self._queries)
         admin = AdminService(store, config.backup_dir, self._backups)
         audits = AuditService(store, runs, limits, self._queries)
@@ -282,6 +292,13 @@ class Server:
                 ping_engine=(lambda: store.query("SELECT 1")) if store.kind == "chdb" else None,
             )
 
+    def _points_stored(self, run_ids: Iterable[str]) -> None:
+        assert self._hub is not None
+        assert self._summaries is not None
+        told = list(run_ids)
+        self._hub.stored(told)
+        self._summaries.touch(told)
+
     async def _forget(self, run_id: str) -> None:
         """A run was deleted: ends its streams and lets its rows be removed."""
         assert self._ingest is not None
@@ -326,7 +343,7 @@ class Server:
         last_resort.start()
         if self._watchdog is not None:
             self._watchdog.stop()
-        for helper in (self._sampler, self._purger, self._index):
+        for helper in (self._sampler, self._purger, self._index, self._summaries):
             if helper is not None:
                 helper.stop()
         if self._rechecking is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import _core, current, exits, notices, spools
 from .buffers import float64_column, int64_column
 from .config import RESERVED, Config
-from .definitions import Goal, definition
+from .definitions import Goal, SummaryKind, definition
 from .delivery import Delivery
 from .errors import InvalidRequest, RunFinished, from_core
 from .jsonable import dumps
@@ -159,14 +159,25 @@ class Run:
             raise from_core(error, server=self._meta.server) from None
 
     def define_metric(
-        self, name: str, *, x: str | None = None, goal: Goal | None = None, unit: str | None = None
+        self,
+        name: str,
+        *,
+        x: str | None = None,
+        goal: Goal | None = None,
+        unit: str | None = None,
+        summary: SummaryKind | None = None,
+        hidden: bool | None = None,
     ) -> None:
         """Says how the metric NAME (or all that match a pattern such as "val/*") wants to be shown.
 
         X is the metric to draw it over instead of steps, GOAL whether less or more is better, UNIT
-        what it is measured in.
+        what it is measured in, SUMMARY what stands for it in a table of runs ("last" without one,
+        "min", "max", "mean", "first", or "best", which goes by GOAL), HIDDEN whether lists and
+        dashboards leave it out. A longer pattern wins over a shorter one, and a metric's own name
+        over all patterns. Calls for one name add up.
         """
-        self._definitions[name] = definition(x=x, goal=goal, unit=unit)
+        said = definition(x=x, goal=goal, unit=unit, summary=summary, hidden=hidden)
+        self._definitions[name] = {**self._definitions.get(name, {}), **said}
         self._config_changed({RESERVED: {"metrics": self._definitions}})
 
     # --- delivery ---------------------------------------------------------------------------------

@@ -31,6 +31,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             )
             run.config["late"] = [number, "x"]
             run.summary["acc"] = number / 4
+            run.define_metric("val/*", goal="minimize", summary="best")
+            for step, value in enumerate((3.0, float("nan"), 1.0 + number, 2.0)):
+                run.log({"val/loss": value, "acc": 0.1}, step=step)
             run.finish()
         yield running
 
@@ -114,3 +117,17 @@ def test_the_command_line(service: Service, capsys: pytest.CaptureFixture[str]) 
     ]
     assert main(["runs", "--filter", "config.lr >", *server]) == 1
     assert "character 12, at its end: a value is missing here" in capsys.readouterr().err
+
+
+def test_metrics_are_columns_filters_and_orders(client: stepline.Client) -> None:
+    asked = ["summary.val/loss", "summary.val/loss.mean", "summary.val/loss.last", "summary.acc"]
+    found = client.runs(filter="summary.val/loss.min < 3", sort="-summary.val/loss", columns=asked)
+    # What the user has set wins over what was logged under the same name.
+    assert [(run.id, *run.values.values()) for run in found] == [
+        ("r3", 2.0, 3.0, 2.0, 0.75), ("r2", 2.0, 8 / 3, 2.0, 0.5),
+        ("r1", 2.0, 7 / 3, 2.0, 0.25), ("r0", 1.0, 2.0, 2.0, 0.0),
+    ]  # fmt: skip
+    keys = {key.key: key for key in client.keys(prefix="summary.val")}
+    assert keys["summary.val/loss"].live
+    with pytest.raises(InvalidRequest, match=r"did you mean summary.val/loss.min"):
+        client.runs(sort="summary.val/los.min")

@@ -118,10 +118,11 @@ def nearest(name: str, known: Iterable[str]) -> Sequence[str]:
     """Up to two names that NAME may have meant."""
     by_address = {address(each): each for each in sorted(known, reverse=True)}
     tail, wanted = name.rpartition("."), address(name)
-    near = difflib.get_close_matches(wanted, by_address, n=2, cutoff=0.6)
-    if not near and tail[2] in STATS:
+    if tail[2] in STATS:
         near = difflib.get_close_matches(address(tail[0]), by_address, n=2, cutoff=0.6)
-        return [f"{by_address[each]}.{tail[2]}" for each in near]
+        if near:
+            return [f"{by_address[each]}.{tail[2]}" for each in near]
+    near = difflib.get_close_matches(wanted, by_address, n=2, cutoff=0.6)
     if not near:
         last = wanted.rpartition(".")[2]
         near = [each for each in by_address if each.rpartition(".")[2] == last][:2]

@@ -20,6 +20,7 @@ from .filter_tree import Field, FieldKind
 from .index import FieldIndex
 from .known import Scope
 from .runs_table import Group, RunsQuery, RunsTable
+from .summaries import SummaryTable
 
 MAX_COLUMNS = 200
 
@@ -34,13 +35,15 @@ class RunLoader(Protocol):
 
 
 class Listing:
-    """Answers what the plain list of runs cannot. INDEX is flushed before it is read."""
+    """Answers what the plain list of runs cannot. INDEX and SUMMARIES are brought up to date
+    before they are read."""
 
     def __init__(
         self,
         store: Store,
         runs: RunLoader,
         index: FieldIndex,
+        summaries: SummaryTable,
         limits: Limits,
         executor: Executor,
         message: Callable[[RunRecord], runs_pb2.Run],
@@ -49,6 +52,7 @@ class Listing:
         self._table = RunsTable(store, limits.of_a_query())
         self._runs = runs
         self._index = index
+        self._summaries = summaries
         self._limits = limits
         self._executor = executor
         self._message = message
@@ -80,6 +84,8 @@ class Listing:
 
     def _read(self, query: RunsQuery, columns: Sequence[Field]) -> runs_pb2.ListRunsReply:
         self._index.flush()
+        if any(field.kind is FieldKind.SUMMARY for field in [*query.fields(), *columns]):
+            self._summaries.refresh()
         if query.group_by:
             groups, total = self._table.groups(query)
             return runs_pb2.ListRunsReply(groups=map(_group, groups), total=total)

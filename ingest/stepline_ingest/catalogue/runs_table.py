@@ -48,6 +48,11 @@ class RunsQuery:
     limit: int
     offset: int = 0
 
+    def fields(self) -> list[Field]:
+        """All that it names."""
+        filtered = [] if self.tree is None else [one.field for one in comparisons(self.tree)]
+        return [*filtered, *(key.field for key in self.sort), *self.group_by]
+
 
 @dataclass(frozen=True, slots=True)
 class Group:

@@ -81,3 +81,13 @@ def unpacked_value(packed: Array) -> Array:
     """The value of an extreme as the tiers keep it."""
     high: Array = np.ascontiguousarray(packed["high"])
     return value_of_bits(high).view(np.float64)
+
+
+def low_step(packed: Array) -> Array:
+    """The step of a least value as the tiers keep it."""
+    return step_of_low(np.ascontiguousarray(packed["low"]))
+
+
+def high_step(packed: Array) -> Array:
+    """The step of a greatest value as the tiers keep it."""
+    return step_of_low(~np.ascontiguousarray(packed["low"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stepline._core import siphash64
@@ -22,6 +22,11 @@ _NAMES = (
 _TABLE = "raw_metrics"
 _RUNS = "run IN {runs:Array(UInt64)}"
 _MATCHING = (_RUNS, "startsWith(name, {prefix:String})")
+_GROUP = (
+    "if(position(name, '/', length({prefix:String}) + 1) > 0, "
+    "substring(name, 1, position(name, '/', length({prefix:String}) + 1)), name)"
+)
+_MOST_GROUPS = 10_000
 _ALL = 2**32 - 1
 _BAD_REGEX = 427
 """ClickHouse's number of the error."""
@@ -37,6 +42,8 @@ class NamesQuery:
     limit: int = 0
     """0 for all."""
     offset: int = 0
+    hiding: Sequence[tuple[str, bool]] = ()
+    """(name or pattern, whether it hides): of those that match a name the last one counts."""
 
 
 class UnknownMetricsError(Exception):
@@ -55,12 +62,7 @@ def find_names(
 
     Raises ServiceError(INVALID_ARGUMENT) for a regular expression that is none.
     """
-    where = list(_MATCHING)
-    params: dict[str, Param] = {"runs": list(runs), "prefix": query.prefix}
-    for name, text in (("pattern", query.pattern), ("regex", query.regex)):
-        if text:
-            where.append(f"match(name, {{{name}:String}})")
-            params[name] = pattern_of([text]) if name == "pattern" else text
+    where, params = _conditions(runs, query)
     page = ""
     most = query.limit or _ALL
     if query.limit or query.offset:
@@ -78,6 +80,54 @@ def find_names(
     count = select({"names": "uniqExact(metric)"}, _TABLE, where=where)
     ((total,),) = store.query(count, params, limits)
     return names, int(str(total))
+
+
+def count_runs(
+    store: Store, runs: Sequence[int], metrics: Iterable[int], limits: Mapping[str, Setting]
+) -> dict[int, int]:
+    """In how many of RUNS each of METRICS is."""
+    params: dict[str, Param] = {"runs": list(runs), "metrics": list(metrics)}
+    counts = {"metric": "metric", "runs": "uniqExact(run)"}
+    where = [_RUNS, "metric IN {metrics:Array(UInt64)}"]
+    sql = select(counts, _TABLE, where=where, group_by=["metric"])
+    return {int(str(metric)): int(str(n)) for metric, n in store.query(sql, params, limits)}
+
+
+def group_names(
+    store: Store, runs: Sequence[int], query: NamesQuery, limits: Mapping[str, Setting]
+) -> list[tuple[str, int]]:
+    """Names by what stands before their first "/" behind the prefix, with it, in order; and how
+    many there are of each."""
+    where, params = _conditions(runs, query)
+    found = store.query(
+        select(
+            {"group": _GROUP, "names": "uniqExact(metric)"},
+            _TABLE,
+            where=where,
+            group_by=["group"],
+            order_by=["group"],
+            limit=_MOST_GROUPS,
+        ),
+        params,
+        limits,
+    )
+    return [(str(group), int(str(count))) for group, count in found]
+
+
+def _conditions(runs: Sequence[int], query: NamesQuery) -> tuple[list[str], dict[str, Param]]:
+    where = list(_MATCHING)
+    params: dict[str, Param] = {"runs": list(runs), "prefix": query.prefix}
+    for name, text in (("pattern", query.pattern), ("regex", query.regex)):
+        if text:
+            where.append(f"match(name, {{{name}:String}})")
+            params[name] = pattern_of([text]) if name == "pattern" else text
+    if query.hiding:
+        choices = []
+        for number, (text, hides) in enumerate(reversed(query.hiding)):
+            params[f"hiding{number}"] = pattern_of([text])
+            choices.append(f"match(name, {{hiding{number}:String}}), {int(hides)}")
+        where.append(f"NOT multiIf({', '.join(choices)}, 0)")
+    return where, params
 
 
 def matching_names(

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import grpc
 
 from stepline_ingest import access
+from stepline_ingest.catalogue.definitions import Definitions
 from stepline_ingest.errors import ServiceError, abort, invalid
 from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
 from stepline_ingest.limits import Limits
@@ -33,6 +34,10 @@ from .sql import read_sql
 Reply = TypeVar("Reply")
 
 
+_MOST_RUNS = 1_000
+"""Whose metrics are listed together."""
+
+
 class QueryService(query_pb2_grpc.QueryServicer):
     """RUNS is the RunsRepository; EXECUTOR runs what blocks."""
 
@@ -47,13 +52,31 @@ class QueryService(query_pb2_grpc.QueryServicer):
         self, request: query_pb2.ListMetricsRequest, context: Any
     ) -> query_pb2.ListMetricsReply:
         async def found() -> AsyncGenerator[query_pb2.ListMetricsReply, None]:
-            run_id = request.run_id
+            run_ids = list(dict.fromkeys(request.run_ids)) or [request.run_id]
+            if len(run_ids) > _MOST_RUNS:
+                raise invalid(f"{len(run_ids)} runs, {_MOST_RUNS} are allowed: name fewer")
+            runs = [await self._run(run_id) for run_id in run_ids]
+            definitions = Definitions(run.config for run in runs)
             query = NamesQuery(
-                request.prefix, request.pattern, request.regex, request.limit, request.offset
+                request.prefix,
+                request.pattern,
+                request.regex,
+                request.limit,
+                request.offset,
+                () if request.hidden else definitions.hiding(),
             )
-            descent = await self._descent(run_id)
+            descents = [run.descent for run in runs]
+            statistics = not (request.run_ids or request.names_only)
             yield await self._blocking(
-                lambda: read_metrics(self._store, query, descent, self._engine_limits)
+                lambda: read_metrics(
+                    self._store,
+                    query,
+                    descents,
+                    self._engine_limits,
+                    definitions=definitions,
+                    statistics=statistics,
+                    grouped=request.grouped,
+                )
             )
 
         (reply,) = [reply async for reply in self._answered(found(), context)]

@@ -105,7 +105,7 @@ def test_history_metrics_and_axes_follow_the_lineage(store):
         )
         points = [pair for c in found for pair in zip(steps(c.step), floats(c.value), strict=True)]
         assert points == shown
-        loss, gpu = read_metrics(store, NamesQuery(), DESCENTS[run_id], {}).metrics
+        loss, gpu = read_metrics(store, NamesQuery(), [DESCENTS[run_id]], {}).metrics
         assert (loss.name, loss.count, loss.first_step) == ("loss", len(shown), 0)
         assert (loss.last_step, loss.last_value) == shown[-1]
         own = sum(run == siphash64(run_id) for run, *_ in LOGGED)

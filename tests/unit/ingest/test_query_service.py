@@ -48,7 +48,7 @@ class Runs:
         if descent is None:
             numbers = range(1, self.known[run_id] + 1)
             descent = Descent.of_attempts(siphash64(run_id), numbers)
-        return SimpleNamespace(descent=descent, created_ms=CREATED)
+        return SimpleNamespace(descent=descent, created_ms=CREATED, config={})
 
 
 class Harness:

@@ -1,0 +1,186 @@
+"""What can be said of each metric of a run: over the points that the run shows, its ranks together.
+
+Nonfinite values count, and nothing else. Of equal extremes the earliest step counts; the first and
+the last value are those of the lowest rank that has one there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any
+
+from stepline_ingest.lineage import STEP_END, STEP_MIN, Lineage, Segment
+from stepline_ingest.schema import tiers
+from stepline_ingest.store.contract import Param, Setting, Store
+
+from .blocks import Array, columns
+from .buckets import high_step, low_step, unpacked_value
+from .select import plain, select
+
+_COLUMNS = {
+    **plain("metric", "rank"),
+    "points": tiers.COUNT,
+    "nonfinite": tiers.NONFINITE,
+    "low": tiers.LOW,
+    "high": tiers.HIGH,
+    "first_value": tiers.FIRST,
+    "last_value": tiers.LAST,
+    "total": tiers.SUM,
+    "first_step": tiers.FIRST_STEP,
+    "last_step": tiers.LAST_STEP,
+}
+_ORDER = (
+    "metric",
+    "rank",
+    "points",
+    "nonfinite",
+    "first_step",
+    "last_step",
+    "first_value",
+    "last_value",
+    "total",
+    "low",
+    "low_step",
+    "high",
+    "high_step",
+)
+_RUN = "run = {run:UInt64}"
+_ATTEMPT = "attempt = {attempt:UInt32}"
+_STEPS = ("step >= {first:Int64}", "step <= {last:Int64}")
+_KEYS = ("metric", "rank")
+_FEW = 1_000
+"""Up to so many metrics are looked up one by one; for more of them the run is read as a whole."""
+
+
+@dataclass(slots=True)
+class MetricSummary:
+    """One metric over ranks and attempts. NaN where there is no finite value."""
+
+    count: int = 0
+    nonfinite: int = 0
+    ranks: set[int] = field(default_factory=set)
+    total: float = 0.0
+    first: tuple[int, int] = (STEP_END, 0)
+    """The least step, and the lowest rank there."""
+    first_value: float = math.nan
+    last: tuple[int, int] = (STEP_MIN - 1, 0)
+    """The greatest step, and the lowest rank there, negated."""
+    last_value: float = math.nan
+    min: float = math.nan
+    min_step: int = STEP_END
+    max: float = math.nan
+    max_step: int = STEP_END
+
+    @property
+    def mean(self) -> float:
+        finite = self.count - self.nonfinite
+        return self.total / finite if finite else math.nan
+
+    def add(
+        self,
+        rank: int,
+        points: int,
+        nonfinite: int,
+        first_step: int,
+        last_step: int,
+        first_value: float,
+        last_value: float,
+        total: float,
+        low: float,
+        low_step: int,
+        high: float,
+        high_step: int,
+    ) -> None:
+        """What one rank has in one segment."""
+        self.count += points
+        self.nonfinite += nonfinite
+        self.ranks.add(rank)
+        if points == nonfinite:
+            first_value = last_value = math.nan
+        else:
+            self.total += total
+            # NaN compares as false: the first finite extremes are taken as they are.
+            if not (self.min < low or (self.min == low and self.min_step < low_step)):
+                self.min, self.min_step = low, low_step
+            if not (self.max > high or (self.max == high and self.max_step < high_step)):
+                self.max, self.max_step = high, high_step
+        if (first_step, rank) < self.first:
+            self.first, self.first_value = (first_step, rank), first_value
+        if (last_step, -rank) > self.last:
+            self.last, self.last_value = (last_step, -rank), last_value
+
+
+def summarize(
+    store: Store,
+    shown: Lineage,
+    metrics: AbstractSet[int] | None,
+    limits: Mapping[str, Setting],
+    summaries: dict[int, MetricSummary],
+) -> None:
+    """Adds to SUMMARIES what SHOWN has of METRICS; of all without them. Raises StoreError."""
+    if metrics is not None and not metrics:
+        return
+    only = sorted(metrics) if metrics is not None and len(metrics) <= _FEW else []
+    for segment in shown:
+        for metric, *row in _statistics(store, only, segment, limits):
+            if metrics is None or metric in metrics:
+                summaries.setdefault(metric, MetricSummary()).add(*row)
+
+
+def _statistics(
+    store: Store,
+    only: Sequence[int],
+    segment: Segment,
+    limits: Mapping[str, Setting],
+) -> Iterator[tuple[Any, ...]]:
+    """(metric, and what MetricSummary.add takes) of what SEGMENT shows of the metrics ONLY; of all
+    without one.
+    """
+    params: dict[str, Param] = {"run": segment.run}
+    where = [_RUN]
+    if segment.attempt is not None:
+        where.append(_ATTEMPT)
+        params["attempt"] = segment.attempt
+    if only:
+        where.append("metric IN {metrics:Array(UInt64)}")
+        params["metrics"] = list(only)
+    settings: dict[str, Setting] = {"preferred_optimize_projection_name": tiers.SERIES}
+    if segment.to_step < STEP_END or not segment.whole_below:
+        # An attempt that was cut has to be read point by point.
+        where += _STEPS
+        params |= {"first": segment.from_step, "last": segment.to_step - 1}
+        settings = {"optimize_use_projections": 0}
+    sql = select(_COLUMNS, tiers.TABLE, where=where, group_by=_KEYS, order_by=_KEYS)
+    found = columns(store.stream_native(sql, params, {**limits, **settings}))
+    return _rows(found) if found else iter(())
+
+
+def summarize_whole(
+    store: Store, runs: Sequence[int], limits: Mapping[str, Setting]
+) -> dict[int, dict[int, MetricSummary]]:
+    """By run and metric, of runs that show all that is stored of them. Raises StoreError."""
+    sql = select(
+        {**plain("run"), **_COLUMNS},
+        tiers.TABLE,
+        where=["run IN {runs:Array(UInt64)}"],
+        group_by=("run", *_KEYS),
+        order_by=("run", *_KEYS),
+    )
+    settings = {**limits, "preferred_optimize_projection_name": tiers.SERIES}
+    summaries: dict[int, dict[int, MetricSummary]] = {run: {} for run in runs}
+    found = columns(store.stream_native(sql, {"runs": list(runs)}, settings))
+    if found:
+        runs_of_rows = found["run"].tolist()
+        for run, (metric, *row) in zip(runs_of_rows, _rows(found), strict=True):
+            summaries[run].setdefault(metric, MetricSummary()).add(*row)
+    return summaries
+
+
+def _rows(found: dict[str, Array]) -> Iterator[tuple[Any, ...]]:
+    """(metric, and what MetricSummary.add takes)."""
+    found["low_step"], found["high_step"] = low_step(found["low"]), high_step(found["high"])
+    found["low"], found["high"] = unpacked_value(found["low"]), unpacked_value(found["high"])
+    return zip(*(found[name].tolist() for name in _ORDER), strict=True)

@@ -1,0 +1,156 @@
+"""Promise: the table of summaries says what the rollups say, soon after, whatever died between."""
+
+from __future__ import annotations
+
+import math
+
+from stepline._core import siphash64
+from stepline_ingest.catalogue.definitions import Definition, Definitions
+from stepline_ingest.catalogue.summaries import SummaryTable
+from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.run_tables import SqlRunTables
+from stepline_ingest.store import Store
+from tests.support.points import Point, block
+
+NAN = math.nan
+_READ = (
+    "SELECT name, points, first, last, min, max, mean, best, shown FROM raw_summaries FINAL "
+    "WHERE run = {run:UInt64} ORDER BY name"
+)
+
+
+class Job:
+    """A run whose points are stored by hand."""
+
+    def __init__(self, store: Store, run_id: str = "r") -> None:
+        self.store, self.run_id, self.run = store, run_id, siphash64(run_id)
+        self.tables = SqlRunTables(store)
+        self.table = SummaryTable(store, self.tables, {}, interval=0.0, share=0.0)
+        self._seq = self._version = 0
+        self.config: dict[str, object] = {}
+        self.attempt(1)
+
+    def attempt(self, number: int) -> None:
+        made = [
+            Attempt(number=n + 1, launch_id=f"l{n}", world_size=8, created_ms=n)
+            for n in range(number)
+        ]
+        self._version += 1
+        self.tables.put_attempt(self.run_id, made[-1])
+        self.tables.put_run(
+            RunRecord(
+                run_id=self.run_id,
+                project="p",
+                name="",
+                config=self.config,
+                summary={},
+                tags=[],
+                group="",
+                job_type="",
+                notes="",
+                created_ms=1,
+                updated_ms=1,
+                attempts=made,
+                version=self._version,
+            )
+        )
+
+    def log(self, metric: str, values: dict[int, float], **place: int) -> None:
+        points = []
+        for step, value in values.items():
+            self._seq += 1
+            points.append(
+                Point(
+                    run=self.run,
+                    metric=siphash64(metric),
+                    step=step,
+                    value=value,
+                    seq=self._seq,
+                    **place,
+                )
+            )
+        self.store.insert_points([block(points)], rows=len(points), token=f"t{self._seq}")
+        self.store.insert_rows(
+            "raw_metrics",
+            ("run", "metric", "name", "first_seen"),
+            [(self.run, siphash64(metric), metric, 1)],
+        )
+
+    def refresh(self) -> dict[str, tuple[object, ...]]:
+        self.table.touch([self.run_id])
+        self.table.refresh(patience=60)
+        return self.read()
+
+    def read(self) -> dict[str, tuple[object, ...]]:
+        rows = self.store.query(_READ, {"run": self.run})
+        return {str(name): values for name, *values in rows}  # type: ignore[misc]
+
+
+def same(found: object, expected: object) -> bool:
+    return repr(found).replace("(", "[").replace(")", "]") == repr(expected)
+
+
+def test_statistics_over_ranks_without_what_is_not_finite(store: Store) -> None:
+    job = Job(store)
+    job.config["_stepline"] = {"metrics": {"*": {"goal": "maximize", "summary": "min"}, "x": 5}}
+    job.attempt(1)
+    job.log("loss", {0: 3.0, 1: NAN, 2: 1.0}, rank=0)
+    job.log("loss", {0: 5.0, 2: math.inf}, rank=1)
+    job.log("nan", {0: NAN})
+    found = job.refresh()
+    assert same(found["loss"], [5, 3.0, 1.0, 1.0, 5.0, 3.0, 5.0, 1.0])
+    assert same(found["nan"], [1, NAN, NAN, NAN, NAN, NAN, NAN, NAN])
+
+
+def test_a_newer_attempt_supersedes(store: Store) -> None:
+    job = Job(store)
+    job.log("loss", {step: 10.0 - step for step in range(10)}, attempt=1)
+    job.log("only first", {8: 1.0}, attempt=1)
+    job.log("system/cpu", {1_700_000_000_000: 7.0}, attempt=1)
+    assert same(job.refresh()["loss"][:5], [10, 10.0, 1.0, 1.0, 10.0])
+    job.attempt(2)
+    job.log("loss", {5: 50.0, 6: 60.0}, attempt=2)
+    found = job.refresh()
+    assert same(found["loss"][:5], [7, 10.0, 60.0, 6.0, 60.0])
+    assert same(found["only first"][:2], [0, NAN])
+    assert same(found["system/cpu"][:2], [1, 7.0])
+
+
+def test_what_was_missed_is_made_up_for(store: Store) -> None:
+    job = Job(store)
+    job.log("loss", {0: 1.0})
+    table = SummaryTable(store, job.tables, {}, interval=0.0, share=0.0)
+    assert table.catch_up() == 1
+    table.refresh(patience=60)
+    assert same(job.read()["loss"][:2], [1, 1.0])
+    assert table.catch_up() == 0
+    job.log("loss", {1: 2.0})
+    assert table.catch_up() == 1
+    table.refresh(patience=60)
+    assert same(job.read()["loss"][:3], [2, 1.0, 2.0])
+
+
+def test_what_stays_the_same_is_not_written_again(embedded: Store) -> None:
+    job = Job(embedded)
+    job.log("a", {0: 1.0})
+    job.log("b", {0: NAN})
+    job.refresh()
+    job.log("a", {1: 1.0})
+    job.refresh()
+    rows = embedded.query("SELECT name, count() FROM raw_summaries GROUP BY name ORDER BY name")
+    assert rows == [("a", 2), ("b", 1)]
+
+
+def test_definitions() -> None:
+    said = {
+        "val/*": {"goal": "minimize", "x": "epoch", "hidden": True},
+        "val/acc*": {"goal": "maximize"},
+        "val/acc": {"unit": "%", "hidden": False, "summary": "sum", "goal": 3},
+        "junk": 7,
+    }
+    found = Definitions([{"_stepline": {"metrics": said}}, {"_stepline": 3}, {}])
+    assert found.of("val/loss") == Definition(x="epoch", goal="minimize", hidden=True)
+    assert found.of("val/acc") == Definition(x="epoch", goal="maximize", unit="%")
+    assert found.of("train/loss") == Definition()
+    assert found.hiding() == [("val/*", True), ("val/acc", False)]
+    assert not Definitions([{}]).hiding()

@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 
 from stepline._core import siphash64
 from stepline_ingest.lineage import Descent
-from stepline_ingest.query import plan
+from stepline_ingest.query import plan, reader
+from stepline_ingest.query.blocks import Array
+from stepline_ingest.query.cells import Cells
 from stepline_ingest.query.chart import read_chart
+from stepline_ingest.query.means import shown_means
 from stepline_ingest.query.request import ARGNONFINITE, COLUMNS, ChartQuery, Range, Ranks
 from stepline_ingest.schema.upkeep import build_rollups
 from stepline_ingest.store import Store, open_store
@@ -139,8 +142,20 @@ def descents(attempts: dict[str, list[int]]) -> dict[str, Descent]:
     return {run_id: Descent.of_attempts(siphash64(run_id), n) for run_id, n in attempts.items()}
 
 
-def lines(store, query: ChartQuery, attempts, tier: bool | None, patch) -> list[Line]:
-    """TIER forces what is read, None leaves it to the plan."""
+def all_doubtful(cells: Cells) -> tuple[Array, Array]:
+    """As shown_means, which knows none."""
+    mean, _ = shown_means(cells)
+    return np.full_like(mean, np.nan), np.flatnonzero(cells["points"] > cells["nonfinite"])
+
+
+def lines(
+    store, query: ChartQuery, attempts, tier: bool | None, patch, *, doubt: bool = False
+) -> list[Line]:
+    """TIER forces what is read, None leaves it to the plan. With DOUBT every mean is added up
+    exactly.
+    """
+    if doubt:
+        patch.setattr(reader, "shown_means", all_doubtful)
     if tier is not None:
         patch.setattr(plan, "RAW_POINTS", -1 if tier else 2**64)
         patch.setattr(plan, "POINTS_PER_CELL", 0)
@@ -206,8 +221,13 @@ def test_every_column_is_what_the_definition_says(store, monkeypatch, seed):
     )
     try:
         answers = [
-            lines(Recorder(store, shared=shared), query, attempts, tier, monkeypatch)
-            for tier, shared in [(False, False), (True, False), (True, True), (None, False)]
+            lines(Recorder(store, shared=shared), query, attempts, tier, monkeypatch, doubt=doubt)
+            for tier, shared, doubt in [
+                (False, False, False),
+                (True, False, False),
+                (True, True, False),
+                (None, False, budget <= 30),
+            ]
         ]
     finally:
         store.command("TRUNCATE TABLE raw_points")

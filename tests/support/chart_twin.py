@@ -137,11 +137,11 @@ def _bucket(x: int, points: Sequence[Point]) -> Bucket:
 
 
 def mean(values: Sequence[float]) -> float:
-    """The exact mean, to as many binary digits of the largest magnitude as 35 less those of the
-    number of values, 12 at least; no less than the least value and no more than the greatest.
+    """The exact mean, to as many binary digits of the largest magnitude as 33 less those of the
+    number of values, 20 at least; no less than the least value and no more than the greatest.
     """
     low, high = min(values), max(values)
-    digits = max(12, 35 - len(values).bit_length())
+    digits = max(20, 33 - len(values).bit_length())
     unit = Fraction(2) ** (math.frexp(max(abs(low), abs(high)))[1] - digits)
     exact = sum(map(Fraction, values)) / len(values)
     shown = math.floor(exact / unit + 1 - Fraction(MIDDLE)) * unit

@@ -67,14 +67,36 @@ def together(tables: Sequence[Cells]) -> Cells:
     """One row for each line and bucket, in the order of KEYS. Reads with a higher number hold the
     higher steps of a line.
     """
-    names = tables[0].keys()
-    cells = {name: np.concatenate([table[name] for table in tables]) for name in names}
-    order = np.lexsort((cells["read"], *(cells[key] for key in reversed(KEYS))))
+    cells = tables[0]
+    if len(tables) > 1:
+        cells = {name: np.concatenate([table[name] for table in tables]) for name in cells}
+    order = _order(cells)
     cells = {name: column[order] for name, column in cells.items()}
     starts = group_starts([cells[key] for key in KEYS])
     if len(starts) == len(order):
         return cells
     return _merged(cells, starts)
+
+
+def _order(cells: Cells) -> Array:
+    """By KEYS, then by read. One number for each row is sorted several times faster than five."""
+    code = np.zeros(len(cells["bucket"]), np.int64)
+    size = 1
+    for key in (*KEYS, "read"):
+        column = cells[key]
+        if (column == column[0]).all():
+            continue
+        if key == "bucket":
+            least = int(column.min())
+            numbers, count = column - least, int(column.max()) - least + 1
+        else:
+            distinct, numbers = np.unique(column, return_inverse=True)
+            count = len(distinct)
+        size *= count
+        if size >= 2**63:
+            return np.lexsort([cells[one] for one in ("read", *reversed(KEYS))])
+        code = code * count + numbers
+    return np.argsort(code)
 
 
 def group_starts(keys: Sequence[Array]) -> Array:

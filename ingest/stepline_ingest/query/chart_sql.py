@@ -78,7 +78,7 @@ class Statement:
 
 
 def cells_statement(
-    wanted: Wanted, reads: Sequence[Numbered], table: Projection | None
+    wanted: Wanted, reads: Sequence[Numbered], table: Projection | None, threads: int = 1
 ) -> Statement:
     """Rows (run, metric, rank, read, bucket, packed results) in any order; a read may have several
     rows of a bucket. READS are all of cells or all of points. TABLE is their projection, when it
@@ -101,7 +101,9 @@ def cells_statement(
         where=builder.where(),
         group_by=tuple(keys),
     )
-    return Statement(sql, builder.params, _settings(0 if table else tier), builder.constants)
+    return Statement(
+        sql, builder.params, _settings(0 if table else tier, threads), builder.constants
+    )
 
 
 def points_statement(wanted: Wanted, reads: Sequence[Numbered]) -> Statement:
@@ -114,24 +116,47 @@ def points_statement(wanted: Wanted, reads: Sequence[Numbered]) -> Statement:
     return Statement(sql, builder.params, _settings(0), builder.constants)
 
 
-def sum_statement(
-    wanted: Wanted, reads: Sequence[Numbered], magnitude: float
-) -> tuple[Statement, int]:
-    """The exact sum of the finite values of one line, none larger than MAGNITUDE, in units of
-    2^-scale; and the scale. It is exact to 90 bits of MAGNITUDE: every value is rounded by itself.
-    """
-    scale = 90 - math.frexp(magnitude)[1]
-    builder = _Builder(wanted, reads, plain(*_KEYS[:4]) | {"cell": "step"})
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Finite values that are to be added up exactly: all of READS, which are of points."""
+
+    reads: Sequence[Read]
+    metric: int
+    rank: int | None
+    magnitude: float
+    """None is larger."""
+
+    @property
+    def scale(self) -> int:
+        """The sum comes in units of 2^-scale. It is exact to 90 bits of MAGNITUDE, and so does not
+        depend on any order: every value is rounded by itself.
+        """
+        return 90 - math.frexp(self.magnitude)[1]
+
+
+def sums_statement(sums: Sequence[Sum]) -> Statement:
+    """Rows (number, sum) for each of SUMS that has a point."""
+    params: dict[str, Any] = {}
+    conditions = []
+    for number, one in enumerate(sums):
+        only = Wanted(_ANY, [one.metric], False, one.rank, False, frozenset())
+        names = plain(*_KEYS[:4]) | {"cell": "step"}
+        builder = _Builder(only, list(enumerate(one.reads)), names, prefix=f"s{number}_")
+        conditions.append(f"({' AND '.join(builder.where())})")
+        params |= builder.params
     # In two factors: one alone may be beyond a double.
-    halves = (scale // 2, scale - scale // 2)
-    factors = {f"factor{i}": math.ldexp(1.0, half) for i, half in enumerate(halves)}
-    product = "value * {factor0:Float64} * {factor1:Float64}"
+    for name, half in (("low", lambda scale: scale // 2), ("high", lambda scale: -(-scale // 2))):
+        params[name] = [math.ldexp(1.0, half(one.scale)) for one in sums]
+    pairs = [f"{condition}, {number}" for number, condition in enumerate(conditions[:-1])]
+    number = f"multiIf({', '.join(pairs)}, {len(pairs)})" if pairs else "0"
+    factors = "{low:Array(Float64)}[number + 1] * {high:Array(Float64)}[number + 1]"
     sql = select(
-        {"total": f"sum(toInt128({product}))"},
+        {"number": f"toUInt32({number})", "total": f"sum(toInt128(value * {factors}))"},
         tiers.TABLE,
-        where=[*builder.where(), "isFinite(value)"],
+        where=[f"({' OR '.join(conditions)})", "isFinite(value)"],
+        group_by=("number",),
     )
-    return Statement(sql, builder.params | factors, _settings(0), builder.constants), scale
+    return Statement(sql, params, _settings(0), {})
 
 
 def nonfinite_statement(wanted: Wanted, reads: Sequence[Numbered]) -> Statement:
@@ -148,18 +173,32 @@ def nonfinite_statement(wanted: Wanted, reads: Sequence[Numbered]) -> Statement:
     return Statement(sql, builder.params, _settings(0), builder.constants)
 
 
-def _settings(tier: int) -> dict[str, Any]:
-    chosen: dict[str, Any] = {"max_threads": 1, "enable_multiple_prewhere_read_steps": 0}
+def _settings(tier: int, threads: int = 1) -> dict[str, Any]:
+    chosen: dict[str, Any] = {"max_threads": threads, "enable_multiple_prewhere_read_steps": 0}
     if tier:
         return chosen | {"preferred_optimize_projection_name": tiers.name(tier)}
     return chosen | {"optimize_use_projections": 0}
 
 
-class _Builder:
-    """The clauses of a statement over a table whose columns are called NAMES."""
+_ANY = Grid(0, 1, 1, 0)
+"""Of statements that have no buckets."""
 
-    def __init__(self, wanted: Wanted, reads: Sequence[Numbered], names: Mapping[str, str]) -> None:
+
+class _Builder:
+    """The clauses of a statement over a table whose columns are called NAMES; its parameters have
+    names that begin with PREFIX.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        reads: Sequence[Numbered],
+        names: Mapping[str, str],
+        *,
+        prefix: str = "",
+    ) -> None:
         self._wanted = wanted
+        self._prefix = prefix
         self._reads = reads
         self._names = names
         self._scale = reads[0][1].piece.tier or 1
@@ -241,6 +280,6 @@ class _Builder:
         """A placeholder; the same value is sent once."""
         key = (f"{name}:{kind}", repr(value))
         if key not in self._sent:
-            self._sent[key] = f"{name}{len(self._sent)}"
+            self._sent[key] = f"{self._prefix}{name}{len(self._sent)}"
             self.params[self._sent[key]] = value
         return f"{{{self._sent[key]}:{kind}}}"

@@ -2,10 +2,11 @@
 
 A sum of doubles changes in its last bits with the order of adding, and that order changes when the
 engine merges parts. So a mean is shown on a grid that is coarser than any order can move it: the
-multiples of Q, a power of two near 2^-35 x count x the largest magnitude of the bucket (for 1,000
-points eight digits of it). A sum of n values lies within n x 2^-53 x n x magnitude of the exact one
-whatever the order, so the nearest multiple is known, but for one bucket in some 40,000, which lies
-near the middle between two. Such a bucket is added up exactly.
+multiples of Q, a power of two near 2^-33 x count x the largest magnitude of the bucket, 2^-20 x the
+magnitude at most (for 1,000 points seven digits of it). A sum of n values is wrong by less than
+n x 2^-53 x n x magnitude whatever the order, so the nearest multiple is known, but for one bucket
+in some 300,000 (more of those with over 8,000 points) that lies near the middle between two. Such a
+bucket is added up exactly.
 
 The middle is not taken in the middle but at MIDDLE: means of round numbers have an exact half more
 often than chance, and would have to be added up each time.
@@ -23,9 +24,8 @@ from .cells import Cells, value_of_bits
 
 MIDDLE = 0.5703125 + 1 / 3 / 256
 """Where a multiple of Q ends and the next one begins, in units of Q."""
-_DIGITS = 35
-_LEAST_DIGITS = 12
-"""Of the largest magnitude, however many points there are."""
+_DIGITS, _LEAST_DIGITS = 33, 20
+"""Binary ones of the largest magnitude: of one point, and of however many."""
 
 
 def shown_means(cells: Cells) -> tuple[Array, Array]:
@@ -34,11 +34,13 @@ def shown_means(cells: Cells) -> tuple[Array, Array]:
     low = value_of_bits(cells["low"]).view(np.float64)
     high = value_of_bits(cells["high"]).view(np.float64)
     with np.errstate(all="ignore"):
-        unit = _unit(np.maximum(np.abs(low), np.abs(high)), finite)
+        exponent = np.frexp(np.maximum(np.abs(low), np.abs(high)))[1].astype(np.int64)
+        digits = _digits(finite)
+        unit = exponent - digits
         scaled = np.ldexp(cells["total"] / finite, -unit) + (1 - MIDDLE)
         nearest = np.floor(scaled)
         # What adding can be wrong by, and the division and the addition above, in units of Q.
-        slack = np.ldexp(1.5 * finite, _exponent(low, high) - 53 - unit) + 2.0**-16
+        slack = np.ldexp(1.5 * finite + 2, digits - 53)
         doubtful = ~((scaled - nearest > slack) & (nearest + 1 - scaled > slack))
         mean = np.clip(np.ldexp(nearest, unit), low, high)
     return mean, np.flatnonzero(doubtful & (finite > 0) & (low != high))
@@ -46,18 +48,12 @@ def shown_means(cells: Cells) -> tuple[Array, Array]:
 
 def exact_mean(total: Fraction, count: int, low: float, high: float) -> float:
     """What `shown_means` finds where it is sure, for the exact sum."""
-    unit = int(_unit(np.float64(max(abs(low), abs(high))), np.int64(count)))
+    unit = math.frexp(max(abs(low), abs(high)))[1] - int(_digits(np.array(count)))
     scaled = total / count / Fraction(2) ** unit + 1 - Fraction(MIDDLE)
     return min(max(float(np.ldexp(float(math.floor(scaled)), unit)), low), high)
 
 
-def _exponent(low: Array, high: Array) -> Array:
-    return np.frexp(np.maximum(np.abs(low), np.abs(high)))[1].astype(np.int64)
-
-
-def _unit(magnitude: Array, count: Array) -> Array:
-    """The exponent of Q."""
-    exponent = np.frexp(magnitude)[1].astype(np.int64)
-    digits = _DIGITS - np.frexp(count.astype(np.float64))[1].astype(np.int64)
-    result: Array = exponent - np.maximum(digits, _LEAST_DIGITS)
+def _digits(count: Array) -> Array:
+    bits = np.frexp(count.astype(np.float64))[1].astype(np.int64)
+    result: Array = np.maximum(_DIGITS - bits, _LEAST_DIGITS)
     return result

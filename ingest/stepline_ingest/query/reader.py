@@ -4,10 +4,12 @@ together outside of the engine.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -21,12 +23,13 @@ from .cells import KEYS, Cells, for_lines, group_starts, together, value_of_bits
 from .chart_sql import (
     Numbered,
     Statement,
+    Sum,
     Wanted,
     cells_statement,
     nonfinite_statement,
     points_statement,
     results_for,
-    sum_statement,
+    sums_statement,
 )
 from .grid import Grid
 from .means import exact_mean, shown_means
@@ -41,6 +44,11 @@ LineKey = tuple[int, int, int | None]
 """View, metric, rank; no rank for a band."""
 Result = TypeVar("Result")
 
+_CORES = os.cpu_count() or 1
+_MANY_CELLS = 30_000
+"""From so many cells on a chart is read on all cores."""
+_SUMS = 50
+"""Buckets that one statement adds up exactly."""
 MOST_POINTS = 2_000_000
 """Up to so many points are brought here and put into buckets; more are left to the engine."""
 
@@ -110,7 +118,7 @@ class Reader:
         of_points = [entry for entry in numbered if not entry[1].piece.tier]
         calls: list[Callable[[], Cells | None]] = []
         if of_cells:
-            calls.append(lambda: self._from_tier(wanted, of_cells))
+            calls += self._from_tier(wanted, of_cells, panel)
         if of_points:
             few = sum(one.points_in(wanted.grid.origin, wanted.grid.end) for one in panel.extents)
             one_rank = wanted.by_rank or wanted.rank is not None or panel.ranks <= 1
@@ -118,20 +126,34 @@ class Reader:
             if one_rank and (of_cells or few <= MOST_POINTS):
                 calls.append(lambda: self._from_points(wanted, of_points))
             else:
-                calls.append(
-                    lambda: self._grouped(wanted, cells_statement(wanted, of_points, None))
-                )
+                statement = cells_statement(wanted, of_points, None, _CORES)
+                calls.append(partial(self._grouped, wanted, statement))
         tables = [for_lines(cells, plan) for cells in at_once(calls) if cells is not None]
         return together(tables) if tables else None
 
-    def _from_tier(self, wanted: Wanted, entries: Sequence[Numbered]) -> Cells | None:
+    def _from_tier(
+        self, wanted: Wanted, entries: Sequence[Numbered], panel: Panel
+    ) -> list[Callable[[], Cells | None]]:
+        grid, metrics = wanted.grid, wanted.metrics
         built = look_up_built(self.store)
-        table = tier_table(self.store, wanted.grid.tier) if built else None
-        return self._grouped(wanted, cells_statement(wanted, entries, table))
+        table = tier_table(self.store, grid.tier) if built else None
+        cells = sum(one.cells_in(grid.origin, grid.end, grid.tier) for one in panel.extents)
+        # Putting the states of cells together is what takes long. For many lines the engine does
+        # that fastest in statements of one thread each, for many cells of one line in threads.
+        ways = _CORES if cells > _MANY_CELLS else 1
+        parts = min(ways, len(metrics))
+        shares = [replace(wanted, metrics=metrics[number::parts]) for number in range(parts)]
+        return [
+            partial(self._grouped, share, cells_statement(share, entries, table, ways // parts))
+            for share in shares
+        ]
 
     def _grouped(self, wanted: Wanted, statement: Statement) -> Cells | None:
         result = self._run(statement)
-        return cells_of_result(result, statement.constants, wanted.grid) if result else None
+        if not result:
+            return None
+        cells = cells_of_result(result, statement.constants, wanted.grid)
+        return cells if len(cells["bucket"]) else None
 
     def _from_points(self, wanted: Wanted, entries: Sequence[Numbered]) -> Cells | None:
         statement = points_statement(wanted, entries)
@@ -147,9 +169,38 @@ class Reader:
 
     def _means(self, wanted: Wanted, plan: Sequence[Read], cells: Cells) -> Array:
         mean, doubtful = shown_means(cells)
-        for row in doubtful.tolist():
-            mean[row] = self._exact_mean(wanted, plan, {k: cells[k][row] for k in cells})
+        for begin in range(0, len(doubtful), _SUMS):
+            rows = doubtful[begin : begin + _SUMS]
+            mean[rows] = self._exact_means(wanted, plan, {k: cells[k][rows] for k in cells})
         return mean
+
+    def _exact_means(self, wanted: Wanted, plan: Sequence[Read], cells: Cells) -> list[float]:
+        extremes = [
+            value_of_bits(cells[name]).view(np.float64).tolist() for name in ("low", "high")
+        ]
+        bounds = list(zip(*extremes, strict=True))
+        sums = []
+        for row, (low, high) in enumerate(bounds):
+            begin = wanted.grid.origin + int(cells["bucket"][row]) * wanted.grid.width
+            line, metric, rank = (int(cells[name][row]) for name in ("run", "metric", "rank"))
+            reads = [
+                replace(read, piece=piece, runs=read.runs if read.lines else (line,))
+                for read in plan
+                if line in (read.lines or read.runs)
+                and (piece := read.piece.points_between(begin, begin + wanted.grid.width))
+            ]
+            only = rank if wanted.by_rank else wanted.rank
+            sums.append(Sum(reads, metric, only, max(abs(low), abs(high))))
+        statement = sums_statement(sums)
+        rows = self.store.query(
+            statement.sql, statement.params, {**self.limits, **statement.settings}
+        )
+        found = {number: int(str(total)) for number, total in rows}
+        counts = (cells["points"] - cells["nonfinite"]).tolist()
+        return [
+            exact_mean(found[row] / Fraction(2) ** one.scale, count, *bound)
+            for row, (one, count, bound) in enumerate(zip(sums, counts, bounds, strict=True))
+        ]
 
     def _argnonfinite(self, wanted: Wanted, plan: Sequence[Read], cells: Cells) -> Array:
         """The step of the first nonfinite point of each bucket; x where it has none, or nothing
@@ -180,30 +231,6 @@ class Reader:
             key = tuple(int(cells[name][row]) for name in KEYS)
             found[row] = steps.get(key, int(found[row]))
         return found
-
-    def _exact_mean(
-        self, wanted: Wanted, plan: Sequence[Read], bucket: Mapping[str, Array]
-    ) -> float:
-        low, high = (
-            float(value_of_bits(bucket[name].reshape(1)).view(np.float64)[0])
-            for name in ("low", "high")
-        )
-        begin = wanted.grid.origin + int(bucket["bucket"]) * wanted.grid.width
-        line = int(bucket["run"])
-        parts = [
-            replace(read, piece=piece, runs=read.runs if read.lines else (line,), lines=())
-            for read in plan
-            if line in (read.lines or read.runs)
-            and (piece := read.piece.points_between(begin, begin + wanted.grid.width))
-        ]
-        rank = int(bucket["rank"]) if wanted.by_rank else wanted.rank
-        one = replace(wanted, metrics=[int(bucket["metric"])], by_rank=False, rank=rank)
-        statement, scale = sum_statement(one, list(enumerate(parts)), max(abs(low), abs(high)))
-        ((total,),) = self.store.query(
-            statement.sql, statement.params, {**self.limits, **statement.settings}
-        )
-        count = int(bucket["points"]) - int(bucket["nonfinite"])
-        return exact_mean(int(str(total)) / Fraction(2) ** scale, count, low, high)
 
 
 def at_once(calls: Sequence[Callable[[], Result]]) -> list[Result]:

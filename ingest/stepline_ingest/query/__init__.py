@@ -15,6 +15,7 @@ cells      buckets from several statements put together
 means      means that no order of adding changes
 buckets    packed results to columns
 axes       where buckets lie on the axis of another metric
+answers    those that are known already
 chart, history, export, metrics, sql   the answers
 service    stepline.v1.Query
 """

@@ -145,13 +145,14 @@ def sums_statement(sums: Sequence[Sum]) -> Statement:
         conditions.append(f"({' AND '.join(builder.where())})")
         params |= builder.params
     # In two factors: one alone may be beyond a double.
-    for name, half in (("low", lambda scale: scale // 2), ("high", lambda scale: -(-scale // 2))):
-        params[name] = [math.ldexp(1.0, half(one.scale)) for one in sums]
-    pairs = [f"{condition}, {number}" for number, condition in enumerate(conditions[:-1])]
-    number = f"multiIf({', '.join(pairs)}, {len(pairs)})" if pairs else "0"
+    halves = [(one.scale // 2, -(-one.scale // 2)) for one in sums]
+    params["low"] = [math.ldexp(1.0, low) for low, _ in halves]
+    params["high"] = [math.ldexp(1.0, high) for _, high in halves]
+    pairs = [f"{condition}, {place}" for place, condition in enumerate(conditions[:-1])]
+    place = f"multiIf({', '.join(pairs)}, {len(pairs)})" if pairs else "0"
     factors = "{low:Array(Float64)}[number + 1] * {high:Array(Float64)}[number + 1]"
     sql = select(
-        {"number": f"toUInt32({number})", "total": f"sum(toInt128(value * {factors}))"},
+        {"number": f"toUInt32({place})", "total": f"sum(toInt128(value * {factors}))"},
         tiers.TABLE,
         where=[f"({' OR '.join(conditions)})", "isFinite(value)"],
         group_by=("number",),

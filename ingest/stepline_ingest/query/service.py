@@ -5,7 +5,7 @@ went wrong.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from stepline_ingest.lineage import Descent
 from stepline_ingest.run_record import RunRecord
 from stepline_ingest.store.contract import Store, StoreError
 
+from .answers import MAX_KEPT_BYTES, answer_to
 from .chart import read_chart
 from .export import Cursor, ExportQuery, read_export
 from .failure import query_failure
@@ -28,10 +29,12 @@ from .history import HistoryQuery, read_history
 from .metrics import read_metrics
 from .names import NamesQuery, UnknownMetricsError, unknown_metrics_text
 from .pump import pumped
-from .request import chart_query, step_range
+from .request import ChartQuery, chart_query, step_range
 from .sql import read_sql
 
 Reply = TypeVar("Reply")
+
+_NOT_MODIFIED = "not-modified"
 
 
 _MOST_RUNS = 1_000
@@ -125,15 +128,43 @@ class QueryService(query_pb2_grpc.QueryServicer):
         async def lines() -> AsyncGenerator[query_pb2.ChartLine, None]:
             query = chart_query(request)
             runs = {run_id: await self._run(run_id) for run_id in query.run_ids}
-            descents = {run_id: run.descent for run_id, run in runs.items()}
-            began = {run_id: run.created_ms for run_id, run in runs.items()}
-            async for line in self._read(
-                lambda: read_chart(self._store, query, descents, self._engine_limits, began=began),
-                batch=64,
-            ):
+            answer = answer_to(request, runs, self._store.memo)
+            if answer is None:
+                async for line in self._chart(query, runs):
+                    yield line
+                return
+            known = answer.matches(_if_none_match(context))
+            state = ((_NOT_MODIFIED, "1"),) if known else ()
+            await context.send_initial_metadata((("etag", answer.etag), *state))
+            if known:
+                return
+            kept = answer.kept(self._store.memo)
+            if kept is not None:
+                for line in kept:
+                    yield line
+                return
+            sent: list[query_pb2.ChartLine] = []
+            size = 0
+            async for line in self._chart(query, runs):
+                size += line.ByteSize()
+                if size <= MAX_KEPT_BYTES:
+                    sent.append(line)
                 yield line
+            if size <= MAX_KEPT_BYTES:
+                answer.keep(self._store.memo, sent, size)
 
         async for line in self._answered(lines(), context):
+            yield line
+
+    async def _chart(
+        self, query: ChartQuery, runs: Mapping[str, RunRecord]
+    ) -> AsyncIterator[query_pb2.ChartLine]:
+        descents = {run_id: run.descent for run_id, run in runs.items()}
+        began = {run_id: run.created_ms for run_id, run in runs.items()}
+        async for line in self._read(
+            lambda: read_chart(self._store, query, descents, self._engine_limits, began=began),
+            batch=64,
+        ):
             yield line
 
     async def Sql(
@@ -193,3 +224,8 @@ class QueryService(query_pb2_grpc.QueryServicer):
             await abort(context, error)
         except StoreError as error:
             await abort(context, query_failure(error, self._limits))
+
+
+def _if_none_match(context: Any) -> str:
+    metadata = dict(context.invocation_metadata() or ())
+    return str(metadata.get("if-none-match", ""))

@@ -5,10 +5,13 @@ went wrong.
 from __future__ import annotations
 
 import asyncio
+import logging
+import secrets
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 
@@ -19,7 +22,7 @@ from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
 from stepline_ingest.run_record import RunRecord
-from stepline_ingest.store.contract import Store, StoreError
+from stepline_ingest.store.contract import Setting, Store, StoreError
 
 from .answers import MAX_KEPT_BYTES, answer_to
 from .chart import read_chart
@@ -32,7 +35,10 @@ from .pump import pumped
 from .request import ChartQuery, chart_query, step_range
 from .sql import read_sql
 
+log = logging.getLogger(__name__)
+
 Reply = TypeVar("Reply")
+EngineLimits: TypeAlias = "Mapping[str, Setting]"
 
 _NOT_MODIFIED = "not-modified"
 
@@ -93,10 +99,10 @@ class QueryService(query_pb2_grpc.QueryServicer):
                 raise invalid("a history needs the name of a metric")
             query = HistoryQuery(request.run_id, request.metric, request.rank, step_range(request))
             descent = await self._descent(request.run_id)
-            async for chunk in self._read(
-                lambda: read_history(self._store, query, descent, self._engine_limits)
-            ):
-                yield chunk
+            read = self._read(lambda limits: read_history(self._store, query, descent, limits))
+            async with aclosing(read) as found:
+                async for chunk in found:
+                    yield chunk
 
         async for chunk in self._answered(chunks(), context):
             yield chunk
@@ -114,10 +120,10 @@ class QueryService(query_pb2_grpc.QueryServicer):
                 Cursor.unpack(request.after),
             )
             descent = await self._descent(request.run_id)
-            async for chunk in self._read(
-                lambda: read_export(self._store, query, descent, self._engine_limits)
-            ):
-                yield chunk
+            read = self._read(lambda limits: read_export(self._store, query, descent, limits))
+            async with aclosing(read) as found:
+                async for chunk in found:
+                    yield chunk
 
         async for chunk in self._answered(chunks(), context):
             yield chunk
@@ -130,8 +136,9 @@ class QueryService(query_pb2_grpc.QueryServicer):
             runs = {run_id: await self._run(run_id) for run_id in query.run_ids}
             answer = answer_to(request, runs, self._store.memo)
             if answer is None:
-                async for line in self._chart(query, runs):
-                    yield line
+                async with aclosing(self._chart(query, runs)) as unnamed:
+                    async for line in unnamed:
+                        yield line
                 return
             known = answer.matches(_if_none_match(context))
             state = ((_NOT_MODIFIED, "1"),) if known else ()
@@ -145,11 +152,12 @@ class QueryService(query_pb2_grpc.QueryServicer):
                 return
             sent: list[query_pb2.ChartLine] = []
             size = 0
-            async for line in self._chart(query, runs):
-                size += line.ByteSize()
-                if size <= MAX_KEPT_BYTES:
-                    sent.append(line)
-                yield line
+            async with aclosing(self._chart(query, runs)) as fresh:
+                async for line in fresh:
+                    size += line.ByteSize()
+                    if size <= MAX_KEPT_BYTES:
+                        sent.append(line)
+                    yield line
             if size <= MAX_KEPT_BYTES:
                 answer.keep(self._store.memo, sent, size)
 
@@ -158,25 +166,28 @@ class QueryService(query_pb2_grpc.QueryServicer):
 
     async def _chart(
         self, query: ChartQuery, runs: Mapping[str, RunRecord]
-    ) -> AsyncIterator[query_pb2.ChartLine]:
+    ) -> AsyncGenerator[query_pb2.ChartLine, None]:
         descents = {run_id: run.descent for run_id, run in runs.items()}
         began = {run_id: run.created_ms for run_id, run in runs.items()}
-        async for line in self._read(
-            lambda: read_chart(self._store, query, descents, self._engine_limits, began=began),
-            batch=64,
-        ):
-            yield line
+        async with aclosing(
+            self._read(
+                lambda limits: read_chart(self._store, query, descents, limits, began=began),
+                batch=64,
+            )
+        ) as lines:
+            async for line in lines:
+                yield line
 
     async def Sql(
         self, request: query_pb2.SqlRequest, context: Any
     ) -> AsyncIterator[query_pb2.SqlChunk]:
         project = access.project()
 
-        def read() -> Iterator[query_pb2.SqlChunk]:
+        def read(limits: EngineLimits) -> Iterator[query_pb2.SqlChunk]:
             return read_sql(
                 self._store,
                 request,
-                self._engine_limits,
+                limits,
                 self._limits.max_query_bytes,
                 project=project,
             )
@@ -196,10 +207,15 @@ class QueryService(query_pb2_grpc.QueryServicer):
             return run
 
     async def _read(
-        self, make: Callable[[], Iterator[Reply]], *, batch: int = 1
+        self, make: Callable[[EngineLimits], Iterator[Reply]], *, batch: int = 1
     ) -> AsyncGenerator[Reply, None]:
+        """What MAKE reads under the limits that it is given. When its reader leaves, what it asked
+        of the engine ends too.
+        """
+        mark = secrets.token_hex(8)
+        limits: dict[str, Setting] = {**self._engine_limits, "log_comment": mark}
         try:
-            async with aclosing(pumped(self._executor, make, batch=batch)) as items:
+            async with aclosing(pumped(self._executor, lambda: make(limits), batch=batch)) as items:
                 async for item in items:
                     yield item
         except UnknownMetricsError as error:
@@ -208,6 +224,16 @@ class QueryService(query_pb2_grpc.QueryServicer):
                 lambda: unknown_metrics_text(self._store, unknown, self._engine_limits)
             )
             raise ServiceError(grpc.StatusCode.NOT_FOUND, message) from error
+        except (GeneratorExit, asyncio.CancelledError):
+            # Not by the executor, whose threads may all stand in the engine.
+            threading.Thread(target=self._cancel, args=(mark,), name="cancel").start()
+            raise
+
+    def _cancel(self, mark: str) -> None:
+        try:
+            self._store.cancel(mark)
+        except StoreError as error:
+            log.debug("a query that nobody waits for could not be ended: %s", error)
 
     async def _blocking(self, call: Callable[[], Reply]) -> Reply:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)

@@ -108,5 +108,8 @@ class Store(Protocol):
     def command(self, sql: str, settings: Mapping[str, Setting] | None = None) -> None:
         """A statement without a result."""
 
+    def cancel(self, mark: str) -> None:
+        """Ends the queries that run with the setting log_comment = MARK; they raise StoreError."""
+
     def close(self) -> None:
         """Ends everything that runs. A second call does nothing."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .analyst import FORMAT_QUERY, analyst_settings, judged
+from .cancel import CANCEL
 from .engine_config import ANALYST_ROLE, write_config
 from .errors import StoreError, insert_error, query_error
 from .gate import Gate
@@ -182,6 +183,9 @@ class EmbeddedStore:
         with self._pool.connection() as connection, _raised_as(query_error):
             result = connection.query(sql + settings_clause(settings), fmt, encode_params(params))
             return bytes(result.bytes())
+
+    def cancel(self, mark: str) -> None:
+        self.query(CANCEL, {"mark": mark})
 
     def _query_as_analyst(
         self, sql: str, fmt: str, params: dict[str, str], settings: Mapping[str, Setting] | None

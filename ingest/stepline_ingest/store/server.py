@@ -12,6 +12,7 @@ from clickhouse_connect.driver.httputil import get_pool_manager
 from urllib3.exceptions import HTTPError
 
 from .analyst import FORMAT_QUERY, VIEW_SETTINGS, analyst_settings, judged
+from .cancel import CANCEL
 from .dsn import ServerAddress
 from .errors import StoreError, insert_error, query_error
 from .inserts import (
@@ -129,6 +130,9 @@ class ServerStore:
                 settings=dict(settings),
                 fmt="Native",
             )
+
+    def cancel(self, mark: str) -> None:
+        self.query(CANCEL, {"mark": mark})
 
     def command(self, sql: str, settings: Mapping[str, Setting] | None = None) -> None:
         with _raised_as(query_error):

@@ -1621,8 +1621,8 @@ pub struct ChartLine {
     pub min: ::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "9")]
     pub max: ::prost::bytes::Bytes,
-    /// The mean is rounded to some 35 bits less those of the number of points, counted from the largest magnitude of the bucket (seven
-    /// digits of it for 1,000 points): what no order of adding changes, so that the same points give the same bytes.
+    /// The mean has 33 binary digits of the largest magnitude in the bucket, less those of the number of points, but 20 at least (for
+    /// 1,000 points seven decimal ones): what no order of adding changes, so that the same points give the same bytes.
     #[prost(bytes = "bytes", tag = "10")]
     pub mean: ::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "11")]

@@ -1,0 +1,103 @@
+"""Promise: an answer that is known is not read again, an answer that would be another one is; and
+what nobody waits for any more ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from stepline._core import siphash64
+from stepline_ingest.gen.stepline.v1 import query_pb2 as pb
+from stepline_ingest.lineage import STEP_MIN, Descent, Segment, Turn
+from stepline_ingest.query import service as query_service
+from stepline_ingest.store.memo import Memo
+from tests.support.query_service import Harness, serving
+
+REQUEST = pb.ChartRequest(run_ids=["r"], metrics=["m"], points=10)
+
+
+@pytest.fixture
+async def service(embedded) -> AsyncIterator[Harness]:
+    async with serving(embedded) as harness:
+        harness.put("r", "m", dict.fromkeys(range(5), 1.0))
+        yield harness
+
+
+async def asked(service: Harness, request=REQUEST, etag: str = "") -> tuple[dict, list]:
+    """Initial metadata and lines."""
+    metadata = [("if-none-match", etag)] if etag else []
+    call = service.stub.Chart(request, metadata=metadata)
+    return dict(await call.initial_metadata()), [line async for line in call]
+
+
+async def test_the_same_answer_has_the_same_etag_and_is_not_sent_again(service):
+    first, lines = await asked(service)
+    again, same = await asked(service)
+    assert lines == same
+    assert first["etag"] == again["etag"]
+    assert "not-modified" not in again
+    for known in (first["etag"], f"W/{first['etag']}", f'"other", {first["etag"]}', "*"):
+        metadata, none = await asked(service, etag=known)
+        assert (metadata["etag"], metadata["not-modified"], none) == (first["etag"], "1", [])
+    metadata, lines = await asked(service, etag='"other"')
+    assert lines == same
+    assert "not-modified" not in metadata
+
+
+async def test_an_answer_that_is_known_is_not_read_again(service, monkeypatch):
+    _, lines = await asked(service)
+    monkeypatch.setattr(query_service, "read_chart", None)
+    assert await asked(service) == ((await asked(service))[0], lines)
+
+
+async def test_points_of_the_run_change_the_etag_and_others_do_not(service):
+    first, _ = await asked(service)
+    other, _ = await asked(service, pb.ChartRequest(run_ids=["r"], metrics=["m"], points=11))
+    assert other["etag"] != first["etag"]
+    points = {"runs": [siphash64("other")]}
+    service.store.memo.changed(**points)
+    assert (await asked(service))[0] == first
+    service.put("r", "m", {5: 7.0})
+    changed, (line,) = await asked(service, etag=first["etag"])
+    assert changed["etag"] != first["etag"]
+    assert line.rows == 6
+
+
+async def test_points_of_the_run_that_a_fork_shows_change_its_etag(service):
+    service.runs.known["fork"] = 1
+    base = (Segment(siphash64("r"), 1, STEP_MIN, 100),)
+    service.runs.descents["fork"] = Descent(siphash64("fork"), (Turn(1, 100),), base)
+    request = pb.ChartRequest(run_ids=["fork"], metrics=["m"])
+    first, _ = await asked(service, request)
+    service.store.memo.changed([siphash64("r")])
+    assert (await asked(service, request))[0] != first
+
+
+async def test_a_store_that_others_write_to_has_no_etags(service, monkeypatch):
+    monkeypatch.setattr(service.store, "memo", Memo(trusted=False))
+    metadata, (line,) = await asked(service, etag="*")
+    assert "etag" not in metadata
+    assert line.rows == 5
+
+
+async def test_what_a_client_left_ends_in_the_engine(service):
+    running = "SELECT count() FROM system.processes WHERE query LIKE '%cityHash64(number)%numbers%'"
+    alone = 1  # the question itself
+    query = "SELECT max(cityHash64(number)) FROM numbers(1000000000000)"
+    call = service.stub.Sql(pb.SqlRequest(query=query))
+    reading = asyncio.ensure_future(call.read())
+    await until(lambda: service.store.query(running) == [(alone + 1,)])
+    call.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    await until(lambda: service.store.query(running) == [(alone,)])
+
+
+async def until(condition) -> None:
+    deadline = time.monotonic() + 30
+    while not await asyncio.to_thread(condition):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)

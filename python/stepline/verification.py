@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
-from . import _core
+from . import _core, receipts
+from .receipts import Receipt
 
 Range = tuple[int, int]
 """First and last sequence."""
@@ -47,10 +48,19 @@ class Difference:
     """Points at first_seq in the spool."""
     there: int
     """Points at first_seq at the service."""
+    exact: bool = True
+    """False when only checksums are left here: then nothing is known but the range, and the points
+    are those of all of it."""
 
     @property
     def text(self) -> str:
         """For people."""
+        if not self.exact:
+            return (
+                f"something in the sequences {self.first_seq}..{self.last_seq} is not stored as it "
+                f"was sent ({self.here:,} points sent, {self.there:,} stored): `stepline doctor` "
+                "looks for what the store alone can tell"
+            )
         names = ", ".join(self.metrics[:5]) + (", .." if len(self.metrics) > 5 else "")
         if self.there == 0:
             what = "is not stored, though it was acknowledged"
@@ -75,13 +85,14 @@ class Verdict:
     """The spool; empty when there is none here any more."""
     outcome: Outcome = "equal"
     """equal: all that is here is stored, bit for bit. incomplete: some of it is not stored yet, or
-    was lost. counted: nothing is here to compare, but the service has every sequence. unknown: it
-    could not be checked."""
+    was lost. counted: nothing is here to compare all of it by, but the service has every sequence.
+    unknown: it could not be checked."""
     compared: int = 0
+    """With the points themselves, or with the receipt of those that were deleted here."""
     points: int = 0
     """Points compared, all metrics together."""
     freed: int = 0
-    """Acknowledged and deleted here: counted at the service, not compared."""
+    """Acknowledged and deleted here, without a receipt: counted at the service, not compared."""
     unsent: int = 0
     beyond: int = 0
     """Stored by the service, but not in this copy of the spool."""
@@ -124,7 +135,7 @@ def verify_spool(
     verdict.rejected = there.rejected
     verdict.unsent = max(0, status["last_seq"] - there.mark)
     verdict.beyond = max(0, there.mark - status["last_seq"])
-    _count_freed(verdict, there, min(first - 1, there.mark))
+    _judge_freed(verdict, there, first - 1, receipts.of_spool(path))
     progress(first - 1)
     _compare(verdict, path, there, first, min(status["last_seq"], there.mark), progress)
     if verdict.differences:
@@ -134,14 +145,22 @@ def verify_spool(
     return verdict
 
 
-def verify_count(run_id: str, writer: bytes, rank: int, service: Digester) -> Verdict:
-    """Of a writer whose spool is not here: whether the service has each of its sequences."""
+def verify_count(
+    run_id: str, writer: bytes, rank: int, service: Digester, receipt: Receipt | None = None
+) -> Verdict:
+    """Of a writer whose spool is not here: whether the service has each of its sequences, and has
+    them as the RECEIPT says that they were.
+    """
     there = _There(service, run_id, writer)
     verdict = Verdict(writer=writer.hex(), run_id=run_id, rank=rank, outcome="counted")
     verdict.rejected = there.rejected
-    _count_freed(verdict, there, there.mark)
-    if verdict.lost:
+    _judge_freed(verdict, there, there.mark, receipt)
+    if verdict.differences:
+        verdict.outcome = "different"
+    elif verdict.lost:
         verdict.outcome = "incomplete"
+    elif verdict.compared and not verdict.freed:
+        verdict.outcome = "equal"
     return verdict
 
 
@@ -173,6 +192,11 @@ class _There:
         found = self._service.writer_digests(*self._ids, seq, seq, 1, by_metric=True)
         return {metric: (p, s, total) for _, metric, p, s, total in found["digests"]}
 
+    def total(self, first: int, last: int) -> tuple[int, int]:
+        """(points, sum) of the range."""
+        found = self.ranges(first, last, last - first + 1).get(first, (0, 0, 0))
+        return found[0], found[2]
+
     def sequences(self, first: int, last: int) -> int:
         """How many of these are stored."""
         if first > last:
@@ -180,18 +204,48 @@ class _There:
         return sum(n for _, n, _ in self.ranges(first, last, last - first + 1).values())
 
 
-def _count_freed(verdict: Verdict, there: _There, last: int) -> None:
-    """What is not here any more must be there: stored or recorded as rejected."""
-    verdict.freed = max(0, last)
+def _judge_freed(verdict: Verdict, there: _There, last: int, receipt: Receipt | None) -> None:
+    """What is not here any more must be there, stored or recorded as rejected; and stored as the
+    receipt says, as far as there is one.
+    """
+    acknowledged = max((part.last for part in receipt.parts), default=0) if receipt else 0
+    if acknowledged > there.mark:
+        verdict.lost.append((there.mark + 1, acknowledged))
+        verdict.notes.append(
+            f"the service has nothing above sequence {there.mark}, though it acknowledged "
+            f"{acknowledged}: was its store restored from a backup?"
+        )
+    last = max(0, min(last, there.mark))
     settled = merged((a, b) for a, b, _ in there.rejected)
     rejected = sum(b - a + 1 for a, b in within(settled, 1, last))
-    missing = verdict.freed - rejected - there.sequences(1, last)
+    missing = last - rejected - there.sequences(1, last)
     if missing > 0:
         verdict.lost.append((1, last))
         verdict.notes.append(
             f"{missing:,} of the sequences 1..{last} were acknowledged and freed here, and are not "
             "stored: `stepline doctor` says which"
         )
+    compared = 0
+    for part in receipt.parts if receipt else ():
+        # of a part of which some was rejected the service can only have the rest
+        if part.last > last or within(settled, part.first, part.last):
+            continue
+        compared += part.last - part.first + 1
+        verdict.points += part.points
+        points, total = there.total(part.first, part.last)
+        if (points, total) != (part.points, part.sum):
+            verdict.differences.append(
+                Difference(
+                    first_seq=part.first,
+                    last_seq=part.last,
+                    metrics=(),
+                    here=part.points,
+                    there=points,
+                    exact=False,
+                )
+            )
+    verdict.compared += compared
+    verdict.freed = last - compared
 
 
 def _compare(

@@ -57,7 +57,10 @@ def test_a_spool_before_and_after_it_is_sent(
     assert (code, after["outcome"], after["unsent"]) == (0, "equal", 0)
     assert (after["compared"], after["points"]) == (2_001 + 30_002, 4_300 + 30_002)
 
-    code, (counted,) = verify("--run", "verified", "--server", service.grpc, output=output)
+    asked = ("--run", "verified", "--server", service.grpc)
+    code, (drained,) = verify(str(spools), *asked, output=output)
+    assert (code, drained["outcome"], drained["compared"]) == (0, "equal", 2_001 + 30_002)
+    code, (counted,) = verify(str(tmp_path), *asked, output=output)
     assert (code, counted["outcome"], counted["freed"]) == (0, "counted", 2_001 + 30_002)
 
     change_value(copy, 1_717, index=0)

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .. import _core
+from .. import _core, receipts
 from ..errors import InvalidRequest, SteplineError, from_core, sentence
+from ..receipts import Receipt
 from ..settings import check_run_id, find_api_key, find_dir, find_server
 from ..tls import find_tls
 from ..verification import Verdict, verify_count, verify_spool
@@ -23,8 +24,8 @@ EQUAL, DIFFERENT, UNCHECKED = 0, 1, 2
 
 _EPILOG = (
     "exit code: 0 everything that is here is stored, bit for bit; 1 something differs, is lost, or "
-    "is not stored yet; 2 it could not be checked. Points that were acknowledged may have been "
-    "freed here already: they are counted at the service, not compared."
+    "is not stored yet; 2 it could not be checked. Of points that were acknowledged and deleted "
+    "here a receipt of checksums is compared (kept for 30 days); without one they are counted."
 )
 _COLUMNS = (
     Column("run"),
@@ -100,17 +101,20 @@ def _verify(args: argparse.Namespace) -> list[Verdict]:
             if verdict is not None:
                 verdicts.append(verdict)
     if args.run is not None:
-        verdicts += _elsewhere(args, services, {verdict.writer for verdict in verdicts})
+        kept = receipts.of_run(root, args.run)
+        verdicts += _elsewhere(args, services, {verdict.writer for verdict in verdicts}, kept)
     return verdicts
 
 
-def _elsewhere(args: argparse.Namespace, services: _Services, here: set[str]) -> list[Verdict]:
-    """The writers of the run that have no spool here."""
+def _elsewhere(
+    args: argparse.Namespace, services: _Services, here: set[str], kept: dict[str, Receipt]
+) -> list[Verdict]:
+    """The writers of the run that have no spool here, compared with what is kept of them."""
     server = find_server(args.server)
     service = services.at(server, None)
     try:
         return [
-            verify_count(args.run, writer, rank, service)
+            verify_count(args.run, writer, rank, service, kept.get(writer.hex()))
             for writer, _, rank in service.list_writers(args.run)
             if writer.hex() not in here
         ]

@@ -4,13 +4,12 @@
 //! 8 little-endian bytes each. `proto/stepline/v1/audit.proto` has the same words; the service computes it in SQL.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::Hasher;
 use std::path::Path;
-
-use siphasher::sip::SipHasher24;
+use std::sync::Arc;
 
 use crate::id::siphash64;
 use crate::record::Record;
+use crate::siphash::hash_rows;
 use crate::spool::{SpoolError, SpoolReader};
 
 /// More ranges at a time are refused.
@@ -31,18 +30,19 @@ impl Digest {
         self.points += 1;
         self.sum = self.sum.wrapping_add(hash);
     }
+
+    /// A point that is a sequence of its own.
+    fn count(&mut self, hash: u64) {
+        self.sequences += 1;
+        self.add(hash);
+    }
 }
 
 /// What one point counts as.
 pub fn point_hash(seq: u64, metric: u64, step: i64, time_ms: i64, value: f64) -> u64 {
-    let mut bytes = [0u8; 40];
-    let words = [seq, metric, step as u64, time_ms as u64, value.to_bits()];
-    for (slot, word) in bytes.chunks_exact_mut(8).zip(words) {
-        slot.copy_from_slice(&word.to_le_bytes());
-    }
-    let mut hasher = SipHasher24::new_with_keys(0, 0);
-    hasher.write(&bytes);
-    hasher.finish()
+    let mut hash = 0;
+    hash_rows(1, |_| [seq, metric, step as u64, time_ms as u64, value.to_bits()], |_, found| hash = found);
+    hash
 }
 
 /// What a spool holds of a range of sequences.
@@ -107,9 +107,16 @@ pub fn digests(dir: &Path, span: Span, by_metric: bool) -> Result<Digests, Spool
 struct Walk {
     span: Span,
     by_metric: bool,
-    names: HashMap<u32, (u64, String)>,
-    keysets: HashMap<u32, Vec<u32>>,
+    names: HashMap<u32, Name>,
+    keysets: HashMap<u32, Vec<Name>>,
     out: Digests,
+}
+
+#[derive(Clone)]
+struct Name {
+    metric: u64,
+    /// Empty unless it is asked for.
+    text: Arc<str>,
 }
 
 impl Walk {
@@ -125,40 +132,52 @@ impl Walk {
     fn take(&mut self, record: &Record<'_>) {
         match *record {
             Record::Name { id, name } => {
-                self.names.insert(id, (siphash64(name), name.to_owned()));
+                let text = if self.by_metric { name.into() } else { Arc::default() };
+                self.names.insert(id, Name { metric: siphash64(name), text });
             }
             Record::KeySet { id, names } => {
-                self.keysets.insert(id, names.to_vec());
+                self.keysets.insert(id, self.named(names));
             }
             Record::Row { seq, time_ms, step, keyset, values } => {
                 let names = self.keysets.remove(&keyset).unwrap_or_default();
                 self.row(seq, time_ms, step, &names, values);
                 self.keysets.insert(keyset, names);
             }
-            Record::Sparse { seq, time_ms, step, names, values } => self.row(seq, time_ms, step, names, values),
+            Record::Sparse { seq, time_ms, step, names, values } => {
+                self.row(seq, time_ms, step, &self.named(names), values);
+            }
             Record::Array { seq, time_ms, name, steps, values } => {
-                for (seq, (step, value)) in (seq..).zip(steps.iter().zip(values)) {
-                    self.row(seq, time_ms, *step, &[name], &[*value]);
-                }
+                let Some(name) = self.names.get(&name).cloned() else { return };
+                let point =
+                    |i: usize| [seq + i as u64, name.metric, steps[i] as u64, time_ms as u64, values[i].to_bits()];
+                hash_rows(values.len(), point, |i, hash| {
+                    let Some(range) = self.span.range_of(seq + i as u64) else { return };
+                    self.out.ranges.entry(range).or_default().count(hash);
+                    if self.by_metric {
+                        self.out.metrics.entry(name.text.to_string()).or_default().count(hash);
+                    }
+                });
             }
             Record::Control { .. } => {}
         }
     }
 
-    fn row(&mut self, seq: u64, time_ms: i64, step: i64, names: &[u32], values: &[f64]) {
+    fn named(&self, ids: &[u32]) -> Vec<Name> {
+        ids.iter().filter_map(|id| self.names.get(id)).cloned().collect()
+    }
+
+    fn row(&mut self, seq: u64, time_ms: i64, step: i64, names: &[Name], values: &[f64]) {
         let Some(range) = self.span.range_of(seq) else { return };
-        let digest = self.out.ranges.entry(range).or_default();
+        let Digests { ranges, metrics, .. } = &mut self.out;
+        let digest = ranges.entry(range).or_default();
         digest.sequences += 1;
-        for (id, value) in names.iter().zip(values) {
-            let Some((metric, name)) = self.names.get(id) else { continue };
-            let hash = point_hash(seq, *metric, step, time_ms, *value);
+        let point = |i: usize| [seq, names[i].metric, step as u64, time_ms as u64, values[i].to_bits()];
+        hash_rows(names.len().min(values.len()), point, |i, hash| {
             digest.add(hash);
             if self.by_metric {
-                let of_metric = self.out.metrics.entry(name.clone()).or_default();
-                of_metric.sequences += 1;
-                of_metric.add(hash);
+                metrics.entry(names[i].text.to_string()).or_default().count(hash);
             }
-        }
+        });
     }
 }
 

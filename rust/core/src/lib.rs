@@ -17,4 +17,5 @@ pub mod codec;
 pub mod digest;
 pub mod id;
 pub mod record;
+mod siphash;
 pub mod spool;

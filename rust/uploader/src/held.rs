@@ -8,6 +8,7 @@ use stepline_wire::TlsFiles;
 use crate::damage::Damage;
 use crate::handover;
 use crate::journal::Journal;
+use crate::receipt::Receipt;
 use crate::settings::Settings;
 
 pub(crate) struct Held {
@@ -20,6 +21,7 @@ pub(crate) struct Held {
     pub reader: SpoolReader,
     pub journal: Journal,
     pub damage: Damage,
+    receipt: Receipt,
     /// Batches that the service will never store.
     pub rejected: u64,
     /// The sequences up to here are stored or lost in this spool.
@@ -69,6 +71,7 @@ impl Held {
             meta,
             journal,
             damage: Damage::default(),
+            receipt: Receipt::open(dir),
             rejected: 0,
             lost_up_to: 0,
             confesses_loss: false,
@@ -80,6 +83,8 @@ impl Held {
     /// Deletes what is settled.
     pub fn clean_up(&mut self) -> Result<(), SpoolError> {
         let (seq, control) = (self.journal.state().acked_seq, self.journal.state().acked_control);
+        let freed = self.reader.releasable(seq, control)?;
+        self.keep_receipt(freed)?;
         self.damage.set_aside(seq);
         self.reader.release(seq, control).map(drop)
     }
@@ -92,10 +97,22 @@ impl Held {
 
     /// Deletes the spool; damaged segments are kept beside it.
     pub fn remove(mut self) -> Result<(), SpoolError> {
+        if let Err(err) = self.keep_receipt(self.journal.state().acked_seq) {
+            log::warn!("{}: no receipt of what is deleted: {err}", self.name);
+        }
         self.damage.set_aside(u64::MAX);
         let removed = self.reader.remove();
         drop(self.lock);
         removed
+    }
+
+    /// Writes down what lies here up to that sequence.
+    fn keep_receipt(&mut self, last: u64) -> Result<(), SpoolError> {
+        let (first, _) = self.reader.first_available()?;
+        if first <= last {
+            self.receipt.add(self.reader.dir(), &self.meta, first, last);
+        }
+        Ok(())
     }
 
     /// Nobody writes any more.

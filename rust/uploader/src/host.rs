@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::held::{Held, Taken};
 use crate::pool::Pool;
+use crate::receipt;
 use crate::runtime;
 use crate::session::{Session, Until};
 use crate::settings::Settings;
@@ -71,6 +72,7 @@ pub async fn host(root: &Path, settings: Settings, idle_exit: Duration, stop: St
         not_before: HashMap::new(),
     };
     let lock_path = root.join(layout::UPLOADER_LOCK);
+    receipt::expire(root);
     loop {
         let Some(lock) = DirLock::try_acquire(&lock_path)? else {
             log::info!("another uploader drains {}", root.display());

@@ -27,6 +27,7 @@ mod logger;
 mod pool;
 mod pump;
 mod push;
+mod receipt;
 mod registration;
 mod runtime;
 mod session;

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stepline import _core
+from stepline import _core, receipts
+from stepline.receipts import Part, Receipt
 from stepline.verification import (
     Verdict,
     merged,
@@ -185,6 +186,52 @@ def test_a_writer_without_a_spool_is_counted(copy: Path) -> None:
     assert (whole.outcome, whole.freed) == ("counted", CALLS + 500)
     (copy / "00000002.seg").unlink()
     assert verify_count("r", bytes(16), 0, Stored(copy, mark=CALLS + 500)).outcome == "incomplete"
+
+
+def receipt(spool: Path, *ranges: tuple[int, int]) -> Receipt:
+    """What an uploader would have written down of these sequences."""
+    parts = []
+    for first, last in ranges:
+        ((_, points, _, total),) = _core.spool_digests(str(spool), first, last, last)["ranges"]
+        parts.append(Part(first=first, last=last, points=points, sum=total))
+    return Receipt(writer=spool.name, run_id="r", rank=3, parts=tuple(parts))
+
+
+def test_a_writer_without_a_spool_is_compared_with_its_receipt(spool: Path, copy: Path) -> None:
+    whole = receipt(spool, (1, 1_000), (1_001, CALLS + 500))
+    service = Stored(copy, mark=CALLS + 500)
+    verdict = verify_count("r", bytes(16), 3, service, whole)
+    assert (verdict.outcome, verdict.compared, verdict.freed) == ("equal", CALLS + 500, 0)
+    part = verify_count("r", bytes(16), 3, service, receipt(spool, (1, 1_000)))
+    assert (part.outcome, part.compared, part.freed) == ("counted", 1_000, CALLS - 500)
+
+    service.rejected = [(2_000, 2_000, "a name is too long")]
+    some = verify_count("r", bytes(16), 3, service, whole)
+    assert (some.compared, some.differences) == (1_000, [])
+
+    change_value(copy, 1_717, index=0)
+    verdict = verify_count("r", bytes(16), 3, Stored(copy, mark=CALLS + 500), whole)
+    (found,) = verdict.differences
+    assert (verdict.outcome, found.first_seq, found.last_seq) == ("different", 1_001, CALLS + 500)
+    assert "something in the sequences 1001..3500 is not stored as it was sent" in found.text
+
+
+def test_a_service_that_has_less_than_it_acknowledged_is_found_out(spool: Path, copy: Path) -> None:
+    whole = receipt(spool, (1, 1_000), (1_001, CALLS + 500))
+    verdict = verify_count("r", bytes(16), 3, Stored(copy, mark=1_200), whole)
+    assert (verdict.outcome, verdict.lost) == ("incomplete", [(1_201, CALLS + 500)])
+    assert "though it acknowledged 3500" in verdict.notes[0]
+
+
+def test_a_receipt_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    folder = tmp_path / "receipts"
+    folder.mkdir()
+    for number, text in enumerate(
+        ["", "[]", "{}", '{"version": 2}', '{"version": 1, "ranges": 5}']
+    ):
+        (folder / f"{number}.json").write_text(text)
+    assert receipts.of_run(tmp_path, "r") == {}
+    assert receipts.of_spool(str(tmp_path / "0")) is None
 
 
 def test_ranges() -> None:

@@ -20,6 +20,9 @@ pub const DROPPED_FILE: &str = "dropped";
 /// In the root: held by the one uploader process of a host and root.
 pub const UPLOADER_LOCK: &str = "uploader.lock";
 
+/// In the root: what was in spools that are stored and deleted.
+pub const RECEIPTS: &str = "receipts";
+
 /// `00000001.seg`
 pub(super) fn segment_name(index: u32) -> String {
     format!("{index:08}.seg")

@@ -118,6 +118,13 @@ impl SpoolReader {
         self.dir.join(layout::SEALED_FILE).exists()
     }
 
+    /// The sequence up to which `release` would delete what lies here.
+    pub fn releasable(&mut self, acked_seq: u64, acked_control: u64) -> Result<u64, SpoolError> {
+        let kept = self.last_segment_up_to(acked_seq, acked_control)?;
+        let first_kept = kept.map(|index| self.header(index)).transpose()?.flatten().map(|header| header.first_seq);
+        Ok(first_kept.unwrap_or(1) - 1)
+    }
+
     /// Deletes the segments that hold nothing above these, but never the last one; returns how many.
     pub fn release(&mut self, acked_seq: u64, acked_control: u64) -> Result<u32, SpoolError> {
         let Some(keep_from) = self.last_segment_up_to(acked_seq, acked_control)? else { return Ok(0) };

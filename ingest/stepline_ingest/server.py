@@ -67,7 +67,7 @@ from stepline_ingest.runs import RunsService, to_message
 from stepline_ingest.runs_repository import RunsRepository
 from stepline_ingest.schema.purge import Purger
 from stepline_ingest.session import Pipeline
-from stepline_ingest.sql_http import SqlPort
+from stepline_ingest.sql_port import SqlPort
 from stepline_ingest.store import Store, StoreError, open_store
 from stepline_ingest.tls import Certificates
 from stepline_ingest.waiting import WaitingSpools

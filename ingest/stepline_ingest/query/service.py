@@ -22,6 +22,7 @@ from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
 from stepline_ingest.run_record import RunRecord
+from stepline_ingest.store.cancel import MARK
 from stepline_ingest.store.contract import Setting, Store, StoreError
 
 from .answers import MAX_KEPT_BYTES, answer_to
@@ -181,18 +182,15 @@ class QueryService(query_pb2_grpc.QueryServicer):
     async def Sql(
         self, request: query_pb2.SqlRequest, context: Any
     ) -> AsyncIterator[query_pb2.SqlChunk]:
-        project = access.project()
-
-        def read(limits: EngineLimits) -> Iterator[query_pb2.SqlChunk]:
-            return read_sql(
-                self._store,
-                request,
-                limits,
-                self._limits.max_query_bytes,
-                project=project,
-            )
-
-        async for chunk in self._answered(self._read(read), context):
+        chunks = read_sql(
+            self._store,
+            self._executor,
+            request,
+            self._engine_limits,
+            self._limits.max_query_bytes,
+            project=access.project(),
+        )
+        async for chunk in self._answered(chunks, context):
             yield chunk
 
     async def _descent(self, run_id: str) -> Descent:
@@ -213,7 +211,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
         of the engine ends too.
         """
         mark = secrets.token_hex(8)
-        limits: dict[str, Setting] = {**self._engine_limits, "log_comment": mark}
+        limits: dict[str, Setting] = {**self._engine_limits, MARK: mark}
         try:
             async with aclosing(pumped(self._executor, lambda: make(limits), batch=batch)) as items:
                 async for item in items:

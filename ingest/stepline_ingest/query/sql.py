@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from concurrent.futures import Executor
+from contextlib import aclosing
 
 import grpc
 
 from stepline_ingest.errors import ServiceError, invalid
 from stepline_ingest.gen.stepline.v1 import query_pb2
 from stepline_ingest.store.contract import Setting, Store, StoreError
+
+from .ask import asked
 
 DEFAULT_FORMAT = "JSONCompactEachRowWithNamesAndTypes"
 CHUNK_BYTES = 1 << 20
@@ -22,14 +26,15 @@ _READONLY, _ACCESS_DENIED = 164, 497
 _MESSAGE_LENGTH = 600
 
 
-def read_sql(
+async def read_sql(
     store: Store,
+    executor: Executor,
     request: query_pb2.SqlRequest,
     limits: Mapping[str, Setting],
     max_bytes: int,
     *,
-    project: str | None = None,
-) -> Iterator[query_pb2.SqlChunk]:
+    project: str | None,
+) -> AsyncGenerator[query_pb2.SqlChunk, None]:
     """The answer in pieces, of one PROJECT where it is given. Raises ServiceError for what the text
     is to blame for, else StoreError.
     """
@@ -43,17 +48,18 @@ def read_sql(
         raise invalid(
             f"{fmt[:80]!r} is no name of a format; use one such as JSONEachRow, or leave it empty"
         )
+    settings = {**limits, **_READABLE}
     try:
-        answer = store.query_raw(
-            text, fmt, settings={**limits, **_READABLE}, readonly=True, project=project
-        )
+        async with aclosing(
+            asked(store, executor, text, fmt, settings=settings, project=project)
+        ) as pieces:
+            async for piece in pieces:
+                for begin in range(0, len(piece), CHUNK_BYTES):
+                    yield query_pb2.SqlChunk(data=piece[begin : begin + CHUNK_BYTES])
     except StoreError as error:
         if error.blames_query:
             raise _refusal(error) from error
         raise
-    view = memoryview(answer)
-    for begin in range(0, len(view), CHUNK_BYTES):
-        yield query_pb2.SqlChunk(data=bytes(view[begin : begin + CHUNK_BYTES]))
 
 
 def _refusal(error: StoreError) -> ServiceError:

@@ -17,10 +17,13 @@ from .params import Setting
 LIMITS: dict[str, Setting] = {
     "max_execution_time": 60,
     "max_memory_usage": 4 << 30,
-    "max_result_bytes": 256 << 20,
+    "max_result_bytes": 64 << 20,
     "max_threads": 2,
 }
 """What a query may take when its caller says nothing else."""
+
+STREAMED_LIMITS: dict[str, Setting] = {"max_result_bytes": 0}
+"""An answer that is sent while it is made may have any size."""
 
 VIEW_SETTINGS: dict[str, Setting] = {"enable_join_runtime_filters_index_analysis": 1}
 """Lets a condition on names in the view `points` prune the raw table by its key: the ids that the
@@ -61,7 +64,7 @@ _REFUSED_FUNCTIONS = frozenset(
         "catboostevaluate",  # loads a library
     }
 )
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"""
     (?P<text>'(?:[^'\\]|\\.)*')
   | (?P<name>`(?:[^`\\]|\\.)*` | "(?:[^"\\]|\\.)*" | [A-Za-z_][A-Za-z0-9_]*)
@@ -72,10 +75,21 @@ _TOKEN = re.compile(
 
 
 def analyst_settings(
-    settings: Mapping[str, Setting] | None, view_settings: Mapping[str, Setting] = VIEW_SETTINGS
+    settings: Mapping[str, Setting] | None,
+    view_settings: Mapping[str, Setting] = VIEW_SETTINGS,
+    *,
+    streams: bool = False,
 ) -> dict[str, Setting]:
-    """Everything that a session of an analyst sets; `readonly` closes it."""
-    return {**view_settings, **LIMITS, **(settings or {}), "readonly": 1}
+    """Everything that a session of an analyst sets; `readonly` closes it. STREAMS: the answer is
+    sent while it is made."""
+    limits = LIMITS | (STREAMED_LIMITS if streams else {})
+    return {**view_settings, **limits, **(settings or {}), "readonly": 1}
+
+
+def can_stream(statement: str) -> bool:
+    """Whether STATEMENT, in its canonical form, is a query for rows."""
+    first = next((token for token in _tokens(statement) if token != "("), "")
+    return first.upper() in ("SELECT", "WITH")
 
 
 def judged(text: str, canonical: Callable[[str], str], *, tenant: bool = False) -> str:
@@ -118,7 +132,7 @@ def _judge_tenant(first: str, tokens: Sequence[str]) -> None:
 
 def _tokens(statement: str) -> Iterator[str]:
     """Names without their quotes, and punctuation; string literals and blanks are left out."""
-    for found in _TOKEN.finditer(statement):
+    for found in TOKEN.finditer(statement):
         if found["name"]:
             yield found["name"].strip('`"')
         elif found["other"] and not found["other"].isspace():

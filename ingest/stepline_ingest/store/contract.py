@@ -101,6 +101,19 @@ class Store(Protocol):
         row of another one.
         """
 
+    def stream_raw(
+        self,
+        sql: str,
+        fmt: str,
+        params: Mapping[str, Param] | None = None,
+        settings: Mapping[str, Setting] | None = None,
+        *,
+        project: str | None = None,
+    ) -> Iterator[bytes]:
+        """What `query_raw` answers to READONLY, piece after piece as it is made where the format
+        allows that (`formats.STREAMED`), and without a limit of its size there. Closing the
+        iterator ends the query."""
+
     def end_orphans(self) -> None:
         """For a service that has just started, before it reads marks: returns when no INSERT of
         points that an earlier one left behind can still commit; one that takes long is killed."""
@@ -109,7 +122,7 @@ class Store(Protocol):
         """A statement without a result."""
 
     def cancel(self, mark: str) -> None:
-        """Ends the queries that run with the setting log_comment = MARK; they raise StoreError."""
+        """Ends the queries that run with the setting `cancel.MARK` = MARK: they raise."""
 
     def close(self) -> None:
         """Ends everything that runs. A second call does nothing."""

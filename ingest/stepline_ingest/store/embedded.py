@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .analyst import FORMAT_QUERY, analyst_settings, judged
+from .analyst import FORMAT_QUERY, analyst_settings, can_stream, judged
 from .cancel import CANCEL
 from .engine_config import ANALYST_ROLE, write_config
 from .errors import StoreError, insert_error, query_error
+from .formats import STREAMED, WITH_HEADER, split_format
 from .gate import Gate
 from .inserts import (
     POINTS_COLUMNS,
@@ -27,7 +28,14 @@ from .inserts import (
 from .lock import DirectoryLock
 from .memo import Memo
 from .native import NativeBlock, read_blocks
-from .params import Param, Setting, checked_name, encode_params, settings_clause, settings_list
+from .params import (
+    Param,
+    Setting,
+    checked_name,
+    encode_params,
+    settings_clause,
+    settings_list,
+)
 from .pool import Pool
 from .snapshot import Snapshot, detached, freeze, unfreeze
 from .staging import StagedBlock, Staging
@@ -38,6 +46,7 @@ log = logging.getLogger(__name__)
 DATABASE = "stepline"
 PART_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)
 
+_PIECE = 1 << 20
 _CLOSE_PATIENCE = 20.0
 """Seconds that running calls get when the store closes."""
 
@@ -175,11 +184,9 @@ class EmbeddedStore:
         readonly: bool,
         project: str | None = None,
     ) -> bytes:
+        if readonly or project is not None:
+            return b"".join(self.stream_raw(sql, fmt, params, settings, project=project))
         fmt = checked_name("format", fmt)
-        if project is not None:
-            return self._query_as_tenant(project, sql, fmt, encode_params(params), settings)
-        if readonly:
-            return self._query_as_analyst(sql, fmt, encode_params(params), settings)
         with self._pool.connection() as connection, _raised_as(query_error):
             result = connection.query(sql + settings_clause(settings), fmt, encode_params(params))
             return bytes(result.bytes())
@@ -187,30 +194,28 @@ class EmbeddedStore:
     def cancel(self, mark: str) -> None:
         self.query(CANCEL, {"mark": mark})
 
-    def _query_as_analyst(
-        self, sql: str, fmt: str, params: dict[str, str], settings: Mapping[str, Setting] | None
-    ) -> bytes:
-        statement = judged(sql, self._canonical)
-        with self._pool.connection(keep=False) as connection, _raised_as(query_error):
-            connection.query(f"SET ROLE {ANALYST_ROLE}")
-            connection.query("SET " + settings_list(analyst_settings(settings)))
-            return bytes(connection.query(statement, fmt, params).bytes())
-
-    def _query_as_tenant(
+    def stream_raw(
         self,
-        project: str,
         sql: str,
         fmt: str,
-        params: dict[str, str],
-        settings: Mapping[str, Setting] | None,
-    ) -> bytes:
-        statement = judged(sql, self._canonical, tenant=True)
-        given = {**analyst_settings(settings), **tenant_settings(project)}
+        params: Mapping[str, Param] | None = None,
+        settings: Mapping[str, Setting] | None = None,
+        *,
+        project: str | None = None,
+    ) -> Iterator[bytes]:
+        statement = judged(sql, self._canonical, tenant=project is not None)
+        bare, fmt = split_format(statement, checked_name("format", fmt))
+        streams = fmt in STREAMED and can_stream(statement)
+        given = analyst_settings(settings, streams=streams)
+        if project is not None:
+            given |= tenant_settings(project)
         with self._pool.connection(keep=False) as connection, _raised_as(query_error):
-            connection.query(f"USE {tenant_database(self._database)}")
-            connection.query(f"SET ROLE {TENANT_ROLE}")
+            if project is not None:
+                connection.query(f"USE {tenant_database(self._database)}")
+            connection.query(f"SET ROLE {ANALYST_ROLE if project is None else TENANT_ROLE}")
             connection.query("SET " + settings_list(given))
-            return bytes(connection.query(statement, fmt, params).bytes())
+            ask = _streamed if streams else _held
+            yield from ask(connection, bare, fmt, encode_params(params))
 
     def create_tenant_views(self) -> None:
         """For SQL of one project; once the tables are there."""
@@ -264,6 +269,29 @@ class EmbeddedStore:
         connection = _connect(self._target)
         connection.query(f"USE {self._database}")
         return connection
+
+
+def _held(connection: Any, sql: str, fmt: str, params: dict[str, str]) -> Iterator[bytes]:
+    """The answer, made in memory before any of it is given."""
+    answer: bytes = connection.query(sql, fmt, params).bytes()
+    view = memoryview(answer)
+    for begin in range(0, len(view), _PIECE):
+        yield bytes(view[begin : begin + _PIECE])
+
+
+def _streamed(connection: Any, sql: str, fmt: str, params: dict[str, str]) -> Iterator[bytes]:
+    """The answer while it is made; see formats.py."""
+    header = b""
+    if fmt in WITH_HEADER:
+        header = bytes(connection.query(f"SELECT * FROM ({sql}) LIMIT 0", fmt, params).bytes())  # noqa: S608
+        yield header
+    stream = connection.send_query(sql, fmt, params)
+    try:
+        for chunk in stream:
+            piece: bytes = chunk.bytes()
+            yield piece[len(header) :] if header else piece
+    finally:
+        stream.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,16 @@ Scalar: TypeAlias = "int | float | str | bool"
 Param: TypeAlias = "Scalar | Sequence[int] | Sequence[float] | Sequence[str]"
 Setting: TypeAlias = "int | float | str | bool"
 
+
+class Escaped(str):
+    """A parameter that came in the notation of ClickHouse already, whatever its type."""
+
+
 _ESCAPES = str.maketrans(
     {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "\b": "\\b", "\f": "\\f"}
 )
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_UNESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -41,7 +48,14 @@ def settings_list(settings: Mapping[str, Setting]) -> str:
     )
 
 
+def unescaped(text: str) -> str:
+    r"""The value of a string in the notation of a TabSeparated field (`\t`, `\n`, `\\`)."""
+    return _ESCAPED.sub(lambda found: _UNESCAPES.get(found[1], found[1]), text)
+
+
 def _field(value: Param) -> str:
+    if isinstance(value, Escaped):
+        return str(value)
     if isinstance(value, str):
         return value.translate(_ESCAPES)
     if isinstance(value, Sequence):

@@ -26,7 +26,7 @@ from .inserts import (
 from .memo import Memo
 from .native import NativeBlock, read_blocks
 from .orphans import Orphans
-from .params import Param, Setting, checked_name
+from .params import Escaped, Param, Setting, checked_name, unescaped
 from .staging import StagedBlock, Staging
 
 _CONNECTIONS = 32
@@ -183,6 +183,26 @@ class ServerStore:
         readonly: bool,
         project: str | None = None,
     ) -> bytes:
+        if readonly or project is not None:
+            return b"".join(self.stream_raw(sql, fmt, params, settings, project=project))
+        with _raised_as(query_error):
+            answer: bytes = self._client.raw_query(
+                sql,
+                dict(params or {}),
+                settings=dict(settings or {}),
+                transport_settings=_default_format(fmt),
+            )
+        return answer
+
+    def stream_raw(
+        self,
+        sql: str,
+        fmt: str,
+        params: Mapping[str, Param] | None = None,
+        settings: Mapping[str, Setting] | None = None,
+        *,
+        project: str | None = None,
+    ) -> Iterator[bytes]:
         if project is not None:
             # The views of tenants need row policies, and a policy on a table can take its rows from
             # every user of the server that has none.
@@ -192,18 +212,23 @@ class ServerStore:
                 code=_ACCESS_DENIED,
                 blames_query=True,
             )
-        given = dict(settings or {})
-        if readonly:
-            sql = judged(sql, self._canonical)
-            given = analyst_settings(given, self._view_settings)
+        statement = judged(sql, self._canonical)
+        given = analyst_settings(settings, self._view_settings, streams=True)
         with _raised_as(query_error):
-            answer: bytes = self._client.raw_query(
-                sql,
-                dict(params or {}),
+            answer: Any = self._client.raw_stream(
+                statement,
+                {name: _plain(value) for name, value in (params or {}).items()},
                 settings=given,
                 transport_settings=_default_format(fmt),
             )
-        return answer
+            chunks = _Chunks(answer)
+            try:
+                yield from chunks
+            except HTTPError as error:
+                # An error in the middle of an answer: its text, and then no proper end.
+                raise chunks.failure() or query_error(str(error)) from error
+            finally:
+                answer.close()
 
     def create_tenant_views(self) -> None:
         """None here: see `query_raw`."""
@@ -253,6 +278,11 @@ class _Chunks:
         if at < 0 or b"DB::Exception" not in self._last[at:]:
             return None
         return query_error(self._last[at:].decode("utf-8", "replace"))
+
+
+def _plain(value: Param) -> Param:
+    """What clickhouse-connect puts into ClickHouse's notation once more."""
+    return unescaped(value) if isinstance(value, Escaped) else value
 
 
 def _default_format(fmt: str) -> dict[str, str]:

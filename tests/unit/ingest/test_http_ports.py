@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
 from stepline_ingest.readiness import SERVICES
-from stepline_ingest.sql_http import unescaped
+from stepline_ingest.store.params import unescaped
 from tests.support.service import Service
 
 

@@ -1,0 +1,253 @@
+"""Asks the store and answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import secrets
+import time
+import uuid
+from collections.abc import AsyncGenerator, Iterator
+from concurrent.futures import Executor
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from stepline_ingest import access
+from stepline_ingest.limits import Limits
+from stepline_ingest.metrics import QueryKind, metrics
+from stepline_ingest.query.ask import Transform, asked
+from stepline_ingest.store.contract import Store
+from stepline_ingest.store.errors import StoreError
+
+from .packing import packed_as, packing_of
+from .question import SYNTAX_ERROR, Question, question_of
+
+log = logging.getLogger(__name__)
+
+_CONTENT_TYPES = {
+    "JSON": "application/json; charset=UTF-8",
+    "JSONCompact": "application/json; charset=UTF-8",
+    "JSONEachRow": "application/x-ndjson; charset=UTF-8",
+    "CSV": "text/csv; charset=UTF-8; header=absent",
+    "CSVWithNames": "text/csv; charset=UTF-8; header=present",
+    "TabSeparated": "text/tab-separated-values; charset=UTF-8",
+    "TabSeparatedWithNames": "text/tab-separated-values; charset=UTF-8",
+    "Native": "application/octet-stream",
+    "RowBinary": "application/octet-stream",
+    "RowBinaryWithNamesAndTypes": "application/octet-stream",
+    "Parquet": "application/octet-stream",
+    "Arrow": "application/octet-stream",
+    "ArrowStream": "application/octet-stream",
+}
+_ACCESS_DENIED = 497
+_READONLY = 164
+_UNKNOWN = 1002
+_HELD = 1 << 20
+"""Bytes of an answer that wait for what comes behind them: an error that comes so early still gets
+a status of its own."""
+_QUERY_ID = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)
+_NAME = "stepline"
+
+
+class SqlPort:
+    """What the port answers."""
+
+    def __init__(self, store: Store, executor: Executor, limits: Limits) -> None:
+        self._store = store
+        self._executor = executor
+        self._limits = limits
+        self._timezone = ""
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=self._limits.max_query_bytes)
+        for path in ("/ping", "/replicas_status"):
+            app.router.add_get(path, self._ping)
+        app.router.add_route("GET", "/", self._query)
+        app.router.add_route("POST", "/", self._query)
+        return app
+
+    async def _ping(self, request: web.Request) -> web.Response:
+        return web.Response(text="Ok.\n", content_type="text/html")
+
+    async def _query(self, request: web.Request) -> web.StreamResponse:
+        headers = await self._headers(request)
+        try:
+            question = await asyncio.wait_for(
+                question_of(request, self._limits), self._limits.http_patience
+            )
+        except (UnicodeDecodeError, web.HTTPRequestEntityTooLarge):
+            return _failure(
+                400,
+                SYNTAX_ERROR,
+                f"the query is no UTF-8 text of at most {self._limits.max_query_bytes} bytes: "
+                "shorten it",
+                headers,
+            )
+        except asyncio.TimeoutError:
+            return _failure(408, SYNTAX_ERROR, "the query did not arrive: send it faster", headers)
+        except StoreError as error:
+            return _refusal(error, headers)
+        if not question.sql.strip():
+            # What a ClickHouse server says to a GET without a query; probes look for it.
+            return web.Response(text="Ok.\n", content_type="text/html", headers=headers)
+        packing = packing_of(request)
+        headers["Content-Type"] = _CONTENT_TYPES.get(question.fmt, "text/plain; charset=UTF-8")
+        headers["X-ClickHouse-Format"] = question.fmt
+        if packing is not None:
+            headers["Content-Encoding"] = packing
+        begun = time.monotonic()
+        ending = _Ending()
+        pieces = self._asked(question, ending, packed_as(packing) if packing else None)
+        try:
+            async with aclosing(pieces):
+                return await self._answer(request, headers, ending, pieces)
+        except StoreError as error:
+            headers.pop("Content-Encoding", None)
+            return _refusal(error, headers)
+        finally:
+            metrics.queried(QueryKind.SQL_HTTP, time.monotonic() - begun)
+
+    def _asked(
+        self, question: Question, ending: _Ending, pack: Transform | None
+    ) -> AsyncGenerator[bytes, None]:
+        """The answer; an error in its middle becomes its last piece."""
+
+        def told(pieces: Iterator[bytes]) -> Iterator[bytes]:
+            size = 0
+            try:
+                for piece in pieces:
+                    yield piece
+                    size += len(piece)
+            except StoreError as error:
+                if size <= _HELD:
+                    raise
+                log.info("a query failed in the middle of its answer: %s", error)
+                ending.broken = True
+                yield _told_within(error, ending.tag)
+
+        return asked(
+            self._store,
+            self._executor,
+            question.sql,
+            question.fmt,
+            question.params,
+            question.settings,
+            project=access.project(),
+            transform=lambda pieces: pack(told(pieces)) if pack else told(pieces),
+        )
+
+    async def _answer(
+        self,
+        request: web.Request,
+        headers: dict[str, str],
+        ending: _Ending,
+        pieces: AsyncGenerator[bytes, None],
+    ) -> web.StreamResponse:
+        """Raises StoreError as long as nothing was sent."""
+        held: list[bytes] = []
+        async for piece in pieces:
+            held.append(piece)
+            if sum(map(len, held)) > _HELD:
+                break
+        else:
+            return web.Response(body=b"".join(held), headers=headers)
+        response = web.StreamResponse(headers=headers | {"X-ClickHouse-Exception-Tag": ending.tag})
+        await response.prepare(request)
+        await self._write(request, response, b"".join(held))
+        held.clear()
+        async for piece in pieces:
+            await self._write(request, response, piece)
+        if ending.broken:
+            # Without the end that HTTP asks for, so that nobody takes it for whole.
+            request.protocol.force_close()
+            return response
+        await response.write_eof()
+        return response
+
+    async def _write(self, request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+        """Waits for a slow reader, but not for ever: it holds a query of the store."""
+        assert request.transport is not None
+        patience = asyncio.get_running_loop().call_later(
+            self._limits.http_stall, request.transport.abort
+        )
+        try:
+            await response.write(data)
+        finally:
+            patience.cancel()
+
+    async def _headers(self, request: web.Request) -> dict[str, str]:
+        """Of every answer."""
+        wanted = request.query.get("query_id", "")
+        return {
+            "X-ClickHouse-Query-Id": wanted if _QUERY_ID.fullmatch(wanted) else str(uuid.uuid4()),
+            "X-ClickHouse-Server-Display-Name": _NAME,
+            "X-ClickHouse-Timezone": await self._zone(),
+            "X-ClickHouse-Summary": _SUMMARY,
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store",
+        }
+
+    async def _zone(self) -> str:
+        if not self._timezone:
+            rows = await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._store.query, "SELECT timezone()"
+            )
+            self._timezone = str(rows[0][0])
+        return self._timezone
+
+
+@dataclass(slots=True)
+class _Ending:
+    """How an answer that was begun ends."""
+
+    tag: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Tells an error behind rows from rows."""
+    broken: bool = False
+    """An error was told as the last piece."""
+
+
+_SUMMARY = json.dumps(
+    dict.fromkeys(
+        ("read_rows", "read_bytes", "written_rows", "written_bytes", "total_rows_to_read"), "0"
+    )
+)
+"""The engine counts only when an answer is over, and this comes before it; clients want the
+header to be there."""
+
+
+def _told_within(error: StoreError, tag: str) -> bytes:
+    """What ClickHouse writes behind the rows of an answer that breaks off."""
+    message = f"Code: {error.code or _UNKNOWN}. DB::Exception: {error}\n".encode()
+    return b"\r\n__exception__\r\n%s\r\n%s%d %s\r\n__exception__\r\n" % (
+        tag.encode(),
+        message,
+        len(message),
+        tag.encode(),
+    )
+
+
+def _refusal(error: StoreError, headers: dict[str, str]) -> web.Response:
+    """The status that a ClickHouse server would give. What the store refuses by itself, without a
+    number of the engine, is a matter of rights."""
+    if error.blames_query:
+        code = error.code or _ACCESS_DENIED
+        status = 403 if code in (_ACCESS_DENIED, _READONLY) else 400
+        return _failure(status, code, str(error), headers)
+    log.warning("a query failed: %s", error)
+    return _failure(500, error.code or _UNKNOWN, str(error), headers)
+
+
+def _failure(status: int, code: int, message: str, headers: dict[str, str]) -> web.Response:
+    text = message if message.startswith("Code:") else f"Code: {code}. DB::Exception: {message}"
+    return web.Response(
+        status=status,
+        text=text + "\n",
+        headers={
+            **{name: value for name, value in headers.items() if name != "Content-Type"},
+            "X-ClickHouse-Exception-Code": str(code),
+        },
+    )

@@ -50,7 +50,8 @@ $(VENV)/.ingest: ingest/pyproject.toml $(VENV)/.core
 $(PAGE_TOOLS): dashboard/package.json dashboard/package-lock.json
 	@command -v npm >/dev/null || { echo "Node.js is missing: the dashboard is built with version 20.19 or later (https://nodejs.org; Debian 13: apt-get install nodejs npm)" >&2; exit 1; }
 	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' || { echo "Node.js $$(node --version) is too old: the dashboard is built with version 20.19 or later" >&2; exit 1; }
-	@cd dashboard && npm ci --silent --no-audit --no-fund
+	@# Not `npm ci`, which wants the packages of every platform in the lockfile.
+	@cd dashboard && npm install --no-save --silent --no-audit --no-fund
 	@touch $@
 
 $(PAGE): $(PAGE_SOURCES) $(PAGE_TOOLS)

@@ -9,7 +9,7 @@ import { type Reading, readings } from "./pick";
 import type { Scene } from "./scene";
 
 const MOST_ROWS = 10;
-const WIDTH = 270;
+const WIDTH = 300;
 const GAP = 16;
 
 interface Props {
@@ -66,6 +66,7 @@ function Row({ reading, strong }: { reading: Reading; strong: boolean }) {
       {bad > 0 ? (
         <span class="bad">{bad} NaN</span>
       ) : (
+        strong &&
         spread && (
           <span class="spread">
             {value(low, 3)} – {value(high, 3)}

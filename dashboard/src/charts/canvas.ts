@@ -72,6 +72,15 @@ function band(context: CanvasRenderingContext2D, one: Strokes, layout: Layout, s
     context.beginPath();
     traceBand(context, one.line, lower, upper, layout, scene.axis);
     context.fill();
+    if (!one.edge) continue;
+    context.strokeStyle = faded(one.color, one.edge);
+    context.lineWidth = 0.8;
+    context.setLineDash([]);
+    for (const column of [lower, upper]) {
+      context.beginPath();
+      traceLine(context, one.line, column, layout, scene.axis);
+      context.stroke();
+    }
   }
 }
 

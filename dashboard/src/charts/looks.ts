@@ -8,6 +8,8 @@ export interface Strokes {
   dash: readonly number[];
   /** From 0 to 1; 0 leaves it out. */
   band: number;
+  /** How strongly the edge of the band is drawn, so that a spike of one bucket is seen. */
+  edge: number;
   /** Pairs of columns, the outer one first. */
   bands: readonly (readonly [Float64Array, Float64Array])[];
   /** The mean behind a smoothed line. */
@@ -37,6 +39,7 @@ function look({ line, ink }: Drawn, scene: Scene, pointed: string | undefined, m
     color: ink.color,
     dash: ink.dash,
     band: scene.bands ? (dimmed ? 0.03 : mine ? 0.28 : many ? 0.07 : 0.16) : 0,
+    edge: scene.bands && !dimmed && (mine || !many) ? 0.38 : 0,
     bands: quantiles.length ? quantiles : [[line.min, line.max]],
     behind: line.smooth && !scene.bands && !dimmed ? line.mean : undefined,
     main: line.smooth ?? line.mean,

@@ -33,7 +33,7 @@ export function faded(color: string, alpha: number): string {
 }
 
 // Cividis (Nuñez, Anderton and Renslow 2018) at nine places: even in lightness, the same for every colour vision.
-const RAMP = [
+const CIVIDIS: Ramp = [
   [0, 34, 78],
   [18, 53, 112],
   [59, 73, 108],
@@ -43,13 +43,39 @@ const RAMP = [
   [165, 156, 116],
   [195, 179, 105],
   [254, 232, 56],
-] as const;
+];
+// One hue, away from the ground: what is busy stands out, what idles recedes.
+const BLUES_ON_LIGHT: Ramp = [
+  [236, 242, 248],
+  [176, 208, 234],
+  [92, 158, 210],
+  [20, 106, 172],
+  [6, 52, 98],
+];
+const BLUES_ON_DARK: Ramp = [
+  [27, 33, 42],
+  [24, 58, 92],
+  [32, 98, 154],
+  [84, 160, 218],
+  [186, 222, 248],
+];
 
-/** A colour for a share between 0 and 1. */
+type Ramp = readonly (readonly [number, number, number])[];
+
+/** A colour for a share between 0 and 1, for lines that differ in one number. */
 export function ramp(share: number): string {
-  const place = Math.min(1, Math.max(0, share)) * (RAMP.length - 1);
-  const low = Math.min(Math.floor(place), RAMP.length - 2);
-  const [from, to] = [RAMP[low], RAMP[low + 1]] as [readonly number[], readonly number[]];
+  return between(CIVIDIS, share);
+}
+
+/** A colour for a share between 0 and 1, for areas. */
+export function heat(share: number, dark: boolean): string {
+  return between(dark ? BLUES_ON_DARK : BLUES_ON_LIGHT, share);
+}
+
+function between(ramp: Ramp, share: number): string {
+  const place = Math.min(1, Math.max(0, share)) * (ramp.length - 1);
+  const low = Math.min(Math.floor(place), ramp.length - 2);
+  const [from, to] = [ramp[low], ramp[low + 1]] as [readonly number[], readonly number[]];
   const mixed = from.map((byte, index) => Math.round(byte + ((to[index] as number) - byte) * (place - low)));
   return `rgb(${mixed.join(",")})`;
 }

@@ -12,6 +12,8 @@ export interface Shape {
   points: number;
 }
 
+/** What is drawn; the rest of a line stays at the service. */
+const COLUMNS = ["min", "max", "mean", "count", "nonfinite"];
 const QUANTILES = [0.05, 0.25, 0.75, 0.95];
 const STRAGGLERS = 8;
 /** A share of the zoomed range is asked for beyond each end, so that lines go on to the edge. */
@@ -32,6 +34,7 @@ export function chartRequest(
     runIds: [...shape.runs],
     metrics,
     points,
+    columns: COLUMNS,
     x: options.x,
     ranks: selection(options.ranks),
     groupBy: options.groupBy,

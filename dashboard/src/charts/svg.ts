@@ -59,7 +59,8 @@ export function svg(scene: Scene, title: string, style: ChartStyle, width: numbe
       for (const [lower, upper] of one.bands) {
         const pen = new PathPen();
         traceBand(pen, one.line, lower, upper, place, scene.axis);
-        out.push(`<path d="${pen}" fill="${one.color}" fill-opacity="${one.band}"/>`);
+        const edge = one.edge ? ` stroke="${one.color}" stroke-opacity="${one.edge}" stroke-width=".8"` : "";
+        out.push(`<path d="${pen}" fill="${one.color}" fill-opacity="${one.band}"${edge}/>`);
       }
     }
     const stroke = (column: Float64Array, attributes: string) => {

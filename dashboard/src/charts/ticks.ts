@@ -54,7 +54,7 @@ function niceWidth(ideal: number, whole: boolean): number {
 /** A tick's number with as many decimals as its neighbours need. */
 function plain(at: number, decimals: number, largest: number): string {
   if (at === 0) return "0";
-  if (largest >= 1e5) return decimals === 0 ? short(at) : value(at, 4);
+  if (largest >= 1e4) return decimals === 0 ? short(at) : value(at, 4);
   if (largest < 1e-3 || decimals > 6) return value(at, 4);
   return at.toFixed(decimals).replace("-", "\u2212");
 }

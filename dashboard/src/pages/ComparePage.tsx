@@ -4,7 +4,6 @@ import { ChartsView } from "../charts/ChartsView";
 import { CompareTable } from "../compare/CompareTable";
 import { ParallelView } from "../compare/ParallelView";
 import { change, param } from "../state/address";
-import { assign } from "../state/slots";
 import { Failure, Notice } from "../ui/Notice";
 import { ProjectTabs } from "../ui/ProjectTabs";
 import { useRunPages } from "./runs/useRunPages";
@@ -22,7 +21,6 @@ export function ComparePage({ project }: { project: string }) {
   const pages = useRunPages({ project, filter: param("q"), sort, columns: [] });
   const shown = useShown(pages);
   const view = param("view");
-  assign(shown.runs.map((run) => run.id));
   useEffect(() => {
     document.title = `Compare · ${project} · Stepline`;
   }, [project]);

@@ -2,6 +2,7 @@
 import { useResource } from "../api/resource";
 import { type RunRow, runsById } from "../state/run";
 import { chosen, DEFAULT_RUNS } from "../state/selection";
+import { assign } from "../state/slots";
 import type { RunPages } from "./runs/pages";
 
 const REFRESH_MS = 5000;
@@ -17,6 +18,10 @@ export function useShown(
     { refresh: REFRESH_MS },
   );
   void pages.version.value;
-  if (!ids.length) return { runs: pages.first(DEFAULT_RUNS), ready: pages.total.value !== undefined };
-  return { runs: picked.data ?? [], ready: picked.data !== undefined || picked.problem !== undefined };
+  const runs = ids.length ? (picked.data ?? []) : pages.first(DEFAULT_RUNS);
+  assign(runs.map((run) => run.id));
+  const ready = ids.length
+    ? picked.data !== undefined || picked.problem !== undefined
+    : pages.total.value !== undefined;
+  return { runs, ready };
 }

@@ -5,8 +5,8 @@ import { dark } from "./theme";
 export class Slots {
   private readonly taken = new Map<string, number>();
 
-  /** The number of the colour of KEY: the one it has, or the lowest that none of AMONG has. */
-  of(key: string, among: Iterable<string> = []): number {
+  /** The number of the colour of KEY: the one it has, or the lowest that none of AMONG (all, without) has. */
+  of(key: string, among: Iterable<string> = this.taken.keys()): number {
     const known = this.taken.get(key);
     if (known !== undefined) return known;
     const used = new Set<number>();

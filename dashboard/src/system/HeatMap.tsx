@@ -1,7 +1,7 @@
 /** The heat map on the screen. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ramp } from "../charts/palette";
+import { heat } from "../charts/palette";
 import { chartStyle } from "../charts/style";
 import { instant, value } from "../lib/format";
 import { dark } from "../state/theme";
@@ -37,7 +37,7 @@ export function HeatMap({ rows, percent, onPick }: Props) {
     element.height = place.height * ratio;
     element.style.height = `${place.height}px`;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    paintHeat(context, rows, place, chartStyle());
+    paintHeat(context, rows, place, chartStyle(), dark.value);
   }, [rows, width, dark.value, percent]);
   const at = pointer.value;
   const found = at && heatAt(rows, place, at.x, at.y);
@@ -79,7 +79,7 @@ export function HeatMap({ rows, percent, onPick }: Props) {
               x={(index * 160) / STOPS}
               width={160 / STOPS + 0.5}
               height="8"
-              fill={ramp(index / (STOPS - 1))}
+              fill={heat(index / (STOPS - 1), dark.value)}
             />
           ))}
         </svg>

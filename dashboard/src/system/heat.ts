@@ -1,7 +1,7 @@
 /** A heat map: a row for each line, a column of pixels for each moment. */
 import { FONT_SIZE } from "../charts/layout";
 import type { Line } from "../charts/line";
-import { ramp } from "../charts/palette";
+import { heat } from "../charts/palette";
 import type { Range } from "../charts/scale";
 import type { ChartStyle } from "../charts/style";
 import { ticks } from "../charts/ticks";
@@ -60,11 +60,12 @@ export function paintHeat(
   rows: readonly HeatRow[],
   place: HeatLayout,
   style: ChartStyle,
+  dark: boolean,
 ): void {
   const { left, right, top, rowHeight, time, value } = place;
   context.clearRect(0, 0, right + 8, place.height);
   const scale = (right - left) / Math.max(1, time.hi - time.lo);
-  const span = value.hi - value.lo || 1;
+  const height = value.hi - value.lo || 1;
   const gap = rowHeight > 6 ? 1 : 0;
   context.font = `${FONT_SIZE}px ${style.font}`;
   context.textBaseline = "middle";
@@ -76,11 +77,12 @@ export function paintHeat(
       context.fillStyle = style.dim;
       context.fillText(label, left - 8, y + rowHeight / 2, LABELS - 12);
     }
+    const pace = paceOf(line);
     for (let row = 0; row < line.step.length; row++) {
       const mean = line.mean[row] as number;
       const x = left + ((line.step[row] as number) - time.lo) * scale;
-      const wide = Math.max(1, line.width * scale) + 0.6;
-      context.fillStyle = Number.isFinite(mean) ? ramp((mean - value.lo) / span) : style.axis;
+      const wide = Math.max(1, span(line, row, pace) * scale) + 0.6;
+      context.fillStyle = Number.isFinite(mean) ? heat((mean - value.lo) / height, dark) : style.axis;
       context.fillRect(x, y, Math.min(wide, right - x), rowHeight - gap);
     }
   });
@@ -107,4 +109,20 @@ export function heatAt(
   return bucket < 0 || at > (row.line.step[bucket] as number) + row.line.width * 2
     ? undefined
     : { row, bucket };
+}
+
+/** The usual time between two buckets that have readings; buckets may be narrower than that. */
+function paceOf(line: Line): number {
+  const gaps: number[] = [];
+  for (let row = 1; row < line.step.length; row++)
+    gaps.push((line.step[row] as number) - (line.step[row - 1] as number));
+  gaps.sort((a, b) => a - b);
+  return Math.max(line.width, gaps[gaps.length >> 1] ?? 0);
+}
+
+/** How long a reading counts: until the next one, unless that is missing. */
+function span(line: Line, row: number, pace: number): number {
+  const next =
+    row + 1 < line.step.length ? (line.step[row + 1] as number) - (line.step[row] as number) : pace;
+  return next <= 2.5 * pace ? next : pace;
 }

@@ -21,6 +21,7 @@ export function Large({ metric }: { metric: string }) {
   return (
     <dialog
       class="large-dialog"
+      autofocus
       ref={dialog}
       onClose={close}
       onClick={(event) => event.target === dialog.current && close()}

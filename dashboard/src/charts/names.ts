@@ -1,23 +1,8 @@
 /** The names of metrics that a page can draw: sections by prefix, searched by text, glob or regular expression. */
 import { query } from "../api/transport";
 import type { Metric } from "../gen/stepline/v1/query_pb";
-
-export interface Search {
-  prefix?: string;
-  pattern?: string;
-  regex?: string;
-}
-
-/** What a text in the search field asks for: /expression/, a glob with * or ?, or a part of the name. */
-export function readSearch(text: string): Search {
-  const trimmed = text.trim();
-  if (!trimmed) return {};
-  const expression = /^\/(.+?)\/?$/.exec(trimmed);
-  if (expression) return { regex: expression[1] as string };
-  if (/[*?]/.test(trimmed)) return { pattern: trimmed };
-  // Whatever its case; the rest of the text stands for itself.
-  return { regex: `(?i)${trimmed.replace(/[\\^$.|?*+()[\]{}]/g, "\\$&")}` };
-}
+import { SYSTEM } from "../system/kinds";
+import { readSearch } from "./search";
 
 export interface Section {
   /** With its "/" at the end; empty for names without a prefix. */
@@ -31,9 +16,6 @@ export interface Names {
   loose: string[];
   total: number;
 }
-
-/** Metrics of the hardware have a page of their own, and steps of their own. */
-export const SYSTEM = "system/";
 
 export async function listSections(
   runIds: readonly string[],

@@ -70,7 +70,8 @@ function logarithmic({ lo, hi }: Range, most: number, kind: AxisKind | "value"):
   for (let power = Math.floor(Math.log10(lo)); power <= Math.log10(hi); power++) {
     if (power % stride) continue;
     for (const factor of factors) {
-      const at = factor * 10 ** power;
+      // As text, so that it is the nearest number to what the label says.
+      const at = Number(`${factor}e${power}`);
       if (at >= lo * 0.9999 && at <= hi * 1.0001) found.push({ at, label: label(at) });
     }
   }

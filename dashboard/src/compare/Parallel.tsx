@@ -18,8 +18,8 @@ interface Props {
 
 const HEIGHT = 440;
 const TOP = 44;
-const BOTTOM = HEIGHT - 18;
-const SIDE = 70;
+const BOTTOM = HEIGHT - 40;
+const SIDE = 80;
 const REACH = 6;
 
 export function Parallel({ runs, keys }: Props) {

@@ -3,13 +3,15 @@ import { useResource } from "../api/resource";
 import { catalogue } from "../api/transport";
 import type { RunKey } from "../gen/stepline/v1/catalogue_pb";
 import { change, param } from "../state/address";
-import { listRuns } from "../state/run";
+import { listRuns, type RunRow } from "../state/run";
 import { Failure, Notice } from "../ui/Notice";
 import { Parallel } from "./Parallel";
 
 const MOST_RUNS = 1000;
 const MOST_KEYS = 500;
-const CONFIG_AXES = 4;
+const CONFIG_AXES = 5;
+/** Keys that are looked at for those in which the runs differ. */
+const CANDIDATES = 24;
 
 export function ParallelView({ project }: { project: string }) {
   const known = useResource(`keys ${project}`, (abort) =>
@@ -17,11 +19,17 @@ export function ParallelView({ project }: { project: string }) {
   );
   const keys = known.data?.keys ?? [];
   const asked = param("axes").split(",").filter(Boolean);
-  const axes = asked.length ? asked : defaultAxes(keys);
-  const query = { project, filter: param("q"), sort: [], columns: axes };
-  const found = useResource(axes.length ? JSON.stringify(query) : "", (abort) =>
+  const columns = asked.length ? asked : candidates(keys);
+  const query = { project, filter: param("q"), sort: [], columns };
+  const found = useResource(columns.length ? JSON.stringify(query) : "", (abort) =>
     listRuns(query, MOST_RUNS, 0, abort),
   );
+  const places = asked.length ? asked.map((_, place) => place) : varied(columns, found.data?.rows ?? []);
+  const axes = places.map((place) => columns[place] as string);
+  const rows = (found.data?.rows ?? []).map((run) => ({
+    ...run,
+    values: places.map((place) => run.values[place]),
+  }));
   const problem = known.problem ?? found.problem;
   if (problem) return <Failure problem={problem} again={found.reload} />;
   const set = (next: string[]) => change({ axes: next.join(",") });
@@ -57,7 +65,7 @@ export function ParallelView({ project }: { project: string }) {
         </label>
       </div>
       {found.data && found.data.rows.length > 0 && axes.length > 1 && (
-        <Parallel key={axes.join()} runs={found.data.rows} keys={axes} />
+        <Parallel key={axes.join()} runs={rows} keys={axes} />
       )}
       {found.data && found.data.total > MOST_RUNS && (
         <p class="dim more">The newest {MOST_RUNS} of the runs; a filter picks others.</p>
@@ -69,9 +77,11 @@ export function ParallelView({ project }: { project: string }) {
   );
 }
 
-/** What was varied, and a result to judge it by. */
-function defaultAxes(keys: readonly RunKey[]): string[] {
-  const varied = keys.filter((key) => key.key.startsWith("config.") && (key.texts > 0n || key.min < key.max));
+/** Keys in which runs may differ, and a result to judge them by. */
+function candidates(keys: readonly RunKey[]): string[] {
+  const config = keys.filter(
+    (key) => key.key.startsWith("config.") && (key.texts + key.flags > 0n || key.min < key.max),
+  );
   const results = keys.filter(
     (key) => key.key.startsWith("summary.") && !key.key.startsWith("summary.system/") && key.min < key.max,
   );
@@ -79,5 +89,13 @@ function defaultAxes(keys: readonly RunKey[]): string[] {
     results.find((key) => /(val|eval|test).*(loss|acc)/i.test(key.key)) ??
     results.find((key) => /loss|acc/i.test(key.key)) ??
     results[0];
-  return [...varied.slice(0, CONFIG_AXES).map((key) => key.key), ...(result ? [result.key] : [])];
+  return [...config.slice(0, CANDIDATES).map((key) => key.key), ...(result ? [result.key] : [])];
+}
+
+/** The places of the first keys in which ROWS differ, and of the result. */
+function varied(columns: readonly string[], rows: readonly RunRow[]): number[] {
+  const differ = (place: number) => new Set(rows.map((run) => JSON.stringify(run.values[place]))).size > 1;
+  const all = columns.map((_, place) => place);
+  const config = all.filter((place) => columns[place]?.startsWith("config.") && differ(place));
+  return [...config.slice(0, CONFIG_AXES), ...all.filter((place) => columns[place]?.startsWith("summary."))];
 }

@@ -18,7 +18,8 @@ import { Icon } from "../ui/icons";
 import { Failure, Notice } from "../ui/Notice";
 import { HeatMap } from "./HeatMap";
 import type { HeatRow } from "./heat";
-import { device, type Kind, kindLabel, listKinds } from "./names";
+import { device, type Kind, kindLabel } from "./kinds";
+import { listKinds } from "./names";
 
 const POINTS = 300;
 const REFRESH_MS = 5000;

@@ -7,6 +7,7 @@ import { instant, json } from "../../lib/format";
 import { KeyValues } from "../../ui/KeyValues";
 import { Failure } from "../../ui/Notice";
 import { Context } from "./Context";
+import { Metrics } from "./Metrics";
 
 export function Overview({ run }: { run: Run }) {
   return (
@@ -24,6 +25,7 @@ export function Overview({ run }: { run: Run }) {
         )}
         <Changes id={run.runId} />
       </section>
+      <Metrics id={run.runId} alive={run.state === "running"} />
       <section>
         <h2>Summary</h2>
         <KeyValues

@@ -63,7 +63,10 @@ export function valueKeys(columns: readonly Column[]): string[] {
 
 /** What is shown where the address says nothing: what tells the runs apart, and how they went. */
 export function defaultColumns(keys: readonly RunKey[]): string[] {
-  const config = keys.filter((key) => key.key.startsWith("config.") && tells(key)).slice(0, MOST_CONFIG);
+  const config = keys
+    .filter((key) => key.key.startsWith("config.") && tells(key))
+    .sort((a, b) => Number(b.numbers > 0n) - Number(a.numbers > 0n))
+    .slice(0, MOST_CONFIG);
   const summary = keys
     .filter(
       (key) => key.key.startsWith("summary.") && !key.key.startsWith("summary.system/") && key.numbers > 0n,

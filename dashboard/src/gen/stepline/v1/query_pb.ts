@@ -764,8 +764,8 @@ export type ChartLine = Message<"stepline.v1.ChartLine"> & {
   max: Uint8Array;
 
   /**
-   * The mean is rounded to some 35 bits less those of the number of points, counted from the largest magnitude of the bucket (seven
-   * digits of it for 1,000 points): what no order of adding changes, so that the same points give the same bytes.
+   * The mean has 33 binary digits of the largest magnitude in the bucket, less those of the number of points, but 20 at least (for
+   * 1,000 points seven decimal ones): what no order of adding changes, so that the same points give the same bytes.
    *
    * @generated from field: bytes mean = 10;
    */

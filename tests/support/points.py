@@ -12,7 +12,7 @@ from stepline_ingest.store.native import write_block
 
 RECEIVED = 1_790_000_000
 """Seconds since the epoch: in September 2026."""
-_TYPES = (
+TYPES = (
     "UInt64",
     "UInt64",
     "UInt32",
@@ -45,7 +45,7 @@ def block(points: Sequence[Point]) -> bytes:
     return write_block(
         [
             (name, type_, [getattr(point, name) for point in points])
-            for name, type_ in zip(POINTS_COLUMNS, _TYPES, strict=True)
+            for name, type_ in zip(POINTS_COLUMNS, TYPES, strict=True)
         ]
     )
 

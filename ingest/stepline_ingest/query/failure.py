@@ -13,15 +13,15 @@ from stepline_ingest.store.contract import StoreError
 
 log = logging.getLogger(__name__)
 
-_TOO_LONG, _TOO_MUCH_MEMORY = 159, 241
+TOO_LONG, TOO_MUCH_MEMORY = 159, 241
 """ClickHouse's numbers of the errors at the limits of a request."""
 
 
 def query_failure(error: StoreError, limits: Limits) -> ServiceError:
     """RESOURCE_EXHAUSTED at a limit of a request, else "later"."""
-    if error.code == _TOO_LONG:
+    if error.code == TOO_LONG:
         return _over(f"the answer takes longer than the {limits.query_seconds} s of a request")
-    if error.code == _TOO_MUCH_MEMORY:
+    if error.code == TOO_MUCH_MEMORY:
         return _over(
             f"the answer takes more than the {limits.query_memory_bytes >> 20} MiB "
             "of memory of a request"

@@ -5,16 +5,17 @@ together outside of the engine.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
-from stepline_ingest.store.contract import Setting, Store
+from stepline_ingest.store.contract import Setting, Store, StoreError
 
 from .blocks import Array
 from .blocks import columns as whole_columns
@@ -31,6 +32,7 @@ from .chart_sql import (
     results_for,
     sums_statement,
 )
+from .failure import TOO_LONG
 from .grid import Grid
 from .means import exact_mean, shown_means
 from .panels import Panel
@@ -44,6 +46,7 @@ LineKey = tuple[int, int, int | None]
 """View, metric, rank; no rank for a band."""
 Result = TypeVar("Result")
 
+_TIME = "max_execution_time"
 _CORES = os.cpu_count() or 1
 _MANY_CELLS = 30_000
 """From so many cells on a chart is read on all cores."""
@@ -69,6 +72,7 @@ class Reader:
     store: Store
     views: Views
     limits: Mapping[str, Setting]
+    began: float = field(default_factory=time.monotonic)
 
     def lines(
         self,
@@ -164,8 +168,19 @@ class Reader:
         return raw_cells(wanted.grid, points, wanted.results)
 
     def _run(self, statement: Statement) -> dict[str, Array]:
-        settings = {**self.limits, **statement.settings}
+        settings = self._settings(statement)
         return whole_columns(self.store.stream_native(statement.sql, statement.params, settings))
+
+    def _settings(self, statement: Statement) -> dict[str, Setting]:
+        """With what is left of the time of the request."""
+        settings = {**self.limits, **statement.settings}
+        seconds = self.limits.get(_TIME)
+        if seconds:
+            left = int(seconds) - int(time.monotonic() - self.began)
+            if left < 1:
+                raise StoreError("the time of the request is over", code=TOO_LONG)
+            settings[_TIME] = left
+        return settings
 
     def _means(self, wanted: Wanted, plan: Sequence[Read], cells: Cells) -> Array:
         mean, doubtful = shown_means(cells)
@@ -192,9 +207,7 @@ class Reader:
             only = rank if wanted.by_rank else wanted.rank
             sums.append(Sum(reads, metric, only, max(abs(low), abs(high))))
         statement = sums_statement(sums)
-        rows = self.store.query(
-            statement.sql, statement.params, {**self.limits, **statement.settings}
-        )
+        rows = self.store.query(statement.sql, statement.params, self._settings(statement))
         found = {number: int(str(total)) for number, total in rows}
         counts = (cells["points"] - cells["nonfinite"]).tolist()
         return [

@@ -82,6 +82,21 @@ class Limits:
     max_console_lines: int = 10_000
     """Lines in one request, and in one answer."""
 
+    # --- attempts ---
+
+    lease_seconds: float = 60.0
+    """An attempt of which nobody has said for so long that it lives has crashed."""
+    heartbeat_seconds: float = 15.0
+    """Hosts say so often which of their writers live."""
+    grace_seconds: float = 120.0
+    """The same after this service has begun: hosts have to find it again."""
+    max_signs: int = 100_000
+    """Writers of one heartbeat."""
+    max_layers: int = 10_000
+    """Of a run: what its attempts, its fork, and what was brought back cover."""
+    max_error_bytes: int = 4 * KIB
+    """The type or the message of an exception; what is longer is cut."""
+
     # --- keys ---
 
     max_keys: int = 10_000

@@ -47,6 +47,11 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
     def streams(self) -> int:
         return len(self._streams)
 
+    def attempts(self) -> set[tuple[str, int]]:
+        """The attempts that have a stream: run id and number."""
+        places = [stream.place for stream in self._streams]
+        return {(place.run_id, place.attempt) for place in places if place is not None}
+
     async def Push(
         self, request_iterator: AsyncIterator[ingest_pb2.PushRequest], context: Any
     ) -> None:
@@ -139,6 +144,11 @@ class PushStream:
         if error is not None:
             keys |= {"code": error.code.name, "reason": error.refusal.value}
         return keys
+
+    @property
+    def place(self) -> Binding | None:
+        """Whose stream it is, once it has said so."""
+        return self._writer.binding if self._writer is not None else None
 
     @property
     def label(self) -> str:

@@ -6,23 +6,90 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stepline._core import siphash64
 from stepline_ingest.lineage import Descent
 
 JsonObject = dict[str, Any]
 
 
+RUNNING, FINISHED, FAILED = "running", "finished", "failed"
+CRASHED, PREEMPTED = "crashed", "preempted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How one rank of an attempt ended."""
+
+    exit_code: int = 0
+    vanished: bool = False
+    """It is gone without a word; exit_code says nothing."""
+    preempted: bool = False
+    """Its machine was wanted back."""
+    error_type: str = ""
+    """Of the exception that ended it."""
+    error_message: str = ""
+
+
 @dataclass(slots=True, kw_only=True)
 class Attempt:
-    """One start of a run, by all its ranks."""
+    """One start of a run, by all its ranks. Its number is the fencing token of the run's lease."""
 
     number: int
     """From 1."""
     launch_id: str
     world_size: int
     created_ms: int
-    exit_codes: dict[int, int] = field(default_factory=dict)
-    """By rank, of those that have said that they ended."""
+    host: str = ""
+    """Of the rank that began it, and its process."""
+    pid: int = 0
+    preempting: bool = False
+    """It was said that its machine is wanted back."""
+    lost: bool = False
+    """Nobody has said for too long that it lives."""
+    ends: dict[int, End] = field(default_factory=dict)
+    """By rank."""
+    ended_ms: int | None = None
+    """When its state stopped being running, by the clock of the service."""
+    version: int = field(default=0, compare=False)
+    """Of the row in the tables."""
+
+    @property
+    def state(self) -> str:
+        """preempted: its machine was wanted back, and it has ended somehow. failed: a rank ended
+        with an error. crashed: a rank is gone without a word, or nobody says that the attempt
+        lives. finished: all ranks ended well. running: nothing of that.
+        """
+        ends = self.ends.values()
+        bad = any(end.exit_code or end.vanished for end in ends) or self.lost
+        if any(end.preempted for end in ends) or (self.preempting and (bad or self._all_ended)):
+            return PREEMPTED
+        if any(end.exit_code for end in ends if not end.vanished):
+            return FAILED
+        if bad:
+            return CRASHED
+        return FINISHED if self._all_ended else RUNNING
+
+    @property
+    def _all_ended(self) -> bool:
+        return len(self.ends) >= self.world_size
+
+    @property
+    def failure(self) -> End | None:
+        """Of the lowest rank that ended with an error."""
+        failed = (self.ends[rank] for rank in sorted(self.ends))
+        return next((end for end in failed if end.exit_code and not end.vanished), None)
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of the lowest rank that failed; 0 when all ended well; None where nobody knows."""
+        failure = self.failure
+        if failure is not None:
+            return failure.exit_code
+        well = self._all_ended and not any(end.vanished for end in self.ends.values())
+        return 0 if well else None
+
+    def copy(self) -> Attempt:
+        """To be changed by itself."""
+        return replace(self, ends=dict(self.ends))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +108,11 @@ class RunRecord:
     created_ms: int
     updated_ms: int
     attempts: list[Attempt]
+    descent: Descent
+    """How it came to what it shows."""
+    fork_run_id: str = ""
+    """What it was forked from, and at which step; nothing when empty."""
+    fork_step: int = 0
     stored_outcome: tuple[str, int | None] = field(default=("", None), compare=False)
     """State and exit code in the tables, where SQL sees them."""
     version: int = field(default=0, compare=False)
@@ -51,27 +123,14 @@ class RunRecord:
         return self.attempts[-1]
 
     @property
-    def descent(self) -> Descent:
-        """How it came to what it shows."""
-        return Descent.of_attempts(siphash64(self.run_id), (a.number for a in self.attempts))
-
-    @property
     def state(self) -> str:
-        """failed: a rank of the newest attempt ended with an error. finished: all of its ranks
-        ended well. running: neither yet."""
-        codes = self.newest.exit_codes
-        if any(codes.values()):
-            return "failed"
-        return "finished" if len(codes) >= self.newest.world_size else "running"
+        """Of the newest attempt."""
+        return self.newest.state
 
     @property
     def exit_code(self) -> int | None:
-        """Of the lowest rank that failed; 0 when all ended well; None while the run goes on."""
-        codes = self.newest.exit_codes
-        failed = next((codes[rank] for rank in sorted(codes) if codes[rank]), None)
-        if failed is not None:
-            return failed
-        return 0 if self.state == "finished" else None
+        """Of the newest attempt."""
+        return self.newest.exit_code
 
     @property
     def outcome(self) -> tuple[str, int | None]:

@@ -9,13 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
-
 from stepline import _core
-from stepline_ingest.errors import ServiceError, invalid
+from stepline_ingest.errors import invalid
+from stepline_ingest.forks import Origin, origin
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, runs_pb2
 from stepline_ingest.limits import Limits
-from stepline_ingest.run_record import JsonObject
+from stepline_ingest.run_record import End, JsonObject
 from stepline_ingest.writers import Binding
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -25,6 +24,12 @@ _RESUME = {
     runs_pb2.RESUME_ALLOW: "allow",
     runs_pb2.RESUME_MUST: "must",
     runs_pb2.RESUME_AUTO: "auto",
+}
+
+_ON_LIVE = {
+    runs_pb2.ON_LIVE_REFUSE: "refuse",
+    runs_pb2.ON_LIVE_TAKE_OVER: "take_over",
+    runs_pb2.ON_LIVE_NEW_RUN: "new_run",
 }
 
 
@@ -48,6 +53,9 @@ class Start:
     host: str
     pid: int
     created_ms: int
+    fork: Origin | None = None
+    on_live: str = "refuse"
+    """refuse | take_over | new_run"""
 
 
 def now_ms() -> int:
@@ -55,17 +63,12 @@ def now_ms() -> int:
 
 
 def start(request: runs_pb2.CreateRunRequest, limits: Limits) -> Start:
-    """Raises ServiceError: INVALID_ARGUMENT, or UNIMPLEMENTED for a fork."""
+    """Raises ServiceError(INVALID_ARGUMENT)."""
     run_id = check_run_id(request.run_id)
-    if request.fork_from:
-        raise ServiceError(
-            grpc.StatusCode.UNIMPLEMENTED,
-            f"fork_from {request.fork_from!r}: this version cannot fork runs yet; start a run "
-            "without fork_from",
-        )
     resume = _RESUME.get(request.resume)
     if resume is None:
         raise invalid(f"resume {request.resume} is unknown: use NEVER, ALLOW, MUST or AUTO")
+    on_live = _ON_LIVE.get(request.on_live, "take_over" if resume == "auto" else "refuse")
     writer = check_writer(request.writer)
     world_size = request.world_size or 1
     check_rank(request.rank, limits)
@@ -94,7 +97,25 @@ def start(request: runs_pb2.CreateRunRequest, limits: Limits) -> Start:
         host=request.host,
         pid=request.pid,
         created_ms=request.created_ms if request.created_ms > 0 else now_ms(),
+        fork=origin(request.fork_from),
+        on_live=on_live,
     )
+
+
+def end(request: runs_pb2.FinishRunRequest, limits: Limits) -> End:
+    """How a rank ended."""
+    return End(
+        exit_code=0 if request.vanished else request.exit_code,
+        vanished=request.vanished,
+        preempted=request.preempted,
+        error_type=_shortened(request.error_type, limits.max_error_bytes),
+        error_message=_shortened(request.error_message, limits.max_error_bytes),
+    )
+
+
+def _shortened(text: str, size: int) -> str:
+    data = text.encode()
+    return text if len(data) <= size else data[:size].decode(errors="ignore") + " .."
 
 
 def binding(

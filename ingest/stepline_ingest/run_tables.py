@@ -10,7 +10,8 @@ from typing import Any
 
 from stepline import _core
 from stepline_ingest.catalogue.changes import ConfigChange, put_change
-from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.lineage import Descent, Layer
+from stepline_ingest.run_record import CRASHED, PREEMPTED, Attempt, End, RunRecord
 from stepline_ingest.run_request import json_text
 from stepline_ingest.runs_repository import FinishRow, WriterRow
 from stepline_ingest.store.contract import Store
@@ -18,17 +19,36 @@ from stepline_ingest.writers import Binding
 
 _RUNS = """
 SELECT run, run_id, project, name, config, summary, tags, `group`, job_type, notes, state,
-    exit_code, created, updated, version
+    exit_code, created, updated, version, fork_run_id, fork_step
 FROM raw_runs FINAL WHERE run IN {runs:Array(UInt64)}
 """
 _BARE_RUNS = _RUNS.replace("config, summary", "'{}' AS config, '{}' AS summary")
 _ATTEMPTS = """
-SELECT run, attempt, launch_id, world_size, created
+SELECT run, attempt, launch_id, world_size, created, state, ended, host, pid, preempting, version
 FROM raw_attempts FINAL WHERE run IN {runs:Array(UInt64)} ORDER BY run, attempt
 """
 _FINISHES = """
-SELECT run, attempt, rank, exit_code FROM raw_finishes FINAL WHERE run IN {runs:Array(UInt64)}
+SELECT run, attempt, rank, exit_code, how, error_type, error_message
+FROM raw_finishes FINAL WHERE run IN {runs:Array(UInt64)}
 """
+_LAYERS = """
+SELECT run, source, attempt, first_step, last_step, own, told, begins
+FROM raw_layers FINAL
+WHERE run IN {runs:Array(UInt64)} AND (run, version) IN
+    (SELECT run, max(version) FROM raw_layers WHERE run IN {runs:Array(UInt64)} GROUP BY run)
+ORDER BY run, ordinal
+"""
+_RUNNING = """
+SELECT run_id, project, attempt FROM
+    (SELECT run, run_id, project FROM raw_runs FINAL WHERE state = 'running') AS r
+    INNER JOIN (SELECT run, max(attempt) AS attempt FROM raw_attempts GROUP BY run) AS a USING run
+"""
+_FORKS = """
+SELECT run_id FROM raw_runs FINAL
+WHERE run IN (SELECT run FROM raw_layers WHERE source = {run:UInt64} AND run != {run:UInt64})
+ORDER BY created LIMIT 1000
+"""
+_IDS = "SELECT DISTINCT run, run_id FROM raw_runs WHERE run IN {runs:Array(UInt64)}"
 _PAGE = """
 SELECT run_id FROM raw_runs FINAL WHERE {project:String} = '' OR project = {project:String}
 ORDER BY created DESC, run_id LIMIT {limit:UInt64} OFFSET {offset:UInt64}
@@ -60,10 +80,48 @@ _RUN_COLUMNS = (
     "updated",
     "version",
 )
-_ATTEMPT_COLUMNS = ("run", "attempt", "launch_id", "world_size", "created", "version")
+_ATTEMPT_COLUMNS = (
+    "run",
+    "attempt",
+    "launch_id",
+    "world_size",
+    "created",
+    "state",
+    "exit_code",
+    "error_type",
+    "error_message",
+    "ended",
+    "host",
+    "pid",
+    "preempting",
+    "version",
+)
+_LAYER_COLUMNS = (
+    "run",
+    "ordinal",
+    "source",
+    "attempt",
+    "first_step",
+    "last_step",
+    "own",
+    "told",
+    "begins",
+    "version",
+)
 _WRITER_COLUMNS = ("writer", "run", "run_id", "attempt", "rank", "host", "pid", "created")
 _DELETION_COLUMNS = ("run", "run_id", "project", "deleted")
-_FINISH_COLUMNS = ("run", "attempt", "rank", "writer", "exit_code", "finished", "version")
+_FINISH_COLUMNS = (
+    "run",
+    "attempt",
+    "rank",
+    "writer",
+    "exit_code",
+    "how",
+    "error_type",
+    "error_message",
+    "finished",
+    "version",
+)
 
 
 class SqlRunTables:
@@ -82,20 +140,19 @@ class SqlRunTables:
             return []
         params = {"runs": [_core.siphash64(run_id) for run_id in run_ids]}
         attempts: dict[int, list[Attempt]] = {}
-        for run, number, launch_id, world_size, created in self._rows(_ATTEMPTS, params):
-            attempts.setdefault(run, []).append(
-                Attempt(
-                    number=number, launch_id=launch_id, world_size=world_size, created_ms=created
-                )
-            )
-        for run, number, rank, exit_code in self._rows(_FINISHES, params):
+        for run, *row in self._rows(_ATTEMPTS, params):
+            attempts.setdefault(run, []).append(_attempt(row))
+        for run, number, rank, *row in self._rows(_FINISHES, params):
             for attempt in attempts.get(run, ()):
                 if attempt.number == number:
-                    attempt.exit_codes[rank] = exit_code
+                    attempt.ends[rank] = _end(*row)
+        layers: dict[int, list[Layer]] = {}
+        for run, *row in self._rows(_LAYERS, params):
+            layers.setdefault(run, []).append(_layer(*row))
         # A run whose creation was interrupted between the two inserts has attempts only, and is no
         # run yet.
         return [
-            _record(row, attempts[row[0]])
+            _record(row, attempts[row[0]], layers.get(row[0], []))
             for row in self._rows(_BARE_RUNS if bare else _RUNS, params)
             if row[0] in attempts
         ]
@@ -122,8 +179,8 @@ class SqlRunTables:
             run.notes,
             run.state,
             run.exit_code,
-            "",
-            0,
+            run.fork_run_id,
+            run.fork_step,
             run.created_ms,
             run.updated_ms,
             run.version,
@@ -132,19 +189,56 @@ class SqlRunTables:
         self._stored(run)
 
     def put_attempt(self, run_id: str, attempt: Attempt) -> None:
+        failure = attempt.failure
         row = (
             _core.siphash64(run_id),
             attempt.number,
             attempt.launch_id,
             attempt.world_size,
             attempt.created_ms,
-            # Nothing of an attempt changes but its world, which only grows.
-            attempt.world_size,
+            attempt.state,
+            attempt.exit_code,
+            failure.error_type if failure else "",
+            failure.error_message if failure else "",
+            attempt.ended_ms,
+            attempt.host,
+            attempt.pid,
+            int(attempt.preempting),
+            attempt.version,
         )
         self._store.insert_rows("raw_attempts", _ATTEMPT_COLUMNS, [row])
 
     def put_config_change(self, change: ConfigChange) -> None:
         put_change(self._store, change)
+
+    def put_descent(self, descent: Descent) -> None:
+        version = time.time_ns()
+        rows = [
+            (
+                descent.run,
+                number,
+                layer.run,
+                layer.attempt,
+                layer.first,
+                layer.end - 1,
+                layer.own,
+                layer.told,
+                layer.begins,
+                version,
+            )
+            for number, layer in enumerate(descent.layers)
+        ]
+        self._store.insert_rows("raw_layers", _LAYER_COLUMNS, rows)
+
+    def running(self) -> list[tuple[str, str, int]]:
+        return [(run_id, project, number) for run_id, project, number in self._rows(_RUNNING, {})]
+
+    def forks(self, run_id: str) -> list[str]:
+        params = {"run": _core.siphash64(run_id)}
+        return [fork for (fork,) in self._rows(_FORKS, params)]
+
+    def run_ids(self, runs: Sequence[int]) -> dict[int, str]:
+        return dict(self._rows(_IDS, {"runs": list(runs)}))
 
     def put_writers(self, rows: Sequence[WriterRow]) -> None:
         self._store.insert_rows(
@@ -176,7 +270,10 @@ class SqlRunTables:
                     row.binding.attempt,
                     row.binding.rank,
                     int.from_bytes(row.binding.writer, "big"),
-                    row.exit_code,
+                    row.end.exit_code,
+                    _HOW[row.end.vanished, row.end.preempted],
+                    row.end.error_type,
+                    row.end.error_message,
                     row.finished_ms,
                     version + number,
                 )
@@ -208,7 +305,65 @@ class SqlRunTables:
         return self._store.query(sql, params)
 
 
-def _record(row: tuple[Any, ...], attempts: list[Attempt]) -> RunRecord:
+_HOW = {
+    (False, False): "",
+    (True, False): "vanished",
+    (False, True): "preempted",
+}
+
+
+def _end(exit_code: int, how: str, error_type: str, error_message: str) -> End:
+    return End(
+        exit_code=exit_code,
+        vanished=how == "vanished",
+        preempted=how == "preempted",
+        error_type=error_type,
+        error_message=error_message,
+    )
+
+
+def _attempt(row: Sequence[Any]) -> Attempt:
+    number, launch_id, world_size, created, state, ended, host, pid, preempting, version = row
+    return Attempt(
+        number=number,
+        launch_id=launch_id,
+        world_size=world_size,
+        created_ms=created,
+        host=host,
+        pid=pid,
+        preempting=bool(preempting),
+        # A rank that has vanished says so by itself as well.
+        lost=state == CRASHED or (state == PREEMPTED and bool(preempting)),
+        ended_ms=ended,
+        version=version,
+    )
+
+
+def _layer(
+    source: int, attempt: int, first: int, last: int, own: bool, told: int | None, begins: bool
+) -> Layer:
+    return Layer(
+        run=source,
+        attempt=attempt,
+        first=first,
+        end=last + 1,
+        own=bool(own),
+        told=told,
+        begins=bool(begins),
+    )
+
+
+def _descent(run: int, attempts: Sequence[Attempt], layers: Sequence[Layer]) -> Descent:
+    """The stored layers, less those of an attempt whose beginning was interrupted."""
+    numbers = {attempt.number for attempt in attempts}
+    kept = tuple(la for la in layers if not la.own or not la.attempt or la.attempt in numbers)
+    descent = Descent(run, kept)
+    for number in sorted(numbers.difference(descent.attempts)):
+        descent = descent.begun(number)
+    return descent
+
+
+def _record(row: tuple[Any, ...], attempts: list[Attempt], layers: Sequence[Layer]) -> RunRecord:
     return RunRecord(
         run_id=row[1],
         project=row[2],
@@ -222,6 +377,9 @@ def _record(row: tuple[Any, ...], attempts: list[Attempt]) -> RunRecord:
         created_ms=row[12],
         updated_ms=row[13],
         attempts=attempts,
+        descent=_descent(row[0], attempts, layers),
+        fork_run_id=row[15],
+        fork_step=row[16],
         stored_outcome=(row[10], row[11]),
         version=row[14],
     )

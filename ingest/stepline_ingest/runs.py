@@ -3,47 +3,30 @@ repeated."""
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import grpc
 
 from stepline_ingest import access, run_request
-from stepline_ingest.errors import ServiceError, abort, invalid, later
-from stepline_ingest.gen.stepline.v1 import ingest_pb2, runs_pb2, runs_pb2_grpc
+from stepline_ingest.answering import answered
+from stepline_ingest.attempts import Attempts
+from stepline_ingest.errors import ServiceError, invalid
+from stepline_ingest.forks import Lineages
+from stepline_ingest.gen.stepline.v1 import ingest_pb2, runs_pb2
+from stepline_ingest.leases import Leases
 from stepline_ingest.limits import Limits
+from stepline_ingest.lineage_calls import LineageCalls
 from stepline_ingest.metrics import AuthFailure, metrics
 from stepline_ingest.run_record import Attempt, RunRecord
-from stepline_ingest.run_request import Start, json_text
+from stepline_ingest.run_request import json_text
 from stepline_ingest.runs_repository import RunsRepository
-from stepline_ingest.store.errors import StoreError
+from stepline_ingest.starts import Starts
 from stepline_ingest.writers import Binding
 
 log = logging.getLogger(__name__)
-
-Request = TypeVar("Request")
-Reply = TypeVar("Reply")
-
-
-def answered(
-    method: Callable[[Any, Request], Awaitable[Reply]],
-) -> Callable[[Any, Request, Any], Awaitable[Reply]]:
-    """Turns a method that raises into a method of a gRPC servicer."""
-
-    @functools.wraps(method)
-    async def call(self: Any, request: Request, context: Any) -> Reply:
-        try:
-            return await method(self, request)
-        except ServiceError as error:
-            await abort(context, error)
-        except StoreError as error:
-            log.warning("%s: the store fails: %s", method.__name__, error)
-            await abort(context, later(f"the store fails: {error}; try again later"))
-
-    return call
 
 
 class Lister(Protocol):
@@ -58,7 +41,7 @@ async def _nothing_to_forget(run_id: str) -> None:
     """No streams, no points."""
 
 
-class RunsService(runs_pb2_grpc.RunsServicer):
+class RunsService(LineageCalls):
     """Decides; the repository remembers."""
 
     def __init__(
@@ -66,12 +49,15 @@ class RunsService(runs_pb2_grpc.RunsServicer):
         runs: RunsRepository,
         limits: Limits,
         *,
+        lineages: Lineages,
+        leases: Leases,
         forget: Callable[[str], Awaitable[None]] = _nothing_to_forget,
         listing: Lister | None = None,
     ) -> None:
         """FORGET is told of runs that were deleted, to end their streams."""
-        self._runs = runs
-        self._limits = limits
+        self.attempts = Attempts(runs, leases, limits)
+        super().__init__(runs, lineages, self.attempts, leases, limits)
+        self._starts = Starts(runs, lineages, leases, limits)
         self._forget = forget
         self._listing = listing
 
@@ -79,11 +65,9 @@ class RunsService(runs_pb2_grpc.RunsServicer):
     async def CreateRun(self, request: runs_pb2.CreateRunRequest) -> runs_pb2.CreateRunReply:
         start = run_request.start(request, self._limits)
         _check_project(start.project)
-        async with self._runs.lock(start.run_id):
-            self._runs.refuse_deleted(start.run_id)
-            run, attempt = await self._join(start)
+        run, attempt = await self._starts.begin(start)
         # Outside the lock: a thousand ranks register together.
-        place = run_request.binding(start, attempt.number, self._limits)
+        place = run_request.binding(replace(start, run_id=run.run_id), attempt.number, self._limits)
         await self._runs.bind(place, host=start.host, pid=start.pid, created_ms=start.created_ms)
         return runs_pb2.CreateRunReply(attempt=attempt.number, run=to_message(run))
 
@@ -110,7 +94,9 @@ class RunsService(runs_pb2_grpc.RunsServicer):
             tags = request.tags.tags if request.HasField("tags") else run.tags
             tags = [tag for tag in [*tags, *request.add_tags] if tag not in request.remove_tags]
             changed.tags = run_request.check_tags(tags, self._limits)
-            await self._save(run, changed)
+            await self._starts.save(run, changed)
+        if request.preempting:
+            await self._attempts.preempting(run_id, request.attempt or run.newest.number)
         return runs_pb2.UpdateRunReply()
 
     @answered
@@ -120,7 +106,7 @@ class RunsService(runs_pb2_grpc.RunsServicer):
         async with self._runs.lock(place.run_id):
             await self._known_attempt(place)
         # Outside the lock: a thousand ranks end together.
-        await self._runs.finish(place, exit_code=request.exit_code, finished_ms=finished_ms)
+        await self._attempts.ended(place, run_request.end(request, self._limits), finished_ms)
         return runs_pb2.FinishRunReply()
 
     @answered
@@ -142,6 +128,7 @@ class RunsService(runs_pb2_grpc.RunsServicer):
         run_id = run_request.check_run_id(request.run_id)
         async with self._runs.lock(run_id):
             run = await self._runs.require(run_id)
+            await self._refuse_forked(run_id)
             await self._runs.delete(run)
         log.info(
             "run %s of project %s was deleted",
@@ -163,70 +150,20 @@ class RunsService(runs_pb2_grpc.RunsServicer):
         async with self._runs.lock(place.run_id):
             await self._known_attempt(place)
         await self._runs.bind(place, host="", pid=0, created_ms=run_request.now_ms())
+        await self.attempts.heard(place.run_id, place.attempt)
         run = await self._runs.get(place.run_id)
         return replace(place, tenant=run.project) if run is not None else place
 
-    async def _join(self, start: Start) -> tuple[RunRecord, Attempt]:
-        """The attempt that START belongs to; begun, when it is the first of its launch. Holds the
-        lock of the run."""
-        run = await self._runs.get(start.run_id)
-        if run is None:
-            if start.resume == "must":
-                raise await self._runs.not_found(
-                    start.run_id,
-                    remedy="pass resume='allow' to start it, or the id of a run that is there",
-                )
-            attempt = _attempt(start, 1)
-            run = RunRecord(
-                run_id=start.run_id,
-                project=start.project,
-                name=start.name,
-                config=start.config,
-                summary={},
-                tags=start.tags,
-                group=start.group,
-                job_type=start.job_type,
-                notes="",
-                created_ms=start.created_ms,
-                updated_ms=run_request.now_ms(),
-                attempts=[attempt],
+    async def _refuse_forked(self, run_id: str) -> None:
+        """A run whose points others show is not deleted."""
+        forks = await self._runs.forks(run_id)
+        if forks or self._starts.is_forked(run_id):
+            named = ", ".join(forks[:5]) + (", .." if len(forks) > 5 else "")
+            raise ServiceError(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"run {run_id} has forks that show its points ({named or 'one is being made'}): "
+                "delete them first",
             )
-            await self._runs.create(run)
-            return run, attempt
-        if start.project != run.project:
-            raise await self._elsewhere(start, run)
-        joined = run.launched(start.launch_id)
-        if joined is None:
-            if start.resume == "never":
-                raise ServiceError(
-                    grpc.StatusCode.ALREADY_EXISTS,
-                    f"run {run.run_id} exists already; pass resume='allow' to continue it, or "
-                    "another run_id",
-                )
-            joined = _attempt(start, run.newest.number + 1)
-            run = await self._runs.begin(run, joined)
-            return await self._save(run, _overlaid(run, start)), joined
-        if start.world_size > joined.world_size:
-            run = await self._runs.grow(run, joined, start.world_size)
-        said = _overlaid(run, start) if start.rank == 0 else _filled(run, start)
-        return await self._save(run, said), joined
-
-    async def _elsewhere(self, start: Start, run: RunRecord) -> ServiceError:
-        """The id of START is that of RUN, of another project."""
-        if access.project() is None:
-            where = f" in project {run.project}, not in {start.project}; pass that project"
-        elif start.resume == "must":
-            return await self._runs.not_found(
-                start.run_id, remedy="pass the id of a run of this project"
-            )
-        else:
-            # A caller who is bound to a project learns that the id is taken, which it could find
-            # out anyway, and nothing more.
-            where = " elsewhere; leave run_id out"
-        return ServiceError(
-            grpc.StatusCode.ALREADY_EXISTS,
-            f"run {run.run_id} exists already{where}, or pass another run_id",
-        )
 
     async def _known_attempt(self, place: Binding) -> Attempt:
         self._runs.refuse_deleted(place.run_id)
@@ -245,17 +182,6 @@ class RunsService(runs_pb2_grpc.RunsServicer):
             )
         return attempt
 
-    async def _save(self, run: RunRecord, changed: RunRecord) -> RunRecord:
-        """Stores CHANGED when it differs. Returns what is stored then."""
-        if changed == run and run.outcome == run.stored_outcome:
-            return run
-        for field, value in (("config", changed.config), ("summary", changed.summary)):
-            run_request.check_size(field, json_text(value), self._limits)
-        changed.updated_ms = max(run_request.now_ms(), run.updated_ms + 1)
-        await self._runs.change_config(run, changed)
-        await self._runs.save(changed)
-        return changed
-
 
 def _check_project(wanted: str) -> None:
     """The project is that of the key, whatever the request says."""
@@ -269,38 +195,8 @@ def _check_project(wanted: str) -> None:
         )
 
 
-def _attempt(start: Start, number: int) -> Attempt:
-    return Attempt(
-        number=number,
-        launch_id=start.launch_id,
-        world_size=start.world_size,
-        created_ms=start.created_ms,
-    )
-
-
-def _overlaid(run: RunRecord, start: Start) -> RunRecord:
-    """What the rank that begins an attempt says, and rank 0, counts."""
-    changed = run.copy()
-    changed.config |= start.config
-    changed.name = start.name or run.name
-    changed.group = start.group or run.group
-    changed.job_type = start.job_type or run.job_type
-    changed.tags = list(dict.fromkeys([*run.tags, *start.tags]))
-    return changed
-
-
-def _filled(run: RunRecord, start: Start) -> RunRecord:
-    """The other ranks only add what is not there yet, so that their order does not matter."""
-    changed = run.copy()
-    changed.config |= {key: value for key, value in start.config.items() if key not in run.config}
-    changed.name = run.name or start.name
-    changed.group = run.group or start.group
-    changed.job_type = run.job_type or start.job_type
-    changed.tags = list(dict.fromkeys([*run.tags, *start.tags]))
-    return changed
-
-
 def to_message(run: RunRecord) -> runs_pb2.Run:
+    failure = run.newest.failure
     return runs_pb2.Run(
         run_id=run.run_id,
         project=run.project,
@@ -317,4 +213,8 @@ def to_message(run: RunRecord) -> runs_pb2.Run:
         created_ms=run.created_ms,
         updated_ms=run.updated_ms,
         exit_code=run.exit_code,
+        fork_run_id=run.fork_run_id,
+        fork_step=run.fork_step if run.fork_run_id else None,
+        error_type=failure.error_type if failure else "",
+        error_message=failure.error_message if failure else "",
     )

@@ -14,7 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
 
@@ -25,8 +25,9 @@ from stepline_ingest.catalogue.changes import ConfigChange, changed_keys
 from stepline_ingest.coalesce import Coalescer
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.limits import Limits
+from stepline_ingest.lineage import Descent
 from stepline_ingest.metrics import Refusal
-from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.run_record import RUNNING, Attempt, End, RunRecord
 from stepline_ingest.run_request import json_text
 from stepline_ingest.writers import Binding, conflicting
 
@@ -48,7 +49,7 @@ class FinishRow:
     """The end of one rank of an attempt."""
 
     binding: Binding
-    exit_code: int
+    end: End
     finished_ms: int
 
 
@@ -70,6 +71,17 @@ class RunTables(Protocol):
     def put_attempt(self, run_id: str, attempt: Attempt) -> None: ...
 
     def put_config_change(self, change: ConfigChange) -> None: ...
+
+    def put_descent(self, descent: Descent) -> None: ...
+
+    def running(self) -> list[tuple[str, str, int]]:
+        """The newest attempts of the runs that are stored as running: (run id, project, number)."""
+
+    def forks(self, run_id: str) -> list[str]:
+        """The runs that show points of RUN_ID besides itself."""
+
+    def run_ids(self, runs: Sequence[int]) -> dict[int, str]:
+        """The ids of RUNS, by hash."""
 
     def put_writers(self, rows: Sequence[WriterRow]) -> None: ...
 
@@ -137,27 +149,47 @@ class RunsRepository:
 
     async def create(self, run: RunRecord) -> None:
         """A new run with its first attempt."""
-        # The attempt first: a run without an attempt would be half a run, an attempt without a run
-        # is nothing.
-        await self._blocking(lambda: self._tables.put_attempt(run.run_id, run.newest))
+        # The run last: without an attempt it would be half a run, an attempt without a run is
+        # nothing.
+        await self._blocking(lambda: self._tables.put_descent(run.descent))
+        await self._put_attempt(run.run_id, run.newest)
         await self.save(run)
 
-    async def begin(self, run: RunRecord, attempt: Attempt) -> RunRecord:
-        """The next attempt of a run."""
-        await self._blocking(lambda: self._tables.put_attempt(run.run_id, attempt))
+    async def begin(self, run: RunRecord, attempt: Attempt, told: int | None) -> RunRecord:
+        """The next attempt of a run, TOLD to begin at a step or not."""
+        descent = run.descent.begun(attempt.number, told)
+        # Layers of an attempt that is not there are passed over.
+        await self._blocking(lambda: self._tables.put_descent(descent))
+        await self._put_attempt(run.run_id, attempt)
         begun = run.copy()
+        begun.descent = descent
         begun.attempts.append(attempt)
         self._remember(begun)
         return begun
 
-    async def grow(self, run: RunRecord, attempt: Attempt, world_size: int) -> RunRecord:
-        """A rank says that the world of ATTEMPT is larger than the first one said."""
-        larger = replace(attempt, world_size=world_size)
-        await self._blocking(lambda: self._tables.put_attempt(run.run_id, larger))
-        grown = run.copy()
-        grown.attempts[grown.attempts.index(attempt)] = larger
-        self._remember(grown)
-        return grown
+    async def redescend(self, run: RunRecord, descent: Descent) -> RunRecord:
+        """What RUN shows is something else from now on."""
+        await self._blocking(lambda: self._tables.put_descent(descent))
+        changed = run.copy()
+        changed.descent = descent
+        self._remember(changed)
+        return changed
+
+    async def change_attempt(self, run: RunRecord, attempt: Attempt) -> RunRecord:
+        """Stores ATTEMPT in place of that with its number."""
+        await self._put_attempt(run.run_id, attempt)
+        changed = run.copy()
+        changed.attempts = [a if a.number != attempt.number else attempt for a in run.attempts]
+        self._remember(changed)
+        return changed
+
+    async def _put_attempt(self, run_id: str, attempt: Attempt) -> None:
+        attempt.version = max(time.time_ns(), attempt.version + 1)
+        if attempt.state == RUNNING:
+            attempt.ended_ms = None
+        elif attempt.ended_ms is None:
+            attempt.ended_ms = time.time_ns() // 1_000_000
+        await self._blocking(lambda: self._tables.put_attempt(run_id, attempt))
 
     async def save(self, run: RunRecord) -> None:
         """The fields of the run itself."""
@@ -220,21 +252,55 @@ class RunsRepository:
         if known != binding:
             raise conflicting(binding, known)
 
-    async def finish(self, binding: Binding, *, exit_code: int, finished_ms: int) -> None:
-        """Remembers how a rank ended. The last word of a rank counts."""
-        await self._finishes.add(
-            FinishRow(binding=binding, exit_code=exit_code, finished_ms=finished_ms)
-        )
-        async with self.lock(binding.run_id):
-            run = await self.get(binding.run_id)
-            attempt = run.attempt(binding.attempt) if run is not None else None
+    async def finish(self, binding: Binding, end: End, *, finished_ms: int) -> None:
+        """Remembers how a rank ended. Its last word counts; that it vanished counts only as long as
+        it has said nothing."""
+        await self._finishes.add(FinishRow(binding=binding, end=end, finished_ms=finished_ms))
+
+        def ended(attempt: Attempt) -> None:
+            attempt.ends[binding.rank] = end
+            attempt.lost = False
+
+        await self.amend(binding.run_id, binding.attempt, ended, updated_ms=finished_ms)
+
+    async def amend(
+        self,
+        run_id: str,
+        number: int,
+        change: Callable[[Attempt], None],
+        *,
+        updated_ms: int | None = None,
+    ) -> None:
+        """Changes how an attempt fares, and stores it where its outcome is another one then."""
+        async with self.lock(run_id):
+            run = await self.get(run_id)
+            attempt = run.attempt(number) if run is not None else None
             if run is None or attempt is None:
                 return
-            attempt.exit_codes[binding.rank] = exit_code
+            before = (attempt.state, attempt.exit_code, attempt.preempting)
+            change(attempt)
+            if (attempt.state, attempt.exit_code, attempt.preempting) != before:
+                run = await self.change_attempt(run, attempt)
             if run.outcome != run.stored_outcome:
+                now_ms = time.time_ns() // 1_000_000
+                # The time of the host may be a year off.
+                said = now_ms if updated_ms is None else min(updated_ms, now_ms)
                 ended = run.copy()
-                ended.updated_ms = max(finished_ms, run.updated_ms)
+                ended.updated_ms = max(said, run.updated_ms)
                 await self.save(ended)
+
+    async def running(self) -> Sequence[tuple[str, str, int]]:
+        """The newest attempts of the runs that are stored as running."""
+        return await self._blocking(self._tables.running)
+
+    async def forks(self, run_id: str) -> Sequence[str]:
+        """The runs that show points of RUN_ID besides itself."""
+        found = await self._blocking(lambda: self._tables.forks(run_id))
+        return [fork for fork in found if fork not in self._deleted]
+
+    async def run_ids(self, runs: Sequence[int]) -> dict[int, str]:
+        """The ids of RUNS, by hash."""
+        return await self._blocking(lambda: self._tables.run_ids(runs))
 
     async def list(self, project: str, *, limit: int, offset: int) -> tuple[list[RunRecord], int]:
         """Newest first, and how many there are in all. An empty project means all that the caller

@@ -40,6 +40,7 @@ from stepline_ingest.commit import Committer
 from stepline_ingest.config import ServeConfig, address
 from stepline_ingest.doctor.service import AuditService
 from stepline_ingest.errors import ServiceError, StartupError
+from stepline_ingest.forks import Lineages
 from stepline_ingest.gateway import Gateway
 from stepline_ingest.gen.stepline.v1 import (
     admin_pb2_grpc,
@@ -54,12 +55,14 @@ from stepline_ingest.gen.stepline.v1 import (
 )
 from stepline_ingest.http import Pages, service_version
 from stepline_ingest.http_port import HttpPort
+from stepline_ingest.leases import Leases
 from stepline_ingest.metrics import Name, Refusal, metrics
 from stepline_ingest.metrics.sampler import Sampler
 from stepline_ingest.names import NamesRegistry
 from stepline_ingest.points_repository import PointsRepository
 from stepline_ingest.push import IngestService
 from stepline_ingest.query import QueryService
+from stepline_ingest.query.series import read_extents
 from stepline_ingest.readiness import Readiness
 from stepline_ingest.run_record import RunRecord
 from stepline_ingest.run_tables import SqlRunTables
@@ -143,6 +146,7 @@ class Server:
         self._guard = Guard(required=config.keys_required)
         self._grpc = grpc_port.new_server(config.limits, GuardInterceptor(self._guard))
         self._rechecking: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._gateway = Gateway(config.limits)
         self._http_ports: list[HttpPort] = []
         self._taking_in: asyncio.Task[None] | None = None
@@ -201,7 +205,19 @@ class Server:
         committer = self._committer
         await runs.load_deleted()
         listing = Listing(store, run_tables, index, summaries, limits, self._queries, to_message)
-        runs_service = RunsService(runs, limits, forget=self._forget, listing=listing)
+        leases = Leases(limits.lease_seconds)
+        lineages = Lineages(
+            lambda found: read_extents(store, found, limits.of_a_query()), self._lookups
+        )
+        runs_service = RunsService(
+            runs,
+            limits,
+            lineages=lineages,
+            leases=leases,
+            forget=self._forget,
+            listing=listing,
+        )
+        await runs_service.attempts.begin()
         self._ingest = IngestService(
             writers=Writers(points.mark, settle_timeout=limits.hello_timeout),
             names=NamesRegistry(points.names, limit=limits.max_metrics_per_run),
@@ -346,8 +362,9 @@ class Server:
         for helper in (self._sampler, self._purger, self._index, self._summaries):
             if helper is not None:
                 helper.stop()
-        if self._rechecking is not None:
-            self._rechecking.cancel()
+        for task in (self._rechecking, self._looking):
+            if task is not None:
+                task.cancel()
         if self._taking_in is not None:
             self._taking_in.cancel()
             await asyncio.gather(self._taking_in, return_exceptions=True)

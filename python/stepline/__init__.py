@@ -28,6 +28,7 @@ from .errors import (
     NotInitialized,
     RunExists,
     RunFinished,
+    RunIsLive,
     RunNotFound,
     ServerUnreachable,
     ServiceFailed,
@@ -42,12 +43,14 @@ from .summary import Summary
 if TYPE_CHECKING:
     from .chart import Chart
     from .history import History
+    from .lineage import Attempt, Lineage, Segment
     from .reader import Client, RunView, connect
     from .runs import Metric, RunInfo
     from .table import Table
 
 __all__ = [
     "AccessDenied",
+    "Attempt",
     "Chart",
     "Client",
     "Config",
@@ -58,6 +61,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidValue",
     "LimitExceeded",
+    "Lineage",
     "LogLatency",
     "Metric",
     "MetricNotFound",
@@ -66,8 +70,10 @@ __all__ = [
     "RunExists",
     "RunFinished",
     "RunInfo",
+    "RunIsLive",
     "RunNotFound",
     "RunView",
+    "Segment",
     "ServerUnreachable",
     "ServiceFailed",
     "SpoolFailed",
@@ -83,12 +89,15 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Attempt": "lineage",
     "Chart": "chart",
     "Client": "reader",
     "History": "history",
+    "Lineage": "lineage",
     "Metric": "runs",
     "RunInfo": "runs",
     "RunView": "reader",
+    "Segment": "lineage",
     "Table": "table",
     "connect": "reader",
 }

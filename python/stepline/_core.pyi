@@ -317,8 +317,18 @@ class Connection:
         """FIELDS are those of ListMetricsRequest. Returns metrics, total, and groups as (prefix,
         count)."""
 
+    def get_lineage(self, run_id: str) -> dict[str, Any]:
+        """The fields of GetLineageReply; those that are absent are None."""
+
+    def bring_back(self, run_id: str, attempt: int, step: int | None) -> list[dict[str, Any]]: ...
     def history(
-        self, run_id: str, metric: str, rank: int, start: int | None, stop: int | None
+        self,
+        run_id: str,
+        metric: str,
+        rank: int,
+        start: int | None,
+        stop: int | None,
+        all_attempts: bool,
     ) -> HistoryStream: ...
     def export(
         self,
@@ -397,17 +407,19 @@ class BackupStream:
 @final
 class HistoryStream:
     def __iter__(self) -> HistoryStream: ...
-    def __next__(self) -> tuple[int, bytes, bytes, bytes]:
-        """(rows, step int64, time_ms int64, value float64)"""
+    def __next__(self) -> tuple[int, bytes, bytes, bytes, bytes]:
+        """(rows, step int64, time_ms int64, value float64, attempt uint32 where it was asked
+        for)
+        """
 
 @final
 class ExportStream:
     def __iter__(self) -> ExportStream: ...
     def __next__(
         self,
-    ) -> tuple[list[tuple[str, int, int, int]], bytes, bytes, bytes, bytes]:
-        """(slices as (metric, rank, attempt, rows), step int64, time_ms int64, value float64,
-        cursor)
+    ) -> tuple[list[tuple[str, int, int, int, str]], bytes, bytes, bytes, bytes]:
+        """(slices as (metric, rank, attempt, rows, run or nothing), step int64, time_ms int64,
+        value float64, cursor)
         """
 
 # --- the service's side: rust/py/src/ingest.rs over stepline_core::{batch, block} -----------------

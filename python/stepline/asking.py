@@ -42,6 +42,7 @@ def question(
     quantiles: Iterable[float] = (),
     group_by: str | None = None,
     log_x: bool = False,
+    all_attempts: bool = False,
     patterns: Iterable[str] = (),
 ) -> Question:
     """Raises InvalidRequest for what no service could answer."""
@@ -64,6 +65,7 @@ def question(
         "quantiles": list(wanted),
         "group_by": group_by or "",
         "log_x": log_x,
+        "all_attempts": all_attempts,
         "patterns": texts("patterns", patterns),
     }
     fields |= {name: value for name, value in more.items() if value}

@@ -28,6 +28,8 @@ class Chart(Columns):
     metric: str
     rank: int | None
     """None for a band over all ranks."""
+    attempt: int | None = None
+    """With all attempts: whose line it is; 0 is what the run was forked from."""
     bucket_width: int
     """Steps a bucket; buckets begin at multiples of it. 0 where they differ: see `widths`."""
     tier_width: int
@@ -103,6 +105,9 @@ class Chart(Columns):
         """What tells it from other lines of the same metric and run, for people."""
         if self.group is not None:
             return self.group or "(none)"
+        if self.attempt is not None:
+            own = f"attempt {self.attempt}" if self.attempt else "forked from"
+            return own if self.rank is None else f"{own}, rank {self.rank}"
         if self.rank is None:
             return "mean"
         far = "" if self.deviation is None else f" ({self.deviation:.1f} sd)"
@@ -125,6 +130,7 @@ class Chart(Columns):
             run_id=line["run_id"],
             metric=line["metric"],
             rank=line.get("rank"),
+            attempt=line.get("attempt"),
             bucket_width=line["bucket_width"],
             tier_width=line["tier_width"],
             kind=kind,

@@ -45,6 +45,10 @@ class RunExists(SteplineError):
     """`init(resume="never")` with the id of a run that is there already."""
 
 
+class RunIsLive(RunExists):
+    """Another start of the run is alive: its process runs, or was heard of a moment ago."""
+
+
 class RunNotFound(SteplineError, LookupError):
     """The server has no run of this id."""
 
@@ -79,6 +83,7 @@ _CODES: dict[str, tuple[type[SteplineError], str]] = {
         'Choose another run_id, or continue that run with resume="allow". Ranks of one job join '
         "one run when STEPLINE_LAUNCH_ID is the same for all of them.",
     ),
+    "ABORTED": (RunIsLive, ""),
     "UNIMPLEMENTED": (
         ServiceFailed,
         "The service is older than this client: upgrade stepline-ingest.",

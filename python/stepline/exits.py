@@ -8,9 +8,11 @@ import os
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _core
+from .redaction import redacted_text
 
 if TYPE_CHECKING:
     from .run import Run
@@ -19,6 +21,8 @@ TIMEOUT = 10.0
 """Seconds that the end of a program waits at most for points to be stored."""
 PATIENCE = 2.0
 """The same while the service cannot be reached."""
+_LONGEST = 4_096
+"""Of the type and the message of an exception, in characters."""
 _INTERRUPTED = 130
 """What a shell reports of a program that Ctrl-C ended."""
 
@@ -53,6 +57,40 @@ def code_of(error: BaseException | None) -> int:
     return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
 
 
+@dataclass(frozen=True)
+class Ending:
+    """How a program ends."""
+
+    exit_code: int
+    error: BaseException | None = None
+    """The exception that nobody caught."""
+
+
+def words_of(error: BaseException | None) -> dict[str, str]:
+    """The type and the message of an exception, for the service; nothing for none."""
+    if error is None:
+        return {}
+    kind = type(error)
+    name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+    try:
+        message = str(error)
+    except Exception as failed:  # a message is anybody's code
+        message = f"(no message: {type(failed).__name__})"
+    # JSON takes no half of a surrogate pair, and the service no novel.
+    return {
+        "error_type": name.encode(errors="replace").decode()[:_LONGEST],
+        "error_message": redacted_text(message.encode(errors="replace").decode())[:_LONGEST],
+    }
+
+
+def ending() -> Ending:
+    """How this program ends, as `exit_code` says, with its exception."""
+    code = exit_code()
+    interactive = hasattr(sys, "ps1")
+    uncaught = None if interactive or _left_with is not None else getattr(sys, "last_value", None)
+    return Ending(code, uncaught if code else None)
+
+
 def exit_code() -> int:
     """What the shell will see of this program, which is ending: the code of `sys.exit()`, or that
     of an exception that nobody caught. `raise SystemExit(n)` without `sys.exit` leaves no trace.
@@ -65,14 +103,14 @@ def exit_code() -> int:
 
 def _finish_all() -> None:
     """Tells all runs that the program ends; waits together as long as for one."""
-    code = exit_code()
+    end = ending()
     began = time.monotonic()
     patience, interrupted = PATIENCE, None
     for run in list(_unfinished.values()):
         started = time.monotonic()
         timeout = 0.0 if interrupted else max(0.0, TIMEOUT - (started - began))
         try:
-            if run._finish_at_exit(code, timeout, patience).left:
+            if run._finish_at_exit(end, timeout, patience).left:
                 patience = max(0.0, patience - (time.monotonic() - started))
         except KeyboardInterrupt as pressed:
             interrupted = pressed

@@ -28,28 +28,39 @@ class History(Columns):
     """When it was logged: milliseconds since the epoch."""
     value: Float64 = field(repr=False)
     """As logged, NaN and infinities included."""
+    attempt: npt.NDArray[np.uint32] | None = field(repr=False, default=None)
+    """Of each point, when all attempts were asked for; 0 for those of a run that this one was
+    forked from."""
 
     def __len__(self) -> int:
         return len(self.step)
 
     def columns(self) -> dict[str, npt.NDArray[Any]]:
-        """step, time, value."""
-        return {"step": self.step, "time": self.time, "value": self.value}
+        """step, time, value; and attempt where that was asked for."""
+        found: dict[str, npt.NDArray[Any]] = {
+            "step": self.step,
+            "time": self.time,
+            "value": self.value,
+        }
+        return found if self.attempt is None else {**found, "attempt": self.attempt}
 
     @classmethod
     def from_chunks(
         cls,
-        chunks: Iterable[tuple[int, bytes, bytes, bytes]],
+        chunks: Iterable[tuple[int, bytes, bytes, bytes, bytes]],
         *,
         run_id: str,
         metric: str,
         rank: int,
     ) -> History:
-        """Of (rows, steps, times, values) as the extension yields them."""
+        """Of (rows, steps, times, values, attempts) as the extension yields them."""
         steps = [np.empty(0, np.int64)]
         times = [np.empty(0, np.int64)]
         values = [np.empty(0, np.float64)]
-        for _, step, time, value in chunks:
+        attempts: list[npt.NDArray[np.uint32]] = []
+        for _, step, time, value, attempt in chunks:
+            if attempt:
+                attempts.append(np.frombuffer(attempt, np.dtype("<u4")))
             steps.append(int64(step))
             times.append(int64(time))
             values.append(float64(value))
@@ -60,4 +71,5 @@ class History(Columns):
             step=np.concatenate(steps),
             time=np.concatenate(times),
             value=np.concatenate(values),
+            attempt=np.concatenate(attempts) if attempts else None,
         )

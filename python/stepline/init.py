@@ -21,6 +21,7 @@ from .run import Run
 from .settings import (
     Mode,
     OnError,
+    OnLive,
     Resume,
     Settings,
     SpoolPolicy,
@@ -43,6 +44,7 @@ def init(
     run_id: str | None = None,
     resume: Resume = "never",
     fork_from: str | None = None,
+    on_live: OnLive | None = None,
     rank: int | None = None,
     world_size: int | None = None,
     mode: Mode | None = None,
@@ -67,7 +69,12 @@ def init(
         ranks of a job agree on it, or random where no launcher is found. resume: "never" (the run
         must be new), "allow" (new, or the next attempt), "must" (the next attempt), "auto" (like
         allow, with a run id that stays the same over restarts of the job). fork_from:
-        "RUN_ID@STEP": begin where another run was at that step. rank, world_size: found from
+        "RUN_ID@STEP": begin with what another run shows up to and including that step; with the id
+        of the run itself and `resume`, its next attempt begins after that step (docs/runs.md).
+        on_live: what it means that somebody else's start of the run is alive: "refuse" (RunIsLive),
+        "take_over" (the next attempt; what the other one still logs is superseded), "new_run" (a
+        run of its own, with an id made of this one); "take_over" with resume="auto" without one,
+        else "refuse". rank, world_size: found from
         torchrun, SLURM, Open MPI or STEPLINE_RANK and STEPLINE_WORLD_SIZE. mode: "online";
         "offline": only to disk, for `stepline sync`; "disabled": nothing at all. server: HOST:PORT
         of the service; 127.0.0.1:7424 without one. api_key: for services that want one. dir: where
@@ -84,9 +91,9 @@ def init(
         packages, environment, machine; "-diff" leaves one out (docs/capture.md); STEPLINE_CAPTURE
         or "all" without one.
 
-    Raises: RunExists, RunNotFound, AccessDenied, InvalidRequest: the service refuses, whatever
-        `on_error` says. ServerUnreachable: only with `on_error="raise"`. SpoolFailed: the directory
-        cannot be written.
+    Raises: RunExists, RunIsLive, RunNotFound, AccessDenied, InvalidRequest: the service refuses,
+        whatever `on_error` says. ServerUnreachable: only with `on_error="raise"`. SpoolFailed: the
+        directory cannot be written.
     """
     settings = Settings.resolve(
         project=project,
@@ -98,6 +105,7 @@ def init(
         run_id=run_id,
         resume=resume,
         fork_from=fork_from,
+        on_live=on_live,
         mode=mode,
         server=server,
         api_key=api_key,
@@ -144,7 +152,8 @@ def _register(plan: SpoolMeta, *, reroll: bool) -> SpoolMeta:
     """The plan with the attempt that the service gave; REROLL replaces a taken id."""
     for left in reversed(range(_RANDOM_ID_TRIES)):
         try:
-            return replace(plan, attempt=register(plan))
+            run_id, attempt = register(plan)
+            return replace(plan, run_id=run_id, attempt=attempt)
         except RunExists:
             if not reroll or left == 0:
                 raise
@@ -163,7 +172,7 @@ def rejoin(settings: Settings, meta: SpoolMeta, spool: str, owner: int) -> Run:
         return _disabled_run(settings, meta)
     api_key = find_api_key(key_of(spool))
     writer, pid, now = _core.new_writer_id(), os.getpid(), time.time_ns() // 1_000_000
-    plan = replace(meta, writer=writer, pid=pid, created_ms=now, api_key=api_key)
+    plan = replace(meta, writer=writer, pid=pid, created_ms=now, api_key=api_key, child=True)
     return _spooled_run(replace(settings, api_key=api_key), plan, owner)
 
 

@@ -37,6 +37,10 @@ class SpoolMeta:
     attempt: int | None
     """What the service numbered this start of the run; None when it was out of reach."""
     mode: Mode
+    on_live: str = ""
+    """What becomes of a start whose run is alive; empty for the default."""
+    child: bool = False
+    """Of a process whose end says nothing about the run."""
     tls_ca: str | None = None
     """PEM files, as absolute paths: whom to trust instead of the system's roots ..."""
     tls_cert: str | None = None

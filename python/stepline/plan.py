@@ -41,6 +41,7 @@ def make_plan(settings: Settings, launch: Launch) -> SpoolMeta:
         api_key=settings.api_key,
         attempt=None,
         mode=settings.mode,
+        on_live=settings.on_live or "",
         **settings.tls,
     )
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import polars
     import pyarrow
 
-Chunk = tuple[list[tuple[str, int, int, int]], bytes, bytes, bytes, bytes]
-"""Slices as (metric, rank, attempt, rows), the columns step, time and value, and the cursor behind
-them.
+Chunk = tuple[list[tuple[str, int, int, int, str]], bytes, bytes, bytes, bytes]
+"""Slices as (metric, rank, attempt, rows, run or nothing), the columns step, time and value, and
+the cursor behind them.
 """
 
 _PAUSES = (0.1, 0.5, 1.0, 2.0, 4.0)
@@ -54,8 +54,9 @@ class PointBatch(_ThroughArrow, Columns):
     """
 
     run_id: str
-    slices: tuple[tuple[str, int, int, int], ...] = field(repr=False)
-    """(metric, rank, attempt, points), in the order of the arrays."""
+    slices: tuple[tuple[str, int, int, int, str], ...] = field(repr=False)
+    """(metric, rank, attempt, points, run), in the order of the arrays. The run is empty but for
+    points of another run, which this one was forked from."""
     step: Int64 = field(repr=False)
     time: Int64 = field(repr=False)
     """When it was logged: milliseconds since the epoch."""
@@ -84,12 +85,15 @@ class PointBatch(_ThroughArrow, Columns):
         arrow = need("pyarrow", "to_arrow")
         metrics, ranks, attempts, rows = self._by_slice()
         names = list(dict.fromkeys(metrics))
+        whose = [run or self.run_id for *_, run in self.slices]
+        runs = list(dict.fromkeys(whose))
         place = {name: number for number, name in enumerate(names)}
         of_slice = np.array([place[metric] for metric in metrics], dtype=np.int32)
         return arrow.Table.from_arrays(
             [
                 arrow.DictionaryArray.from_arrays(
-                    np.zeros(len(self), np.int32), arrow.array([self.run_id])
+                    np.repeat(np.array([runs.index(run) for run in whose], np.int32), rows),
+                    arrow.array(runs, arrow.string()),
                 ),
                 arrow.DictionaryArray.from_arrays(
                     np.repeat(of_slice, rows), arrow.array(names, arrow.string())
@@ -107,10 +111,10 @@ class PointBatch(_ThroughArrow, Columns):
         self,
     ) -> tuple[list[str], npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
         return (
-            [metric for metric, _, _, _ in self.slices],
-            np.array([rank for _, rank, _, _ in self.slices], dtype=np.uint32),
-            np.array([attempt for _, _, attempt, _ in self.slices], dtype=np.uint32),
-            np.array([rows for _, _, _, rows in self.slices], dtype=np.int64),
+            [metric for metric, *_ in self.slices],
+            np.array([rank for _, rank, *_ in self.slices], dtype=np.uint32),
+            np.array([attempt for _, _, attempt, *_ in self.slices], dtype=np.uint32),
+            np.array([rows for _, _, _, rows, _ in self.slices], dtype=np.int64),
         )
 
 

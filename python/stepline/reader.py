@@ -21,6 +21,7 @@ from .errors import (
     neighbours,
 )
 from .history import History
+from .lineage import Lineage, Segment
 from .points import Chunk, Points
 from .runs import Metric, Project, RunGroup, RunInfo, RunKey, Runs
 from .settings import find_api_key, find_server
@@ -57,9 +58,17 @@ class Transport(Protocol):
     ) -> dict[str, Any]: ...
     def backup(self, name: str, base: str) -> Iterable[tuple[int, int, str, str]]: ...
     def list_metrics(self, fields: dict[str, Any]) -> dict[str, Any]: ...
+    def get_lineage(self, run_id: str) -> dict[str, Any]: ...
+    def bring_back(self, run_id: str, attempt: int, step: int | None) -> list[dict[str, Any]]: ...
     def history(
-        self, run_id: str, metric: str, rank: int, start: int | None, stop: int | None
-    ) -> Iterable[tuple[int, bytes, bytes, bytes]]: ...
+        self,
+        run_id: str,
+        metric: str,
+        rank: int,
+        start: int | None,
+        stop: int | None,
+        all_attempts: bool,
+    ) -> Iterable[tuple[int, bytes, bytes, bytes, bytes]]: ...
     def export(
         self,
         run_id: str,
@@ -203,6 +212,7 @@ class Client:
         quantiles: Iterable[float] = (),
         group_by: str | None = None,
         log_x: bool = False,
+        all_attempts: bool = False,
     ) -> list[Chart]:
         """Many lines in one request: one for each run, metric and (with ranks="all") rank that has
         points.
@@ -223,6 +233,9 @@ class Client:
         GROUP_BY makes one line of the runs of each group: "group", "job_type", "tags", "state",
         "project", or the key of a config ("optimizer.lr"). Raises InvalidRequest when no run has
         it.
+
+        ALL_ATTEMPTS makes a line of each attempt of a run, superseded or not, and one of what it
+        was forked from; `attempt` says which (0 for the latter).
         """
         asked = question(
             runs=runs,
@@ -238,6 +251,7 @@ class Client:
             quantiles=quantiles,
             group_by=group_by,
             log_x=log_x,
+            all_attempts=all_attempts,
         )
         with self._errors(missing=MetricNotFound):
             lines = self._transport.chart(asked.fields)
@@ -428,10 +442,34 @@ class RunView:
             )
         return [Metric.from_reply(metric) for metric in reply["metrics"]]
 
+    def lineage(self) -> Lineage:
+        """The attempts of the run, and which of them, or of the runs that it was forked from, is
+        visible at which steps."""
+        with self._client._errors():
+            return Lineage.from_reply(self._client._transport.get_lineage(self.id))
+
+    def bring_back(self, attempt: int, *, step: int | None = None) -> list[Segment]:
+        """Shows again, from STEP on (from the beginning without one), what the run showed when
+        ATTEMPT was its newest one; returns what it shows then. Nothing is lost: what is superseded
+        by this can be brought back in the same way. Raises InvalidRequest for an attempt that is
+        not there.
+        """
+        with self._client._errors():
+            found = self._client._transport.bring_back(self.id, attempt, step)
+        return [Segment.from_reply(segment) for segment in found]
+
     def history(
-        self, metric: str, *, rank: int = 0, start: int | None = None, stop: int | None = None
+        self,
+        metric: str,
+        *,
+        rank: int = 0,
+        start: int | None = None,
+        stop: int | None = None,
+        all_attempts: bool = False,
     ) -> History:
         """Every point of METRIC on one rank, from step START (inclusive) to STOP (exclusive).
+        ALL_ATTEMPTS gives what newer attempts superseded as well, attempt after attempt, with the
+        array `attempt`.
 
         Raises MetricNotFound, which names similar metrics. A rank without points gives empty
         arrays.
@@ -439,7 +477,9 @@ class RunView:
         check_range(start, stop)
         try:
             with self._client._errors(missing=MetricNotFound):
-                chunks = self._client._transport.history(self.id, metric, rank, start, stop)
+                chunks = self._client._transport.history(
+                    self.id, metric, rank, start, stop, all_attempts
+                )
                 found = History.from_chunks(chunks, run_id=self.id, metric=metric, rank=rank)
         except MetricNotFound:
             found = History.from_chunks((), run_id=self.id, metric=metric, rank=rank)

@@ -12,14 +12,16 @@ from .meta import SpoolMeta
 TIMEOUT = 5.0
 """Seconds; a service that takes longer counts as unreachable, and training starts without it."""
 
-_NOT_SENT = frozenset({"server", "api_key", "attempt", "mode", "tls_ca", "tls_cert", "tls_key"})
+_NOT_SENT = frozenset(
+    {"server", "api_key", "attempt", "mode", "child", "tls_ca", "tls_cert", "tls_key"}
+)
 
 
-def register(meta: SpoolMeta) -> int:
-    """The number of the attempt that this start of the run is.
+def register(meta: SpoolMeta) -> tuple[str, int]:
+    """The run that this start belongs to, and the number of the attempt that it is.
 
-    Raises ServerUnreachable, or what the service has against it: RunExists, RunNotFound,
-    InvalidRequest, AccessDenied.
+    Raises ServerUnreachable, or what the service has against it: RunExists, RunIsLive,
+    RunNotFound, InvalidRequest, AccessDenied.
     """
     request = {name: value for name, value in asdict(meta).items() if name not in _NOT_SENT}
     try:
@@ -32,9 +34,9 @@ def register(meta: SpoolMeta) -> int:
             timeout=TIMEOUT,
         )
         try:
-            attempt, _ = connection.create_run(dumps(request))
+            attempt, run = connection.create_run(dumps(request))
         finally:
             connection.close()
     except _core.CoreError as error:
         raise from_core(error, server=meta.server) from None
-    return attempt
+    return run["run_id"] or meta.run_id, attempt

@@ -24,6 +24,7 @@ from .summary import Summary
 from .writers import PointWriter
 
 if TYPE_CHECKING:
+    from .exits import Ending
     from .settings import Mode, Settings
 
 
@@ -57,6 +58,7 @@ class Run:
         self._definitions: dict[str, dict[str, Any]] = {}
         self._owner = owner or os.getpid()
         self._report: FinishReport | None = None
+        self._preempting = False
         self._last_works: list[Callable[[], None]] = []
         # The extension's own method under our name: no Python frame lies between the training loop
         # and the spool.
@@ -255,6 +257,15 @@ class Run:
 
     # --- the end ----------------------------------------------------------------------------------
 
+    def mark_preempting(self) -> None:
+        """Says that this machine is wanted back: however the run ends now, its state is preempted
+        instead of failed or crashed. To be called when the scheduler gives notice (docs/runs.md).
+        Returns at once.
+        """
+        if not self._preempting:
+            self._control({"update": {"preempting": True}})
+            self._preempting = True
+
     def finish(self, exit_code: int = 0, timeout: float | None = 30.0) -> FinishReport:
         """Ends the run in this process: nothing can be logged afterwards.
 
@@ -277,7 +288,8 @@ class Run:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.finish(exit_code=exits.code_of(error))
+        exit_code = exits.code_of(error)
+        self._finish(exit_code, 30.0, patience=None, error=error if exit_code else None)
 
     def __repr__(self) -> str:
         state = "finished" if self._report is not None else self.mode
@@ -296,11 +308,15 @@ class Run:
     def __copy__(self) -> Run:
         return self
 
-    def _finish_at_exit(self, exit_code: int, timeout: float, patience: float) -> FinishReport:
-        return self._finish(exit_code, timeout, patience=patience)
+    def _finish_at_exit(self, ending: Ending, timeout: float, patience: float) -> FinishReport:
+        return self._finish(ending.exit_code, timeout, patience=patience, error=ending.error)
 
     def _finish(
-        self, exit_code: int, timeout: float | None, patience: float | None
+        self,
+        exit_code: int,
+        timeout: float | None,
+        patience: float | None,
+        error: BaseException | None = None,
     ) -> FinishReport:
         if self._report is not None:
             return self._report
@@ -315,7 +331,7 @@ class Run:
         if os.getpid() == self._owner:
             for work in self._last_works:
                 work()
-        trouble = self._seal(exit_code) or trouble
+        trouble = self._seal(exit_code, error) or trouble
         path = self._writer.path
         stats = self._writer.stats()
         if path and self._delivery.sends:
@@ -350,13 +366,19 @@ class Run:
             return str(error)
         return ""
 
-    def _seal(self, exit_code: int) -> str:
+    def _seal(self, exit_code: int, error: BaseException | None) -> str:
         """Writes the last word and closes the spool; returns what went wrong, because finishing
         must go on.
         """
         try:
             if os.getpid() == self._owner:
-                ended = {"exit_code": exit_code, "finished_ms": time.time_ns() // 1_000_000}
+                ended: dict[str, object] = {
+                    "exit_code": exit_code,
+                    "finished_ms": time.time_ns() // 1_000_000,
+                    **exits.words_of(error),
+                }
+                if self._preempting:
+                    ended["preempted"] = True
                 self._writer.control(dumps({"finish": ended}))
             self._writer.close()
         except _core.CoreError as error:

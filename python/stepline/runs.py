@@ -34,6 +34,11 @@ class RunInfo:
     updated: datetime
     exit_code: int | None
     """None while it is running."""
+    fork: str = ""
+    """What it was forked from, as RUN_ID@STEP; empty for nothing."""
+    error_type: str = ""
+    """Of the exception that ended its newest attempt; empty for none."""
+    error_message: str = ""
     values: dict[str, Any] = field(default_factory=dict)
     """Of the columns that were asked for; None where the run has no value."""
 
@@ -57,6 +62,9 @@ class RunInfo:
             created=_moment(run["created_ms"]),
             updated=_moment(run["updated_ms"]),
             exit_code=run.get("exit_code"),
+            fork=f"{run['fork_run_id']}@{run['fork_step']}" if run.get("fork_run_id") else "",
+            error_type=run.get("error_type", ""),
+            error_message=run.get("error_message", ""),
             values=dict(zip(columns, json.loads(run.get("columns_json") or "[]"), strict=False)),
         )
 

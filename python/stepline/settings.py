@@ -16,6 +16,7 @@ from .tls import TlsFiles, find_tls
 
 Mode = Literal["online", "offline", "disabled"]
 Resume = Literal["never", "allow", "must", "auto"]
+OnLive = Literal["refuse", "take_over", "new_run"]
 OnError = Literal["offline", "raise", "disabled"]
 UploaderKind = Literal["process", "thread"]
 SpoolPolicy = Literal["refuse", "block", "drop_oldest"]
@@ -49,6 +50,7 @@ class Settings:
     job_type: str | None
     resume: Resume
     fork_from: str | None
+    on_live: OnLive | None
     mode: Mode
     dir: Path
     on_error: OnError
@@ -73,6 +75,7 @@ class Settings:
         job_type: str | None = None,
         resume: str = "never",
         fork_from: str | None = None,
+        on_live: str | None = None,
         mode: str | None = None,
         dir: str | os.PathLike[str] | None = None,
         on_error: str = "offline",
@@ -135,6 +138,7 @@ class Settings:
             job_type=job_type,
             resume=_choice("resume", resume, get_args(Resume)),
             fork_from=fork_from,
+            on_live=None if on_live is None else _choice("on_live", on_live, get_args(OnLive)),
             mode=_choice("mode", mode or env.get("STEPLINE_MODE") or "online", get_args(Mode)),
             dir=find_dir(dir, env),
             on_error=_choice("on_error", on_error, get_args(OnError)),

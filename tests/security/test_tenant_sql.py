@@ -64,7 +64,10 @@ def ask(store: Store, sql: str, project: str = MINE, **more: object) -> str:
         ("SELECT (SELECT max(value) FROM points)", "1\n"),
         ("WITH x AS (SELECT * FROM points) SELECT max(value) FROM x", "1\n"),
         ("SELECT count() FROM runs UNION ALL SELECT count() FROM attempts", "1\n1\n"),
-        ("SHOW TABLES", "attempts\nconsole\ncontexts\nmetrics\npoints\nruns\nseries\n"),
+        (
+            "SHOW TABLES",
+            "attempts\nconsole\ncontexts\nlineage\nmetrics\npoints\nruns\nseries\nvisible_points\n",
+        ),
         ("SELECT name FROM system.tables WHERE name LIKE 'raw%'", ""),
         ("SELECT count() FROM system.parts_columns WHERE 0", None),
         ("SELECT 'system.processes', 1 AS system", "system.processes\t1\n"),

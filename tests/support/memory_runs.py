@@ -8,8 +8,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from stepline._core import siphash64
 from stepline_ingest.catalogue.changes import ConfigChange
-from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.lineage import Descent
+from stepline_ingest.run_record import Attempt, End, RunRecord
 from stepline_ingest.runs_repository import FinishRow, WriterRow
 from stepline_ingest.store.errors import StoreError
 from stepline_ingest.writers import Binding
@@ -21,7 +23,8 @@ class MemoryRunTables:
 
     runs: dict[str, RunRecord] = field(default_factory=dict)
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
-    finishes: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    finishes: dict[tuple[str, int, int], End] = field(default_factory=dict)
+    descents: dict[int, Descent] = field(default_factory=dict)
     writers: dict[bytes, Binding] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
@@ -47,16 +50,17 @@ class MemoryRunTables:
                     for of, number in sorted(self.attempts)
                     if of == run_id
                 ]
+                run.descent = self.descents[run.descent.run]
                 found.append(run)
         return found
 
     def _attempt(self, run_id: str, number: int) -> Attempt:
-        codes = {
-            rank: code
-            for (of, attempt, rank), code in self.finishes.items()
+        ends = {
+            rank: end
+            for (of, attempt, rank), end in self.finishes.items()
             if (of, attempt) == (run_id, number)
         }
-        return replace(self.attempts[run_id, number], exit_codes=codes)
+        return replace(self.attempts[run_id, number], ends=ends)
 
     def page(self, project: str, limit: int, offset: int) -> tuple[list[str], int]:
         self._work()
@@ -74,7 +78,28 @@ class MemoryRunTables:
 
     def put_attempt(self, run_id: str, attempt: Attempt) -> None:
         self._work("attempt")
-        self.attempts[run_id, attempt.number] = replace(attempt, exit_codes={})
+        self.attempts[run_id, attempt.number] = replace(attempt, ends={})
+
+    def put_descent(self, descent: Descent) -> None:
+        self._work("descent")
+        self.descents[descent.run] = descent
+
+    def running(self) -> list[tuple[str, str, int]]:
+        self._work()
+        return [
+            (run.run_id, run.project, run.newest.number)
+            for run in self.load(list(self.runs))
+            if run.state == "running"
+        ]
+
+    def forks(self, run_id: str) -> list[str]:
+        self._work()
+        return [fork for fork, run in self.runs.items() if run.fork_run_id == run_id]
+
+    def run_ids(self, runs: Sequence[int]) -> dict[int, str]:
+        self._work()
+        ids = {siphash64(run_id): run_id for run_id in self.runs}
+        return {run: ids[run] for run in runs if run in ids}
 
     def put_config_change(self, change: ConfigChange) -> None:
         self._work()
@@ -90,7 +115,7 @@ class MemoryRunTables:
         self._work("finishes")
         for row in rows:
             place = row.binding
-            self.finishes[place.run_id, place.attempt, place.rank] = row.exit_code
+            self.finishes[place.run_id, place.attempt, place.rank] = row.end
 
     def find_writers(self, writers: Sequence[bytes]) -> list[Binding]:
         self._work()

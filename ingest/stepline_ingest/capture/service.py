@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from stepline import _core
 from stepline_ingest import run_request
+from stepline_ingest.answering import answered
 from stepline_ingest.capture.tables import CaptureTables, ConsoleRow, ContextRow, Line, Marks
 from stepline_ingest.coalesce import Coalescer
 from stepline_ingest.errors import invalid
 from stepline_ingest.gen.stepline.v1 import capture_pb2, capture_pb2_grpc, ingest_pb2
 from stepline_ingest.limits import Limits
-from stepline_ingest.runs import answered
 from stepline_ingest.runs_repository import RunsRepository
 from stepline_ingest.writers import Binding
 

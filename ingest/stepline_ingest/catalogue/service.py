@@ -8,10 +8,10 @@ from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 from stepline_ingest import access
+from stepline_ingest.answering import answered
 from stepline_ingest.gen.stepline.v1 import catalogue_pb2, catalogue_pb2_grpc
 from stepline_ingest.limits import Limits
 from stepline_ingest.run_request import check_run_id
-from stepline_ingest.runs import answered
 from stepline_ingest.store.contract import Store
 
 from .changes import read_changes

@@ -24,6 +24,8 @@ class Refusal(Enum):
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     """The run or the writer is there already, elsewhere."""
+    LIVE = "live"
+    """The run has a living attempt."""
     DELETED = "deleted"
     """The run was deleted."""
     FENCED = "fenced"

@@ -40,7 +40,7 @@ def read_chart(
     """
     for view, metric, rank, line in read_lines(store, query, descents, limits):
         origin = began[view.run_id] if began and query.axis is Axis.RELATIVE else 0
-        yield _message(query, view.run_id, metric, rank, line, origin)
+        yield _message(query, view, metric, rank, line, origin)
 
 
 def read_lines(
@@ -156,13 +156,15 @@ def _lasts(reader: Reader, panel: Panel | None, steps: Range) -> dict[int, Line]
 
 def _message(
     query: ChartQuery,
-    run_id: str,
+    view: View,
     metric: str,
     rank: int | None,
     line: Line | None,
     began: int,
 ) -> query_pb2.ChartLine:
-    message = query_pb2.ChartLine(run_id=run_id, metric=metric, rank=rank)
+    message = query_pb2.ChartLine(
+        run_id=view.run_id, metric=metric, rank=rank, attempt=view.attempt
+    )
     if line is not None:
         message.bucket_width = min(line.grid.width, _MAX_WIDTH)
         message.tier_width = line.tier

@@ -11,6 +11,7 @@ import dataclasses
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -71,14 +72,21 @@ class ExportQuery:
 
 
 def read_export(
-    store: Store, query: ExportQuery, descent: Descent, limits: Mapping[str, Setting]
+    store: Store,
+    query: ExportQuery,
+    descent: Descent,
+    limits: Mapping[str, Setting],
+    *,
+    ids: Mapping[int, str] = MappingProxyType({}),
 ) -> Iterator[query_pb2.ExportChunk]:
-    """Chunks of up to about CHUNK_ROWS points. Closing the iterator ends the query.
+    """Chunks of up to about CHUNK_ROWS points. Closing the iterator ends the query. IDS are those
+    of the other runs that a fork shows.
 
     Raises UnknownMetricsError when no name of the run matches; StoreError.
     """
-    shown = descent.every_attempt()
-    if not query.all_attempts:
+    if query.all_attempts:
+        shown = tuple(s for lineage in descent.every_attempt().values() for s in lineage)
+    else:
         shown = read_lineages(store, [descent], limits)[descent.run]
     runs = list(dict.fromkeys([*sources([shown]), descent.run]))
     names = matching_names(store, runs, query.patterns, limits)
@@ -96,13 +104,15 @@ def read_export(
     for run in runs:
         segments = clip(tuple(s for s in shown if s.run == run), lo, hi)
         sql, params = _statement(query, run, segments, (lo, hi), after)
-        yield from _chunks(store, run, sql, params, query.patterns, names, after, limits)
+        run_id = "" if run == descent.run else ids.get(run, "")
+        yield from _chunks(store, run, run_id, sql, params, query.patterns, names, after, limits)
         after = None
 
 
 def _chunks(
     store: Store,
     run: int,
+    run_id: str,
     sql: str,
     params: Mapping[str, Param],
     patterns: Sequence[str],
@@ -121,7 +131,7 @@ def _chunks(
             if any(int(metric) not in names for metric in np.unique(found["metric"])):
                 # Logged for the first time since the names were read.
                 names |= matching_names(store, [run], patterns, limits)
-            yield _chunk(found, names, end)
+            yield _chunk(found, names, end, run_id)
 
 
 def _statement(
@@ -223,7 +233,7 @@ def _same_step(a: Cursor, b: Cursor) -> bool:
 
 
 def _chunk(
-    found: Mapping[str, Array], names: Mapping[int, str], end: Cursor
+    found: Mapping[str, Array], names: Mapping[int, str], end: Cursor, run_id: str
 ) -> query_pb2.ExportChunk:
     metric, rank, attempt = (found[name] for name in _KEYS)
     slices = [
@@ -232,6 +242,7 @@ def _chunk(
             rank=int(rank[begin]),
             attempt=int(attempt[begin]),
             rows=stop - begin,
+            run_id=run_id,
         )
         for begin, stop in runs_of_equal(metric, rank, attempt)
     ]

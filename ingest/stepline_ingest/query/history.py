@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from stepline._core import siphash64
 from stepline_ingest.gen.stepline.v1 import query_pb2
 from stepline_ingest.lineage import STEP_END, STEP_MIN, Descent, Lineage, clip, is_uncut, uncut
@@ -53,6 +55,7 @@ class HistoryQuery:
     metric: str
     rank: int
     steps: Range
+    all_attempts: bool = False
 
 
 def read_history(
@@ -83,12 +86,22 @@ def read_history(
             sql = _POINTS
             params["attempt"] = segment.attempt
         with closing_blocks(store.stream_native(sql, params, {**limits, **IN_ORDER})) as blocks:
-            yield from map(_chunk, gathered(blocks, CHUNK_ROWS))
+            for group in gathered(blocks, CHUNK_ROWS):
+                chunk = _chunk(group)
+                if query.all_attempts:
+                    whose = segment.attempt if segment.run == descent.run else 0
+                    chunk.attempt = np.full(chunk.rows, whose or 0, np.uint32).tobytes()
+                yield chunk
 
 
 def _lineage(
     store: Store, query: HistoryQuery, descent: Descent, limits: Mapping[str, Setting]
 ) -> Lineage:
+    if query.all_attempts:
+        every = descent.every_attempt()
+        if is_uncut(query.metric):
+            every.pop(0, None)
+        return tuple(segment for lineage in every.values() for segment in lineage)
     if is_uncut(query.metric):
         return uncut(descent.run)
     return read_lineages(store, [descent], limits)[descent.run]

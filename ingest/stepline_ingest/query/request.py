@@ -68,6 +68,7 @@ class ChartQuery:
     """All runs of a metric have buckets of the same width."""
     columns: frozenset[str] = frozenset(COLUMNS)
     """The columns that are wanted."""
+    all_attempts: bool = False
 
 
 def chart_query(request: query_pb2.ChartRequest, *, named: bool = True) -> ChartQuery:
@@ -103,6 +104,7 @@ def chart_query(request: query_pb2.ChartRequest, *, named: bool = True) -> Chart
         x_metric=x_metric,
         common_grid=request.common_grid,
         columns=_columns(request.columns),
+        all_attempts=request.all_attempts,
     )
 
 

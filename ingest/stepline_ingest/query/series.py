@@ -30,7 +30,11 @@ _SERIES = {
 _MEMO = "series"
 _KEPT_BYTES = 300
 """About what the statistics of a series take in memory."""
-_FIRST_STEPS = {**plain("run", "attempt"), "first_step": tiers.FIRST_STEP}
+_EXTENTS = {
+    **plain("run", "attempt"),
+    "first_step": tiers.FIRST_STEP,
+    "last_step": tiers.LAST_STEP,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +129,21 @@ def read_first_steps(
     store: Store, runs: Sequence[int], limits: Mapping[str, Setting]
 ) -> dict[int, dict[int, int]]:
     """The first step of each attempt of RUNS that has logged: run -> attempt -> step."""
+    extents = read_extents(store, runs, limits)
+    return {
+        run: {number: first for number, (first, _) in attempts.items()}
+        for run, attempts in extents.items()
+    }
+
+
+def read_extents(
+    store: Store, runs: Sequence[int], limits: Mapping[str, Setting]
+) -> dict[int, dict[int, tuple[int, int]]]:
+    """The first and the last step of each attempt of RUNS that has logged: run -> attempt -> both.
+    Without metrics that lineage does not cut.
+    """
     versions = {run: store.memo.version([run]) for run in runs}
-    found: dict[int, dict[int, int]] = {}
+    found: dict[int, dict[int, tuple[int, int]]] = {}
     for run in runs:
         known = store.memo.get((_MEMO, run), versions[run])
         if known is not None:
@@ -134,12 +151,12 @@ def read_first_steps(
     unknown = [run for run in runs if run not in found]
     if unknown:
         found |= {run: {} for run in unknown}
-        sql = select(_FIRST_STEPS, tiers.TABLE, where=[_RUNS, _CUT], group_by=("run", "attempt"))
+        sql = select(_EXTENTS, tiers.TABLE, where=[_RUNS, _CUT], group_by=("run", "attempt"))
         params: dict[str, Param] = {"runs": unknown, "system": SYSTEM_PREFIX}
-        for run, attempt, first in rows(
+        for run, attempt, first, last in rows(
             store.stream_native(sql, params, _settings(tiers.SERIES, limits))
         ):
-            found[run][attempt] = first
+            found[run][attempt] = (first, last)
         for run in unknown:
             size = _KEPT_BYTES + 100 * len(found[run])
             store.memo.keep((_MEMO, run), versions[run], found[run], size=size)

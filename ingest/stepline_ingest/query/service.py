@@ -98,7 +98,13 @@ class QueryService(query_pb2_grpc.QueryServicer):
         async def chunks() -> AsyncGenerator[query_pb2.HistoryChunk, None]:
             if not request.metric:
                 raise invalid("a history needs the name of a metric")
-            query = HistoryQuery(request.run_id, request.metric, request.rank, step_range(request))
+            query = HistoryQuery(
+                request.run_id,
+                request.metric,
+                request.rank,
+                step_range(request),
+                request.all_attempts,
+            )
             descent = await self._descent(request.run_id)
             read = self._read(lambda limits: read_history(self._store, query, descent, limits))
             async with aclosing(read) as found:
@@ -121,7 +127,11 @@ class QueryService(query_pb2_grpc.QueryServicer):
                 Cursor.unpack(request.after),
             )
             descent = await self._descent(request.run_id)
-            read = self._read(lambda limits: read_export(self._store, query, descent, limits))
+            others = {segment.run for segment in descent.base}
+            ids = await self._runs.run_ids(sorted(others)) if others else {}
+            read = self._read(
+                lambda limits: read_export(self._store, query, descent, limits, ids=ids)
+            )
             async with aclosing(read) as found:
                 async for chunk in found:
                     yield chunk

@@ -1,4 +1,4 @@
-"""What the lines of a chart show: one line for each run of the request."""
+"""What the lines of a chart show: one line for each run of the request, or for each attempt."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class View:
 
     key: int
     run_id: str
+    attempt: int | None = None
+    """Of a line of one attempt; 0 is what the run was forked from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,21 @@ def read_views(
     limits: Mapping[str, Setting],
 ) -> Views:
     """What QUERY wants to see. Raises StoreError."""
+    if query.all_attempts:
+        return _every_attempt({run_id: descents[run_id] for run_id in query.run_ids})
     views = tuple(View(siphash64(run_id), run_id) for run_id in query.run_ids)
     cut = read_lineages(store, descents.values(), limits)
     return Views(views, cut, {view.key: uncut(view.key) for view in views})
+
+
+def _every_attempt(descents: Mapping[str, Descent]) -> Views:
+    views: list[View] = []
+    shown: dict[int, Lineage] = {}
+    whole: dict[int, Lineage] = {}
+    for run_id, descent in descents.items():
+        for attempt, lineage in descent.every_attempt().items():
+            view = View(len(views), run_id, attempt)
+            views.append(view)
+            shown[view.key] = lineage
+            whole[view.key] = lineage if attempt else ()
+    return Views(tuple(views), shown, whole)

@@ -31,6 +31,7 @@ TABLES = (
     "raw_config_changes",
     "raw_metrics",
     "raw_attempts",
+    "raw_layers",
     "raw_finishes",
     "raw_writers",
     "raw_rejects",

@@ -21,6 +21,7 @@ _RUN = "run IN (SELECT run FROM {database}.raw_runs WHERE " + _PROJECT + ")"  # 
 ROW_FILTERS = {
     "raw_runs": _PROJECT,
     "raw_attempts": _RUN,
+    "raw_layers": _RUN,
     "raw_metrics": _RUN,
     "raw_points": _RUN,
     "raw_contexts": _RUN,
@@ -28,8 +29,18 @@ ROW_FILTERS = {
 }
 """Table -> which of its rows count."""
 
-VIEWS = ("runs", "attempts", "metrics", "points", "series", "contexts", "console")
-GRANTED = (*ROW_FILTERS, *VIEWS)
+VIEWS = (
+    "runs",
+    "attempts",
+    "metrics",
+    "points",
+    "series",
+    "contexts",
+    "console",
+    "lineage",
+    "visible_points",
+)
+GRANTED = (*ROW_FILTERS, *VIEWS, "raw_shown")
 """What the views of tenants are made of."""
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from datetime import datetime, timezone
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ..history import History
 from .options import add_json, add_range, add_server, client_of
@@ -17,6 +21,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="a run id")
     parser.add_argument("metric")
     parser.add_argument("--rank", type=int, default=0, help="default: 0")
+    parser.add_argument(
+        "--all-attempts",
+        action="store_true",
+        help="also what a newer attempt superseded, attempt after attempt",
+    )
     add_range(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print step,time,value with a header")
@@ -28,25 +37,34 @@ def run(args: argparse.Namespace) -> int:
     """Prints a line for each point; values with as many digits as bring them back bit for bit."""
     with client_of(args) as client:
         found = client.run(args.run).history(
-            args.metric, rank=args.rank, start=args.start, stop=args.stop
+            args.metric,
+            rank=args.rank,
+            start=args.start,
+            stop=args.stop,
+            all_attempts=args.all_attempts,
         )
+    extra = () if found.attempt is None else ("attempt",)
     if args.json:
         print_json(
-            {"step": step, "time": time, "value": value} for step, time, value in _rows(found)
+            dict(zip(("step", "time", "value", *extra), row, strict=True)) for row in _rows(found)
         )
     elif args.csv:
-        print("step,time,value")
-        for step, time, value in _rows(found):
-            print(f"{step},{time},{value!r}")
+        print(",".join(("step", "time", "value", *extra)))
+        for step, time, value, *attempt in _rows(found):
+            print(step, time, repr(value), *attempt, sep=",")
     else:
-        print(f"{'step':>12}  {'time':<23}  value")
-        for step, time, value in _rows(found):
-            print(f"{step:>12}  {_moment(time)}  {value!r}")
+        print(f"{'step':>12}  {'time':<23}  value" + "".join(f"  ({name})" for name in extra))
+        for step, time, value, *attempt in _rows(found):
+            more = "".join(f"  ({number})" for number in attempt)
+            print(f"{step:>12}  {_moment(time)}  {value!r}{more}")
     return 0
 
 
-def _rows(found: History) -> zip[tuple[int, int, float]]:
-    return zip(found.step.tolist(), found.time.tolist(), found.value.tolist(), strict=True)
+def _rows(found: History) -> Iterator[tuple[Any, ...]]:
+    columns: list[NDArray[Any]] = [found.step, found.time, found.value]
+    if found.attempt is not None:
+        columns.append(found.attempt)
+    return zip(*(column.tolist() for column in columns), strict=True)
 
 
 def _moment(unix_ms: int) -> str:

@@ -11,6 +11,7 @@ from types import ModuleType
 from .._core import __version__
 from ..errors import SteplineError
 from . import (
+    attempts,
     backup,
     delete,
     demo,
@@ -41,6 +42,7 @@ COMMANDS: dict[str, ModuleType] = {
     "export": export,
     "sql": sql,
     "key": key,
+    "attempts": attempts,
     "delete": delete,
     "backup": backup,
     "restore": restore,

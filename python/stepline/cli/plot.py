@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
+from ..chart import Chart
 from ..plotting import terminal
 from ..plotting.figure import SUFFIXES, save_figure
 from .options import add_range, add_server, client_of, ranks
@@ -32,6 +34,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="AXIS",
         help="step (default), time, relative, or the name of a metric",
     )
+    parser.add_argument(
+        "--all-attempts",
+        action="store_true",
+        help="a line for each attempt, also what a newer one superseded",
+    )
     add_range(parser)
     parser.add_argument("--points", type=int, help="at most so many buckets")
     parser.add_argument(
@@ -47,14 +54,20 @@ def run(args: argparse.Namespace) -> int:
     points = args.points or (_FILE_POINTS if args.out else terminal.buckets(width))
     with client_of(args) as client:
         view = client.run(args.run)
-        found = view.chart(
-            args.metric,
-            points=points,
-            x=args.x,
-            start=args.start,
-            stop=args.stop,
-            ranks=args.rank,
-        )
+        options: dict[str, Any] = {
+            "points": points,
+            "x": args.x,
+            "start": args.start,
+            "stop": args.stop,
+            "ranks": args.rank,
+        }
+        if args.all_attempts:
+            lines = client.chart(
+                runs=[args.run], metrics=[args.metric], all_attempts=True, **options
+            )
+            found: Chart | list[Chart] = [line for line in lines if len(line)]
+        else:
+            found = view.chart(args.metric, **options)
     charts = found if isinstance(found, list) else [found]
     title = f"{args.metric}  ({view.info.name})"
     if args.out:

@@ -6,6 +6,7 @@ mod catalogue;
 mod chart;
 mod dicts;
 mod line;
+mod lineage;
 mod replies;
 
 use std::future::Future;
@@ -118,6 +119,27 @@ impl Connection {
         reply.changes.iter().map(|change| catalogue::change(py, change)).collect()
     }
 
+    fn get_lineage<'py>(&self, py: Python<'py>, run_id: String) -> PyResult<Bound<'py, PyDict>> {
+        let request = v1::GetLineageRequest { run_id };
+        let reply = self
+            .unary(py, "GetLineage", request, |link, request| async move { link.runs().get_lineage(request).await })?;
+        lineage::reply(py, &reply)
+    }
+
+    #[pyo3(signature = (run_id, attempt, step))]
+    fn bring_back<'py>(
+        &self,
+        py: Python<'py>,
+        run_id: String,
+        attempt: u32,
+        step: Option<i64>,
+    ) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let request = v1::BringBackRequest { run_id, attempt, step };
+        let reply =
+            self.unary(py, "BringBack", request, |link, request| async move { link.runs().bring_back(request).await })?;
+        lineage::segments(py, &reply.segments)
+    }
+
     fn delete_run(&self, py: Python<'_>, run_id: String) -> PyResult<()> {
         let request = v1::DeleteRunRequest { run_id };
         self.unary(py, "DeleteRun", request, |link, request| async move { link.runs().delete_run(request).await })
@@ -185,7 +207,8 @@ impl Connection {
         catalogue::metrics_reply(py, &reply)
     }
 
-    #[pyo3(signature = (run_id, metric, rank, start, stop))]
+    #[pyo3(signature = (run_id, metric, rank, start, stop, all_attempts))]
+    #[allow(clippy::too_many_arguments)] // the names are those of the request
     fn history(
         slf: Bound<'_, Self>,
         run_id: String,
@@ -193,9 +216,10 @@ impl Connection {
         rank: u32,
         start: Option<i64>,
         stop: Option<i64>,
+        all_attempts: bool,
     ) -> PyResult<HistoryStream> {
         let py = slf.py();
-        let request = v1::HistoryRequest { run_id, metric, rank, start, stop };
+        let request = v1::HistoryRequest { run_id, metric, rank, start, stop, all_attempts };
         let (line, stream) =
             slf.get().stream(py, request, |link, request| async move { link.query().history(request).await })?;
         Ok(HistoryStream(Replies::new(slf.unbind(), line, stream)))

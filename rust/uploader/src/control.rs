@@ -26,19 +26,25 @@ impl Call {
         let mut entries = object.into_iter();
         match (entries.next(), entries.next()) {
             (Some((kind, Value::Object(body))), None) => match kind.as_str() {
-                "update" => update(body, meta).map(Call::Update),
+                "update" => update(body, meta, attempt).map(Call::Update),
                 "finish" => finish(body, meta, attempt).map(Call::Finish),
                 "context" => context(body, meta, attempt).map(Call::Context),
-                "gap" => update(gap(body, ordinal, meta), meta).map(Call::Update),
+                "gap" => update(gap(body, ordinal, meta), meta, attempt).map(Call::Update),
                 other => Err(JsonError::new(format!("a control record of kind {other:?} is unknown"))),
             },
             _ => Err(JsonError::new("a control record is an object with one entry")),
         }
     }
+
+    /// That the writer of the spool is gone and has not said how it ended.
+    pub fn vanished(meta: &SpoolMeta, attempt: u32) -> Result<Call, JsonError> {
+        finish(Map::from_iter([("vanished".to_owned(), true.into())]), meta, attempt).map(Call::Finish)
+    }
 }
 
-fn update(mut body: Map<String, Value>, meta: &SpoolMeta) -> Result<v1::UpdateRunRequest, JsonError> {
+fn update(mut body: Map<String, Value>, meta: &SpoolMeta, attempt: u32) -> Result<v1::UpdateRunRequest, JsonError> {
     body.insert("run_id".into(), meta.run_id.clone().into());
+    body.insert("attempt".into(), attempt.into());
     json::update_run(&Value::Object(body).to_string())
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Held {
     pub confesses_loss: bool,
     /// The service did not know the run and it was registered again; nothing was stored since.
     pub registered_anew: bool,
+    /// The service was told that the writer is gone without a word.
+    pub vanished: bool,
     lock: DirLock,
 }
 
@@ -76,6 +78,7 @@ impl Held {
             lost_up_to: 0,
             confesses_loss: false,
             registered_anew: false,
+            vanished: false,
             lock,
         })))
     }
@@ -113,6 +116,12 @@ impl Held {
             self.receipt.add(self.reader.dir(), &self.meta, first, last);
         }
         Ok(())
+    }
+
+    /// The process that stands for its rank is gone, and did not close the spool.
+    pub fn writer_has_vanished(&self) -> bool {
+        // In this order: what it closed before it was gone is closed.
+        !self.meta.child && !self.reader.writer_alive() && !self.reader.is_sealed()
     }
 
     /// Nobody writes any more.

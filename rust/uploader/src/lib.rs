@@ -20,6 +20,7 @@ mod control;
 mod damage;
 mod drain;
 mod handover;
+mod heart;
 mod held;
 mod host;
 mod journal;

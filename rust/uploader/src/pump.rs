@@ -85,6 +85,7 @@ impl<'a> Pump<'a> {
     /// Until the spool is drained or the stream ends. May be cancelled at any time.
     pub async fn run(&mut self) -> Result<End, Trouble> {
         loop {
+            self.tell_vanished().await?;
             match self.read().await? {
                 Read::Sent => {
                     if self.console.is_due() {
@@ -235,6 +236,20 @@ impl<'a> Pump<'a> {
         }
         self.held.journal.update(|state| state.acked_control = ordinal);
         self.backoff.reset();
+        Ok(())
+    }
+
+    /// At once, before what is left is sent: people want to know, and somebody may want to start the run again.
+    async fn tell_vanished(&mut self) -> Result<(), Trouble> {
+        if self.held.vanished || !self.held.writer_has_vanished() {
+            return Ok(());
+        }
+        log::warn!("{}: its process is gone and did not say how it ended", self.held.name);
+        match Call::vanished(&self.held.meta, self.held.journal.state().attempt) {
+            Ok(call) => self.perform(0, call).await?,
+            Err(err) => log::error!("{}: {err}", self.held.name),
+        }
+        self.held.vanished = true;
         Ok(())
     }
 

@@ -29,14 +29,27 @@ pub(crate) fn request(meta: &SpoolMeta) -> Result<v1::CreateRunRequest, JsonErro
         host: meta.host.clone(),
         pid: meta.pid,
         created_ms: meta.created_ms,
+        on_live: json::on_live(&meta.on_live)?.into(),
     })
 }
 
-/// Returns the number of the attempt.
-pub(crate) async fn create(link: &Link, request: v1::CreateRunRequest, limit: Duration) -> Result<u32, Failure> {
+pub(crate) async fn create(
+    link: &Link,
+    request: v1::CreateRunRequest,
+    limit: Duration,
+) -> Result<v1::CreateRunReply, Failure> {
     let mut runs = link.runs();
-    let reply = within("Runs.CreateRun", limit, runs.create_run(request)).await?;
-    Ok(reply.attempt)
+    within("Runs.CreateRun", limit, runs.create_run(request)).await
+}
+
+/// Says that attempts live. Returns when to say so again.
+pub(crate) async fn heartbeat(
+    link: &Link,
+    signs: Vec<v1::SignOfLife>,
+    limit: Duration,
+) -> Result<v1::HeartbeatReply, Failure> {
+    let mut runs = link.runs();
+    within("Runs.Heartbeat", limit, runs.heartbeat(v1::HeartbeatRequest { signs })).await
 }
 
 pub(crate) async fn perform(link: &Link, call: Call, limit: Duration) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::handover;
+use crate::heart::Beat;
 use crate::held::Held;
 use crate::pool::Pool;
 use crate::pump::Pump;
@@ -18,6 +19,9 @@ use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::syncer::Syncer;
 use crate::trouble::{End, Trouble};
+
+/// Between two looks whether a run that is alive is so no more.
+const LIVE_PAUSE: Duration = Duration::from_secs(5);
 
 /// What ends a session that goes well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,8 @@ pub(crate) struct Session {
     until: Until,
     /// The text of the last trouble that was logged.
     logged: String,
+    /// While it is there, the service is told that the attempt lives.
+    beat: Option<Beat>,
 }
 
 impl Session {
@@ -45,7 +51,7 @@ impl Session {
         let seed =
             held.reader.writer_id().0.iter().fold(settings.seed, |seed, byte| seed.rotate_left(8) ^ u64::from(*byte));
         let backoff = Backoff::new(&settings.tuning, seed);
-        Session { held, pool, settings, backoff, until, logged: String::new() }
+        Session { held, pool, settings, backoff, until, logged: String::new(), beat: None }
     }
 
     pub async fn run(mut self, stop: Stop) -> End {
@@ -113,9 +119,15 @@ impl Session {
             .pool
             .link(&self.held.server, self.held.api_key.as_deref(), &self.held.tls)
             .map_err(|err| Trouble::Refused(err.to_string()))?;
-        if self.held.journal.state().attempt == 0 {
+        // The side file knows the attempt, but not the run that the service chose.
+        let moved = self.held.meta.on_live == "new_run" && self.held.meta.attempt.is_none();
+        if self.held.journal.state().attempt == 0 || (moved && self.beat.is_none()) {
             self.register(&link).await?;
         }
+        let attempt = self.held.journal.state().attempt;
+        let way = (self.held.server.clone(), self.held.api_key.clone(), self.held.tls.clone());
+        let limit = self.settings.tuning.call;
+        self.beat = Some(self.pool.heart().beat(way, &link, &self.held.meta.run_id, attempt, limit));
         let hello = self.hello()?;
         let push =
             Push::open(&link, hello, &self.settings.tuning).await.map_err(|failure| Trouble::of(&failure, &link))?;
@@ -126,15 +138,19 @@ impl Session {
 
     async fn register(&mut self, link: &Link) -> Result<(), Trouble> {
         let request = registration::request(&self.held.meta).map_err(|err| Trouble::Refused(err.to_string()))?;
-        let attempt = registration::create(link, request, self.settings.tuning.call).await.map_err(|failure| {
+        let reply = registration::create(link, request, self.settings.tuning.call).await.map_err(|failure| {
             match Trouble::of(&failure, link) {
-                // "No such run" is an answer to resume="must", and these two speak of streams.
-                Trouble::Unregistered(text) | Trouble::Superseded(text) | Trouble::DataLost(text) => {
-                    Trouble::Refused(text)
-                }
+                // Another start holds the run. It ends some day.
+                Trouble::Superseded(text) => Trouble::Later { text, after: Some(LIVE_PAUSE) },
+                // "No such run" is an answer to resume="must", and a loss is one of streams.
+                Trouble::Unregistered(text) | Trouble::DataLost(text) => Trouble::Refused(text),
                 other => other,
             }
         })?;
+        let attempt = reply.attempt;
+        if let Some(run) = reply.run.filter(|run| !run.run_id.is_empty()) {
+            self.held.meta.run_id = run.run_id;
+        }
         log::info!("{}: registered as attempt {attempt} at {}", self.held.name, link.address());
         self.held.journal.update(|state| state.attempt = attempt);
         Ok(())

@@ -1,5 +1,5 @@
-//! Requests from JSON: mostly objects with the field names of the .proto files, the writer as 32 hexadecimal digits and `resume` as a
-//! lower-case word. What Python hands over, and what control records of a spool hold.
+//! Requests from JSON: mostly objects with the field names of the .proto files, the writer as 32 hexadecimal digits, `resume` and
+//! `on_live` as lower-case words. What Python hands over, and what control records of a spool hold.
 
 use prost::bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -39,6 +39,7 @@ struct Create {
     host: String,
     pid: u32,
     created_ms: i64,
+    on_live: String,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +56,8 @@ struct Update {
     job_type: Option<String>,
     add_tags: Vec<String>,
     remove_tags: Vec<String>,
+    preempting: bool,
+    attempt: u32,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +70,10 @@ struct Finish {
     writer: String,
     exit_code: i32,
     finished_ms: i64,
+    vanished: bool,
+    error_type: String,
+    error_message: String,
+    preempted: bool,
 }
 
 #[derive(Deserialize)]
@@ -96,6 +103,7 @@ pub fn create_run(json: &str) -> Result<v1::CreateRunRequest, JsonError> {
         host: it.host,
         pid: it.pid,
         created_ms: it.created_ms,
+        on_live: on_live(&it.on_live)?.into(),
     })
 }
 
@@ -112,6 +120,8 @@ pub fn update_run(json: &str) -> Result<v1::UpdateRunRequest, JsonError> {
         job_type: it.job_type,
         add_tags: it.add_tags,
         remove_tags: it.remove_tags,
+        preempting: it.preempting,
+        attempt: it.attempt,
     })
 }
 
@@ -124,6 +134,10 @@ pub fn finish_run(json: &str) -> Result<v1::FinishRunRequest, JsonError> {
         writer: writer(&it.writer)?,
         exit_code: it.exit_code,
         finished_ms: it.finished_ms,
+        vanished: it.vanished,
+        error_type: it.error_type,
+        error_message: it.error_message,
+        preempted: it.preempted,
     })
 }
 
@@ -142,6 +156,17 @@ pub fn resume(word: &str) -> Result<v1::Resume, JsonError> {
         "must" => Ok(v1::Resume::Must),
         "auto" => Ok(v1::Resume::Auto),
         other => Err(JsonError(format!("resume is {other:?}, which is none of never, allow, must and auto"))),
+    }
+}
+
+/// refuse | take_over | new_run; empty for none.
+pub fn on_live(word: &str) -> Result<v1::OnLive, JsonError> {
+    match word {
+        "" => Ok(v1::OnLive::Unspecified),
+        "refuse" => Ok(v1::OnLive::Refuse),
+        "take_over" => Ok(v1::OnLive::TakeOver),
+        "new_run" => Ok(v1::OnLive::NewRun),
+        other => Err(JsonError(format!("on_live is {other:?}, which is none of refuse, take_over and new_run"))),
     }
 }
 

@@ -47,12 +47,13 @@ def chart() -> Chart:
 
 @pytest.fixture
 def history() -> History:
-    def chunk(steps: list[int], values: list[float]) -> tuple[int, bytes, bytes, bytes]:
+    def chunk(steps: list[int], values: list[float]) -> tuple[int, bytes, bytes, bytes, bytes]:
         return (
             len(steps),
             np.array(steps, "<i8").tobytes(),
             np.array([1_700_000_000_000 + step for step in steps], "<i8").tobytes(),
             np.array(values, "<f8").tobytes(),
+            b"",
         )
 
     chunks = [chunk([-(2**63), 1], [0.5, PAYLOAD]), chunk([], []), chunk([1], [math.inf])]

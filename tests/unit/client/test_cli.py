@@ -86,13 +86,19 @@ class Service:
         return {"metrics": found, "total": len(found), "groups": []}
 
     def history(
-        self, run_id: str, metric: str, rank: int, start: int | None, stop: int | None
-    ) -> Iterator[tuple[int, bytes, bytes, bytes]]:
-        self._ask("history", run_id, metric, rank, start, stop)
+        self,
+        run_id: str,
+        metric: str,
+        rank: int,
+        start: int | None,
+        stop: int | None,
+        all_attempts: bool,
+    ) -> Iterator[tuple[int, bytes, bytes, bytes, bytes]]:
+        self._ask("history", run_id, metric, rank, start, stop, all_attempts)
         if metric == METRIC["name"]:
             steps, times = np.array([0, 1]), np.array([1_700_000_000_000, 1_700_000_000_007])
             values = np.array([0.1 + 0.2, math.nan])
-            yield 2, steps.tobytes(), times.tobytes(), values.tobytes()
+            yield 2, steps.tobytes(), times.tobytes(), values.tobytes(), b""
 
     def chart(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         run_ids, metrics, ranks = request["run_ids"], request["metrics"], request["ranks"]
@@ -222,7 +228,7 @@ def test_wrong_usage_exits_with_2(
         ),
         (
             ["history", "a1b2c3", "train/loss", "--rank", "2", "--start", "-5", "--stop", "9"],
-            ("history", "a1b2c3", "train/loss", 2, -5, 9),
+            ("history", "a1b2c3", "train/loss", 2, -5, 9, False),
         ),
         (
             ["plot", "a1b2c3", "train/loss", "--points", "50", "--rank", "7", "--start", "3"],

@@ -36,7 +36,7 @@ class Registry:
         reply = self.replies.pop(0)
         if isinstance(reply, _core.RpcError):
             raise reply
-        return reply, {}
+        return reply, {"run_id": self.requests[-1]["run_id"]}
 
     def close(self) -> None:
         self.closed += 1

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from stepline._core import siphash64
-from stepline_ingest.lineage import STEP_MIN, Descent, Segment, Turn
+from stepline_ingest.lineage import Descent
 from stepline_ingest.query import plan
 from stepline_ingest.query.chart import read_chart
 from stepline_ingest.query.export import Cursor, ExportQuery, read_export
@@ -25,11 +25,13 @@ from tests.support.points import Point, block
 ALL = Range(None, None)
 PARENT, FORK, LEAF = (siphash64(run) for run in ("parent", "fork", "leaf"))
 # parent: attempt 1 to step 699, attempt 2 from 500 on. fork: of 300. leaf: of the fork at 350.
-BASE = (Segment(PARENT, 1, STEP_MIN, 301),)
+_FORK = Descent.of_fork(FORK, Descent.of_attempts(PARENT, [1, 2]).lineage({1: 0, 2: 500}), 300)
 DESCENTS = {
     "parent": Descent.of_attempts(PARENT, [1, 2]),
-    "fork": Descent(FORK, (Turn(1, 301),), BASE),
-    "leaf": Descent(LEAF, (Turn(1, 351), Turn(2)), (*BASE, Segment(FORK, 1, 301, 351))),
+    "fork": _FORK.begun(1, 301),
+    "leaf": Descent.of_fork(LEAF, _FORK.begun(1, 301).lineage({1: 301}), 350)
+    .begun(1, 351)
+    .begun(2),
 }
 LOGGED = (
     # run, attempt, from, to, value

@@ -5,7 +5,7 @@ is wanted.
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepline_ingest.lineage import STEP_END, Descent, Segment, frozen
+from stepline_ingest.lineage import STEP_END, Descent, Segment
 from stepline_ingest.query.grid import grid
 from stepline_ingest.query.plan import Extent, Piece, Read, reads, wants_tier
 
@@ -13,15 +13,18 @@ RUN, FORK = 7, 8
 STARTS = st.dictionaries(st.integers(1, 4), st.integers(-300, 300), min_size=1, max_size=4)
 
 
-def lineage(first_steps, run=RUN, base=()):
-    return Descent(run, Descent.of_attempts(run, first_steps).turns, base).lineage(first_steps)
+def lineage(first_steps, run=RUN, fork=None):
+    descent = fork or Descent(run)
+    for number in sorted(first_steps):
+        descent = descent.begun(number)
+    return descent.lineage(first_steps)
 
 
 @given(STARTS, STARTS, st.data(), st.integers(1, 30), st.booleans())
 def test_reads_hold_each_visible_point_once_for_each_line(starts, of_fork, data, points, tier):
     parent = lineage(starts)
-    base = frozen(parent, data.draw(st.integers(-300, 300)))
-    shown = {RUN: parent, FORK: lineage(of_fork, FORK, base)}
+    fork = Descent.of_fork(FORK, parent, data.draw(st.integers(-300, 300)))
+    shown = {RUN: parent, FORK: lineage(of_fork, FORK, fork)}
     low = min([*starts.values(), *of_fork.values()])
     lo = data.draw(st.none() | st.integers(-320, 300))
     hi = data.draw(st.none() | st.integers(-300, 320))

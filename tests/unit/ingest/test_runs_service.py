@@ -13,7 +13,9 @@ import grpc
 import pytest
 
 from stepline_ingest.errors import ServiceError
+from stepline_ingest.forks import Lineages
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, runs_pb2
+from stepline_ingest.leases import Leases
 from stepline_ingest.limits import Limits
 from stepline_ingest.runs import RunsService
 from stepline_ingest.runs_repository import RunsRepository
@@ -41,7 +43,18 @@ class Process:
     def __init__(self, tables: MemoryRunTables, limits: Limits = LIMITS) -> None:
         self.tables = tables
         self.repository = RunsRepository(tables, ThreadPoolExecutor(4), limits)
-        self.service = RunsService(self.repository, limits)
+        self.clock = 1_000.0
+        self.logged: dict[int, dict[int, tuple[int, int]]] = {}
+        """What is stored of points: run -> attempt -> first and last step."""
+        executor = ThreadPoolExecutor(1)
+        self.service = RunsService(
+            self.repository,
+            limits,
+            lineages=Lineages(
+                lambda runs: {run: self.logged.get(run, {}) for run in runs}, executor
+            ),
+            leases=Leases(60.0, lambda: self.clock),
+        )
 
     async def create(self, **fields: Any) -> runs_pb2.CreateRunReply:
         filled = {"project": "p", "run_id": "r", "launch_id": "l", "world_size": 1, **fields}
@@ -114,7 +127,11 @@ async def test_launches_that_race_get_attempts_of_their_own(process: Process) ->
     replies = await asyncio.gather(
         *(
             process.create(
-                launch_id=f"l{n % 5}", resume=runs_pb2.RESUME_ALLOW, rank=n // 5, world_size=4
+                launch_id=f"l{n % 5}",
+                resume=runs_pb2.RESUME_ALLOW,
+                on_live=runs_pb2.ON_LIVE_TAKE_OVER,
+                rank=n // 5,
+                world_size=4,
             )
             for n in range(20)
         )
@@ -288,12 +305,6 @@ async def test_a_config_does_not_grow_without_end(process: Process) -> None:
         await process.update(config_json=json.dumps({f"key{n}": "x" * 100}))
     with pytest.raises(Refused, match="allowed"):
         await process.update(config_json=json.dumps({"one more": "x" * 500}))
-
-
-async def test_forks_are_for_later(process: Process) -> None:
-    with pytest.raises(Refused, match="without fork_from") as refusal:
-        await process.create(fork_from="r@5")
-    assert refusal.value.code is grpc.StatusCode.UNIMPLEMENTED
 
 
 async def test_lists_newest_first(process: Process) -> None:

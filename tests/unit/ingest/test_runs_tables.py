@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 
 from stepline import _core
-from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.lineage import Descent
+from stepline_ingest.run_record import Attempt, End, RunRecord
 from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.runs_repository import FinishRow, WriterRow
 from stepline_ingest.store import Store
@@ -33,6 +34,7 @@ def record(run_id: str, **fields: object) -> RunRecord:
         created_ms=1_700_000_000_123,
         updated_ms=1_700_000_000_456,
         attempts=[attempt(1)],
+        descent=Descent.of_attempts(_core.siphash64(run_id), [1]),
         version=1,
     )
     for name, value in fields.items():
@@ -68,14 +70,18 @@ def test_attempts_and_finishes(store: Store) -> None:
     for one in (attempt(2), attempt(1), attempt(1, world_size=3)):
         tables.put_attempt("r", one)
     tables.put_finishes(
-        [FinishRow(binding=place("r", rank), exit_code=rank, finished_ms=5) for rank in range(2)]
+        [
+            FinishRow(binding=place("r", rank), end=End(exit_code=rank), finished_ms=5)
+            for rank in range(2)
+        ]
     )
-    tables.put_finishes([FinishRow(binding=place("r", 1), exit_code=-7, finished_ms=4)])
+    last = End(exit_code=-7, error_type="ValueError", error_message="no 'such' lr", preempted=True)
+    tables.put_finishes([FinishRow(binding=place("r", 1), end=last, finished_ms=4)])
     (found,) = tables.load(["r"])
     assert [one.number for one in found.attempts] == [1, 2]
     assert found.attempts[0].world_size == 3
-    assert found.attempts[0].exit_codes == {0: 0, 1: -7}
-    assert found.attempts[1].exit_codes == {}
+    assert found.attempts[0].ends == {0: End(exit_code=0), 1: last}
+    assert found.attempts[1].ends == {}
 
 
 def test_pages(store: Store) -> None:

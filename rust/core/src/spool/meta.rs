@@ -49,6 +49,10 @@ pub struct SpoolMeta {
     pub attempt: Option<u32>,
     /// online | offline. An offline spool waits for `stepline sync`.
     pub mode: String,
+    /// refuse | take_over | new_run: what becomes of a start whose run is alive; empty for none.
+    pub on_live: String,
+    /// Of a process that was forked or spawned by that which started the run, and whose end says nothing about it.
+    pub child: bool,
     /// mapped | buffered: how records reach the files. Chosen by the writer.
     pub write: String,
 }

@@ -29,6 +29,7 @@ pub(super) fn request(fields: &Bound<'_, PyDict>) -> PyResult<v1::ChartRequest> 
         quantiles: get(fields, "quantiles")?.unwrap_or_default(),
         group_by: get(fields, "group_by")?.unwrap_or_default(),
         log_x: get(fields, "log_x")?.unwrap_or_default(),
+        all_attempts: get(fields, "all_attempts")?.unwrap_or_default(),
     })
 }
 

@@ -22,6 +22,10 @@ pub fn run<'py>(py: Python<'py>, run: &v1::Run) -> PyResult<Bound<'py, PyDict>> 
     dict.set_item("updated_ms", run.updated_ms)?;
     dict.set_item("exit_code", run.exit_code)?;
     dict.set_item("columns_json", &run.columns_json)?;
+    dict.set_item("fork_run_id", &run.fork_run_id)?;
+    dict.set_item("fork_step", run.fork_step)?;
+    dict.set_item("error_type", &run.error_type)?;
+    dict.set_item("error_message", &run.error_message)?;
     Ok(dict)
 }
 
@@ -74,6 +78,7 @@ pub fn chart_line<'py>(py: Python<'py>, line: &v1::ChartLine) -> PyResult<Bound<
     dict.set_item("run_id", &line.run_id)?;
     dict.set_item("metric", &line.metric)?;
     dict.set_item("rank", line.rank)?;
+    dict.set_item("attempt", line.attempt)?;
     dict.set_item("bucket_width", line.bucket_width)?;
     dict.set_item("tier_width", line.tier_width)?;
     dict.set_item("rows", line.rows)?;

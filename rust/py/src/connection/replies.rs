@@ -83,17 +83,22 @@ impl HistoryStream {
     fn __next__<'py>(
         &self,
         py: Python<'py>,
-    ) -> PyResult<Option<(u64, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
+    ) -> PyResult<Option<(u64, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>)>>
+    {
         let column = |bytes: &[u8]| PyBytes::new(py, bytes);
         let chunk = self.0.next(py)?;
-        Ok(chunk.map(|chunk| (chunk.rows, column(&chunk.step), column(&chunk.time_ms), column(&chunk.value))))
+        Ok(chunk.map(|chunk| {
+            let columns = [&chunk.step, &chunk.time_ms, &chunk.value, &chunk.attempt];
+            let [step, time, value, attempt] = columns.map(|bytes| column(bytes));
+            (chunk.rows, step, time, value, attempt)
+        }))
     }
 }
 
 #[pyclass(frozen)]
 pub struct ExportStream(pub(super) Replies<v1::ExportChunk>);
 
-type Slice = (String, u32, u32, u64);
+type Slice = (String, u32, u32, u64, String);
 
 #[pymethods]
 impl ExportStream {
@@ -112,7 +117,8 @@ impl ExportStream {
         let Some(chunk) = self.0.next(py)? else {
             return Ok(None);
         };
-        let slices = chunk.slices.into_iter().map(|slice| (slice.metric, slice.rank, slice.attempt, slice.rows));
+        let slices = chunk.slices.into_iter();
+        let slices = slices.map(|slice| (slice.metric, slice.rank, slice.attempt, slice.rows, slice.run_id));
         Ok(Some((
             slices.collect(),
             column(&chunk.step),

@@ -331,7 +331,13 @@ impl State {
             lost.points += points;
             return Err(lost.error.clone());
         }
-        let meta = SpoolMeta { writer: String::new(), pid: std::process::id(), created_ms: now, ..self.meta.clone() };
+        let meta = SpoolMeta {
+            writer: String::new(),
+            pid: std::process::id(),
+            created_ms: now,
+            child: true,
+            ..self.meta.clone()
+        };
         match SpoolWriter::create(&self.root, meta, self.options.clone()) {
             Ok(mut spool) => {
                 if let Some(lost) = self.lost.take() {

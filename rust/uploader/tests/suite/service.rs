@@ -376,12 +376,29 @@ impl Runs for Shared {
     }
 
     async fn finish_run(&self, request: Request<v1::FinishRunRequest>) -> Result<Response<v1::FinishRunReply>, Status> {
-        let v1::FinishRunRequest { run_id, attempt, exit_code, .. } = request.into_inner();
+        let v1::FinishRunRequest { run_id, attempt, exit_code, vanished, .. } = request.into_inner();
         self.call(|store| {
             let stored = store.stored();
-            store.events.push(Event::Finished { run_id, attempt, exit_code, stored });
+            store.events.push(if vanished {
+                Event::Vanished { run_id, attempt, stored }
+            } else {
+                Event::Finished { run_id, attempt, exit_code, stored }
+            });
             Ok(v1::FinishRunReply {})
         })
+    }
+
+    async fn heartbeat(&self, request: Request<v1::HeartbeatRequest>) -> Result<Response<v1::HeartbeatReply>, Status> {
+        self.store().heartbeats.push(request.into_inner().signs);
+        Ok(Response::new(v1::HeartbeatReply { next_ms: 1_000, superseded: Vec::new() }))
+    }
+
+    async fn get_lineage(&self, _: Request<v1::GetLineageRequest>) -> Result<Response<v1::GetLineageReply>, Status> {
+        Err(Status::unimplemented("no uploader asks this"))
+    }
+
+    async fn bring_back(&self, _: Request<v1::BringBackRequest>) -> Result<Response<v1::BringBackReply>, Status> {
+        Err(Status::unimplemented("no uploader asks this"))
     }
 
     async fn get_run(&self, _: Request<v1::GetRunRequest>) -> Result<Response<v1::GetRunReply>, Status> {

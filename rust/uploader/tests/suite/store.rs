@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use stepline_core::batch::DecodedBatch;
 use stepline_core::id::{siphash64, WriterId};
+use stepline_wire::v1;
 
 /// (sequence, metric) -> (step, time, bits of the value): one point of one writer.
 pub type Points = BTreeMap<(u64, u64), (i64, i64, u64)>;
@@ -13,6 +14,7 @@ pub struct Store {
     writers: HashMap<WriterId, Writer>,
     pub events: Vec<Event>,
     pub attempts: HashMap<String, u32>,
+    pub heartbeats: Vec<Vec<v1::SignOfLife>>,
     /// What the client did against the protocol.
     pub violations: Vec<String>,
 }
@@ -31,6 +33,7 @@ pub enum Event {
     Created { run_id: String, attempt: u32 },
     Updated { run_id: String, summary_json: String, stored: usize },
     Finished { run_id: String, attempt: u32, exit_code: i32, stored: usize },
+    Vanished { run_id: String, attempt: u32, stored: usize },
     Gap { first: u64, last: u64 },
 }
 

@@ -452,7 +452,8 @@ pub struct CreateRunRequest {
     pub job_type: ::prost::alloc::string::String,
     #[prost(enumeration = "Resume", tag = "8")]
     pub resume: i32,
-    /// "RUN_ID@STEP"; empty for none.
+    /// "RUN_ID@STEP"; empty for none. A new run shows what the other one shows now up to and including STEP, and begins after it. With
+    /// the id of the run itself its new attempt begins after STEP, whatever was logged there before.
     #[prost(string, tag = "9")]
     pub fork_from: ::prost::alloc::string::String,
     /// The same for all ranks of one job start, another for each restart.
@@ -472,6 +473,8 @@ pub struct CreateRunRequest {
     /// When the process called init(), milliseconds since the epoch; a spool that is synced later keeps its time.
     #[prost(int64, tag = "16")]
     pub created_ms: i64,
+    #[prost(enumeration = "OnLive", tag = "17")]
+    pub on_live: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateRunReply {
@@ -505,6 +508,11 @@ pub struct UpdateRunRequest {
     pub add_tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(string, repeated, tag = "23")]
     pub remove_tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The attempt ends soon, because its machine is wanted back: its end counts as preempted.
+    #[prost(bool, tag = "30")]
+    pub preempting: bool,
+    #[prost(uint32, tag = "31")]
+    pub attempt: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TagList {
@@ -528,6 +536,17 @@ pub struct FinishRunRequest {
     pub exit_code: i32,
     #[prost(int64, tag = "6")]
     pub finished_ms: i64,
+    /// The process is gone and left no last word: exit_code says nothing. A last word, before or after, counts more.
+    #[prost(bool, tag = "7")]
+    pub vanished: bool,
+    /// Of the exception that ended the process: its type and message, cut at 4 KiB.
+    #[prost(string, tag = "8")]
+    pub error_type: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub error_message: ::prost::alloc::string::String,
+    /// It ended because its machine was wanted back.
+    #[prost(bool, tag = "10")]
+    pub preempted: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FinishRunReply {}
@@ -540,6 +559,103 @@ pub struct GetRunRequest {
 pub struct GetRunReply {
     #[prost(message, optional, tag = "1")]
     pub run: ::core::option::Option<Run>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HeartbeatRequest {
+    /// Of one host; as many as there are.
+    #[prost(message, repeated, tag = "1")]
+    pub signs: ::prost::alloc::vec::Vec<SignOfLife>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignOfLife {
+    #[prost(string, tag = "1")]
+    pub run_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub attempt: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HeartbeatReply {
+    /// When to say so again.
+    #[prost(uint32, tag = "1")]
+    pub next_ms: u32,
+    /// Of those that were named: newer attempts have begun, and what these still send is superseded. Deleted runs as well.
+    #[prost(message, repeated, tag = "2")]
+    pub superseded: ::prost::alloc::vec::Vec<SignOfLife>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetLineageRequest {
+    #[prost(string, tag = "1")]
+    pub run_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetLineageReply {
+    /// Disjoint, in the order of steps.
+    #[prost(message, repeated, tag = "1")]
+    pub segments: ::prost::alloc::vec::Vec<Segment>,
+    /// The oldest first.
+    #[prost(message, repeated, tag = "2")]
+    pub attempts: ::prost::alloc::vec::Vec<Attempt>,
+}
+/// Steps first_step \<= step \<= last_step of one attempt.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Segment {
+    /// Another run where this one was forked from it.
+    #[prost(string, tag = "1")]
+    pub run_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub attempt: u32,
+    #[prost(sint64, tag = "3")]
+    pub first_step: i64,
+    #[prost(sint64, tag = "4")]
+    pub last_step: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Attempt {
+    #[prost(uint32, tag = "1")]
+    pub attempt: u32,
+    /// running | finished | failed | crashed | preempted
+    #[prost(string, tag = "2")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub launch_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "4")]
+    pub world_size: u32,
+    #[prost(int64, tag = "5")]
+    pub created_ms: i64,
+    #[prost(int64, optional, tag = "6")]
+    pub ended_ms: ::core::option::Option<i64>,
+    #[prost(int32, optional, tag = "7")]
+    pub exit_code: ::core::option::Option<i32>,
+    #[prost(string, tag = "8")]
+    pub error_type: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub error_message: ::prost::alloc::string::String,
+    /// Of the rank that began it.
+    #[prost(string, tag = "10")]
+    pub host: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "11")]
+    pub pid: u32,
+    /// Where it was told to begin; absent: at the first step that it logs.
+    #[prost(sint64, optional, tag = "12")]
+    pub begin_step: ::core::option::Option<i64>,
+    /// When its last sign of life came, by the clock of the service.
+    #[prost(int64, optional, tag = "13")]
+    pub seen_ms: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BringBackRequest {
+    #[prost(string, tag = "1")]
+    pub run_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub attempt: u32,
+    /// From this step on; absent for all steps.
+    #[prost(sint64, optional, tag = "3")]
+    pub step: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BringBackReply {
+    #[prost(message, repeated, tag = "1")]
+    pub segments: ::prost::alloc::vec::Vec<Segment>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteRunRequest {
@@ -603,7 +719,7 @@ pub struct Run {
     pub project: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub name: ::prost::alloc::string::String,
-    /// running | finished | failed
+    /// running | finished | failed | crashed | preempted
     #[prost(string, tag = "4")]
     pub state: ::prost::alloc::string::String,
     #[prost(string, tag = "5")]
@@ -628,6 +744,16 @@ pub struct Run {
     pub updated_ms: i64,
     #[prost(int32, optional, tag = "15")]
     pub exit_code: ::core::option::Option<i32>,
+    /// What it was forked from; empty for nothing.
+    #[prost(string, tag = "16")]
+    pub fork_run_id: ::prost::alloc::string::String,
+    #[prost(sint64, optional, tag = "17")]
+    pub fork_step: ::core::option::Option<i64>,
+    /// Of the exception that ended the newest attempt.
+    #[prost(string, tag = "18")]
+    pub error_type: ::prost::alloc::string::String,
+    #[prost(string, tag = "19")]
+    pub error_message: ::prost::alloc::string::String,
     /// A JSON list: the value of each of the request's `columns`; null where the run has none.
     #[prost(string, tag = "30")]
     pub columns_json: ::prost::alloc::string::String,
@@ -668,6 +794,43 @@ impl Resume {
             "RESUME_ALLOW" => Some(Self::Allow),
             "RESUME_MUST" => Some(Self::Must),
             "RESUME_AUTO" => Some(Self::Auto),
+            _ => None,
+        }
+    }
+}
+/// What becomes of a start whose run is there and alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OnLive {
+    /// TAKE_OVER with RESUME_AUTO, else REFUSE.
+    Unspecified = 0,
+    /// ABORTED, with who holds the run.
+    Refuse = 1,
+    /// The next attempt. What the holder still sends is stored as its own attempt, which is superseded.
+    TakeOver = 2,
+    /// A run of its own, with an id made of this one and of the launch id.
+    NewRun = 3,
+}
+impl OnLive {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ON_LIVE_UNSPECIFIED",
+            Self::Refuse => "ON_LIVE_REFUSE",
+            Self::TakeOver => "ON_LIVE_TAKE_OVER",
+            Self::NewRun => "ON_LIVE_NEW_RUN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ON_LIVE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ON_LIVE_REFUSE" => Some(Self::Refuse),
+            "ON_LIVE_TAKE_OVER" => Some(Self::TakeOver),
+            "ON_LIVE_NEW_RUN" => Some(Self::NewRun),
             _ => None,
         }
     }
@@ -765,6 +928,7 @@ pub mod runs_client {
         }
         /// Registers a start of a run. Ranks that carry the same launch_id join the same attempt. ALREADY_EXISTS: resume = NEVER and the
         /// run is there. NOT_FOUND: resume = MUST and it is not.
+        /// ABORTED: the run is there and alive, see OnLive; whoever repeats the call gets in when it is not any more.
         pub async fn create_run(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateRunRequest>,
@@ -893,6 +1057,75 @@ pub mod runs_client {
                 .insert(GrpcMethod::new("stepline.v1.Runs", "DeleteRun"));
             self.inner.unary(req, path, codec).await
         }
+        /// Says that writers live. A run of which nobody said so for a while counts as crashed.
+        pub async fn heartbeat(
+            &mut self,
+            request: impl tonic::IntoRequest<super::HeartbeatRequest>,
+        ) -> std::result::Result<tonic::Response<super::HeartbeatReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stepline.v1.Runs/Heartbeat",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stepline.v1.Runs", "Heartbeat"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The attempts of a run, and which of them is visible at which steps.
+        pub async fn get_lineage(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetLineageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetLineageReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stepline.v1.Runs/GetLineage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stepline.v1.Runs", "GetLineage"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Shows again, from a step on, what the run showed when an older attempt was its newest one. No point is changed or copied.
+        pub async fn bring_back(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BringBackRequest>,
+        ) -> std::result::Result<tonic::Response<super::BringBackReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stepline.v1.Runs/BringBack",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stepline.v1.Runs", "BringBack"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -911,6 +1144,7 @@ pub mod runs_server {
     pub trait Runs: std::marker::Send + std::marker::Sync + 'static {
         /// Registers a start of a run. Ranks that carry the same launch_id join the same attempt. ALREADY_EXISTS: resume = NEVER and the
         /// run is there. NOT_FOUND: resume = MUST and it is not.
+        /// ABORTED: the run is there and alive, see OnLive; whoever repeats the call gets in when it is not any more.
         async fn create_run(
             &self,
             request: tonic::Request<super::CreateRunRequest>,
@@ -941,6 +1175,21 @@ pub mod runs_server {
             &self,
             request: tonic::Request<super::DeleteRunRequest>,
         ) -> std::result::Result<tonic::Response<super::DeleteRunReply>, tonic::Status>;
+        /// Says that writers live. A run of which nobody said so for a while counts as crashed.
+        async fn heartbeat(
+            &self,
+            request: tonic::Request<super::HeartbeatRequest>,
+        ) -> std::result::Result<tonic::Response<super::HeartbeatReply>, tonic::Status>;
+        /// The attempts of a run, and which of them is visible at which steps.
+        async fn get_lineage(
+            &self,
+            request: tonic::Request<super::GetLineageRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetLineageReply>, tonic::Status>;
+        /// Shows again, from a step on, what the run showed when an older attempt was its newest one. No point is changed or copied.
+        async fn bring_back(
+            &self,
+            request: tonic::Request<super::BringBackRequest>,
+        ) -> std::result::Result<tonic::Response<super::BringBackReply>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct RunsServer<T> {
@@ -1276,6 +1525,135 @@ pub mod runs_server {
                     };
                     Box::pin(fut)
                 }
+                "/stepline.v1.Runs/Heartbeat" => {
+                    #[allow(non_camel_case_types)]
+                    struct HeartbeatSvc<T: Runs>(pub Arc<T>);
+                    impl<T: Runs> tonic::server::UnaryService<super::HeartbeatRequest>
+                    for HeartbeatSvc<T> {
+                        type Response = super::HeartbeatReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::HeartbeatRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Runs>::heartbeat(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = HeartbeatSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stepline.v1.Runs/GetLineage" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetLineageSvc<T: Runs>(pub Arc<T>);
+                    impl<T: Runs> tonic::server::UnaryService<super::GetLineageRequest>
+                    for GetLineageSvc<T> {
+                        type Response = super::GetLineageReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetLineageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Runs>::get_lineage(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetLineageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stepline.v1.Runs/BringBack" => {
+                    #[allow(non_camel_case_types)]
+                    struct BringBackSvc<T: Runs>(pub Arc<T>);
+                    impl<T: Runs> tonic::server::UnaryService<super::BringBackRequest>
+                    for BringBackSvc<T> {
+                        type Response = super::BringBackReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BringBackRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Runs>::bring_back(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BringBackSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -1437,6 +1815,9 @@ pub struct HistoryRequest {
     pub start: ::core::option::Option<i64>,
     #[prost(sint64, optional, tag = "5")]
     pub stop: ::core::option::Option<i64>,
+    /// Also points that a newer attempt superseded, attempt after attempt.
+    #[prost(bool, tag = "10")]
+    pub all_attempts: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HistoryChunk {
@@ -1451,6 +1832,9 @@ pub struct HistoryChunk {
     /// float64
     #[prost(bytes = "bytes", tag = "4")]
     pub value: ::prost::bytes::Bytes,
+    /// uint32: whose points these are; only with all_attempts. 0: of another run, which this one was forked from.
+    #[prost(bytes = "bytes", tag = "10")]
+    pub attempt: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExportRequest {
@@ -1503,6 +1887,9 @@ pub struct SeriesSlice {
     pub attempt: u32,
     #[prost(uint64, tag = "4")]
     pub rows: u64,
+    /// Another run, where the exported one was forked from it.
+    #[prost(string, tag = "10")]
+    pub run_id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ChartRequest {
@@ -1547,6 +1934,9 @@ pub struct ChartRequest {
     /// Buckets are even in the logarithm of the step, for a logarithmic x axis. Steps below 1 share one bucket.
     #[prost(bool, tag = "18")]
     pub log_x: bool,
+    /// A line for each attempt of a run, superseded or not, and one for what it was forked from.
+    #[prost(bool, tag = "40")]
+    pub all_attempts: bool,
 }
 /// A smoothed line beside the mean, over the finite means of the buckets; NaN where a bucket has none.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
@@ -1673,6 +2063,9 @@ pub struct ChartLine {
     /// uint64: steps of each bucket, of charts with log_x, where bucket_width is 0.
     #[prost(bytes = "bytes", tag = "31")]
     pub widths: ::prost::bytes::Bytes,
+    /// With all_attempts: whose line it is; 0 for what the run was forked from.
+    #[prost(uint32, optional, tag = "40")]
+    pub attempt: ::core::option::Option<u32>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SqlRequest {

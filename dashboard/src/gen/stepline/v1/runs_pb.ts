@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stepline/v1/runs.proto.
  */
 export const file_stepline_v1_runs: GenFile = /*@__PURE__*/
-  fileDesc("ChZzdGVwbGluZS92MS9ydW5zLnByb3RvEgtzdGVwbGluZS52MSKxAgoQQ3JlYXRlUnVuUmVxdWVzdBIPCgdwcm9qZWN0GAEgASgJEg4KBnJ1bl9pZBgCIAEoCRIMCgRuYW1lGAMgASgJEhMKC2NvbmZpZ19qc29uGAQgASgJEgwKBHRhZ3MYBSADKAkSDQoFZ3JvdXAYBiABKAkSEAoIam9iX3R5cGUYByABKAkSIwoGcmVzdW1lGAggASgOMhMuc3RlcGxpbmUudjEuUmVzdW1lEhEKCWZvcmtfZnJvbRgJIAEoCRIRCglsYXVuY2hfaWQYCiABKAkSDAoEcmFuaxgLIAEoDRISCgp3b3JsZF9zaXplGAwgASgNEg4KBndyaXRlchgNIAEoDBIMCgRob3N0GA4gASgJEgsKA3BpZBgPIAEoDRISCgpjcmVhdGVkX21zGBAgASgDIkAKDkNyZWF0ZVJ1blJlcGx5Eg8KB2F0dGVtcHQYASABKA0SHQoDcnVuGAIgASgLMhAuc3RlcGxpbmUudjEuUnVuIqICChBVcGRhdGVSdW5SZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRITCgtjb25maWdfanNvbhgCIAEoCRIUCgxzdW1tYXJ5X2pzb24YAyABKAkSEQoEbmFtZRgEIAEoCUgAiAEBEhIKBW5vdGVzGAUgASgJSAGIAQESJwoEdGFncxgGIAEoCzIULnN0ZXBsaW5lLnYxLlRhZ0xpc3RIAogBARISCgVncm91cBgUIAEoCUgDiAEBEhUKCGpvYl90eXBlGBUgASgJSASIAQESEAoIYWRkX3RhZ3MYFiADKAkSEwoLcmVtb3ZlX3RhZ3MYFyADKAlCBwoFX25hbWVCCAoGX25vdGVzQgcKBV90YWdzQggKBl9ncm91cEILCglfam9iX3R5cGUiFwoHVGFnTGlzdBIMCgR0YWdzGAEgAygJIhAKDlVwZGF0ZVJ1blJlcGx5InkKEEZpbmlzaFJ1blJlcXVlc3QSDgoGcnVuX2lkGAEgASgJEg8KB2F0dGVtcHQYAiABKA0SDAoEcmFuaxgDIAEoDRIOCgZ3cml0ZXIYBCABKAwSEQoJZXhpdF9jb2RlGAUgASgFEhMKC2ZpbmlzaGVkX21zGAYgASgDIhAKDkZpbmlzaFJ1blJlcGx5Ih8KDUdldFJ1blJlcXVlc3QSDgoGcnVuX2lkGAEgASgJIiwKC0dldFJ1blJlcGx5Eh0KA3J1bhgBIAEoCzIQLnN0ZXBsaW5lLnYxLlJ1biIiChBEZWxldGVSdW5SZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCSIQCg5EZWxldGVSdW5SZXBseSKCAQoPTGlzdFJ1bnNSZXF1ZXN0Eg8KB3Byb2plY3QYASABKAkSDQoFbGltaXQYAiABKA0SDgoGb2Zmc2V0GAMgASgNEg4KBmZpbHRlchgEIAEoCRIMCgRzb3J0GAUgAygJEg8KB2NvbHVtbnMYBiADKAkSEAoIZ3JvdXBfYnkYByADKAkiZQoNTGlzdFJ1bnNSZXBseRIeCgRydW5zGAEgAygLMhAuc3RlcGxpbmUudjEuUnVuEg0KBXRvdGFsGAIgASgEEiUKBmdyb3VwcxgDIAMoCzIVLnN0ZXBsaW5lLnYxLlJ1bkdyb3VwIj4KCFJ1bkdyb3VwEhMKC3ZhbHVlc19qc29uGAEgASgJEg0KBWNvdW50GAIgASgEEg4KBmZpbHRlchgDIAEoCSK2AgoDUnVuEg4KBnJ1bl9pZBgBIAEoCRIPCgdwcm9qZWN0GAIgASgJEgwKBG5hbWUYAyABKAkSDQoFc3RhdGUYBCABKAkSEwoLY29uZmlnX2pzb24YBSABKAkSFAoMc3VtbWFyeV9qc29uGAYgASgJEgwKBHRhZ3MYByADKAkSDQoFZ3JvdXAYCCABKAkSEAoIam9iX3R5cGUYCSABKAkSDQoFbm90ZXMYCiABKAkSEAoIYXR0ZW1wdHMYCyABKA0SEgoKd29ybGRfc2l6ZRgMIAEoDRISCgpjcmVhdGVkX21zGA0gASgDEhIKCnVwZGF0ZWRfbXMYDiABKAMSFgoJZXhpdF9jb2RlGA8gASgFSACIAQESFAoMY29sdW1uc19qc29uGB4gASgJQgwKCl9leGl0X2NvZGUqZgoGUmVzdW1lEhYKElJFU1VNRV9VTlNQRUNJRklFRBAAEhAKDFJFU1VNRV9ORVZFUhABEhAKDFJFU1VNRV9BTExPVxACEg8KC1JFU1VNRV9NVVNUEAMSDwoLUkVTVU1FX0FVVE8QBDK6AwoEUnVucxJHCglDcmVhdGVSdW4SHS5zdGVwbGluZS52MS5DcmVhdGVSdW5SZXF1ZXN0Ghsuc3RlcGxpbmUudjEuQ3JlYXRlUnVuUmVwbHkSRwoJVXBkYXRlUnVuEh0uc3RlcGxpbmUudjEuVXBkYXRlUnVuUmVxdWVzdBobLnN0ZXBsaW5lLnYxLlVwZGF0ZVJ1blJlcGx5EkcKCUZpbmlzaFJ1bhIdLnN0ZXBsaW5lLnYxLkZpbmlzaFJ1blJlcXVlc3QaGy5zdGVwbGluZS52MS5GaW5pc2hSdW5SZXBseRJDCgZHZXRSdW4SGi5zdGVwbGluZS52MS5HZXRSdW5SZXF1ZXN0Ghguc3RlcGxpbmUudjEuR2V0UnVuUmVwbHkiA5ACARJJCghMaXN0UnVucxIcLnN0ZXBsaW5lLnYxLkxpc3RSdW5zUmVxdWVzdBoaLnN0ZXBsaW5lLnYxLkxpc3RSdW5zUmVwbHkiA5ACARJHCglEZWxldGVSdW4SHS5zdGVwbGluZS52MS5EZWxldGVSdW5SZXF1ZXN0Ghsuc3RlcGxpbmUudjEuRGVsZXRlUnVuUmVwbHliBnByb3RvMw");
+  fileDesc("ChZzdGVwbGluZS92MS9ydW5zLnByb3RvEgtzdGVwbGluZS52MSLXAgoQQ3JlYXRlUnVuUmVxdWVzdBIPCgdwcm9qZWN0GAEgASgJEg4KBnJ1bl9pZBgCIAEoCRIMCgRuYW1lGAMgASgJEhMKC2NvbmZpZ19qc29uGAQgASgJEgwKBHRhZ3MYBSADKAkSDQoFZ3JvdXAYBiABKAkSEAoIam9iX3R5cGUYByABKAkSIwoGcmVzdW1lGAggASgOMhMuc3RlcGxpbmUudjEuUmVzdW1lEhEKCWZvcmtfZnJvbRgJIAEoCRIRCglsYXVuY2hfaWQYCiABKAkSDAoEcmFuaxgLIAEoDRISCgp3b3JsZF9zaXplGAwgASgNEg4KBndyaXRlchgNIAEoDBIMCgRob3N0GA4gASgJEgsKA3BpZBgPIAEoDRISCgpjcmVhdGVkX21zGBAgASgDEiQKB29uX2xpdmUYESABKA4yEy5zdGVwbGluZS52MS5PbkxpdmUiQAoOQ3JlYXRlUnVuUmVwbHkSDwoHYXR0ZW1wdBgBIAEoDRIdCgNydW4YAiABKAsyEC5zdGVwbGluZS52MS5SdW4ixwIKEFVwZGF0ZVJ1blJlcXVlc3QSDgoGcnVuX2lkGAEgASgJEhMKC2NvbmZpZ19qc29uGAIgASgJEhQKDHN1bW1hcnlfanNvbhgDIAEoCRIRCgRuYW1lGAQgASgJSACIAQESEgoFbm90ZXMYBSABKAlIAYgBARInCgR0YWdzGAYgASgLMhQuc3RlcGxpbmUudjEuVGFnTGlzdEgCiAEBEhIKBWdyb3VwGBQgASgJSAOIAQESFQoIam9iX3R5cGUYFSABKAlIBIgBARIQCghhZGRfdGFncxgWIAMoCRITCgtyZW1vdmVfdGFncxgXIAMoCRISCgpwcmVlbXB0aW5nGB4gASgIEg8KB2F0dGVtcHQYHyABKA1CBwoFX25hbWVCCAoGX25vdGVzQgcKBV90YWdzQggKBl9ncm91cEILCglfam9iX3R5cGUiFwoHVGFnTGlzdBIMCgR0YWdzGAEgAygJIhAKDlVwZGF0ZVJ1blJlcGx5IskBChBGaW5pc2hSdW5SZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNEgwKBHJhbmsYAyABKA0SDgoGd3JpdGVyGAQgASgMEhEKCWV4aXRfY29kZRgFIAEoBRITCgtmaW5pc2hlZF9tcxgGIAEoAxIQCgh2YW5pc2hlZBgHIAEoCBISCgplcnJvcl90eXBlGAggASgJEhUKDWVycm9yX21lc3NhZ2UYCSABKAkSEQoJcHJlZW1wdGVkGAogASgIIhAKDkZpbmlzaFJ1blJlcGx5Ih8KDUdldFJ1blJlcXVlc3QSDgoGcnVuX2lkGAEgASgJIiwKC0dldFJ1blJlcGx5Eh0KA3J1bhgBIAEoCzIQLnN0ZXBsaW5lLnYxLlJ1biI6ChBIZWFydGJlYXRSZXF1ZXN0EiYKBXNpZ25zGAEgAygLMhcuc3RlcGxpbmUudjEuU2lnbk9mTGlmZSItCgpTaWduT2ZMaWZlEg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNIk4KDkhlYXJ0YmVhdFJlcGx5Eg8KB25leHRfbXMYASABKA0SKwoKc3VwZXJzZWRlZBgCIAMoCzIXLnN0ZXBsaW5lLnYxLlNpZ25PZkxpZmUiIwoRR2V0TGluZWFnZVJlcXVlc3QSDgoGcnVuX2lkGAEgASgJImEKD0dldExpbmVhZ2VSZXBseRImCghzZWdtZW50cxgBIAMoCzIULnN0ZXBsaW5lLnYxLlNlZ21lbnQSJgoIYXR0ZW1wdHMYAiADKAsyFC5zdGVwbGluZS52MS5BdHRlbXB0IlEKB1NlZ21lbnQSDgoGcnVuX2lkGAEgASgJEg8KB2F0dGVtcHQYAiABKA0SEgoKZmlyc3Rfc3RlcBgDIAEoEhIRCglsYXN0X3N0ZXAYBCABKBIivgIKB0F0dGVtcHQSDwoHYXR0ZW1wdBgBIAEoDRINCgVzdGF0ZRgCIAEoCRIRCglsYXVuY2hfaWQYAyABKAkSEgoKd29ybGRfc2l6ZRgEIAEoDRISCgpjcmVhdGVkX21zGAUgASgDEhUKCGVuZGVkX21zGAYgASgDSACIAQESFgoJZXhpdF9jb2RlGAcgASgFSAGIAQESEgoKZXJyb3JfdHlwZRgIIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAkgASgJEgwKBGhvc3QYCiABKAkSCwoDcGlkGAsgASgNEhcKCmJlZ2luX3N0ZXAYDCABKBJIAogBARIUCgdzZWVuX21zGA0gASgDSAOIAQFCCwoJX2VuZGVkX21zQgwKCl9leGl0X2NvZGVCDQoLX2JlZ2luX3N0ZXBCCgoIX3NlZW5fbXMiTwoQQnJpbmdCYWNrUmVxdWVzdBIOCgZydW5faWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoDRIRCgRzdGVwGAMgASgSSACIAQFCBwoFX3N0ZXAiOAoOQnJpbmdCYWNrUmVwbHkSJgoIc2VnbWVudHMYASADKAsyFC5zdGVwbGluZS52MS5TZWdtZW50IiIKEERlbGV0ZVJ1blJlcXVlc3QSDgoGcnVuX2lkGAEgASgJIhAKDkRlbGV0ZVJ1blJlcGx5IoIBCg9MaXN0UnVuc1JlcXVlc3QSDwoHcHJvamVjdBgBIAEoCRINCgVsaW1pdBgCIAEoDRIOCgZvZmZzZXQYAyABKA0SDgoGZmlsdGVyGAQgASgJEgwKBHNvcnQYBSADKAkSDwoHY29sdW1ucxgGIAMoCRIQCghncm91cF9ieRgHIAMoCSJlCg1MaXN0UnVuc1JlcGx5Eh4KBHJ1bnMYASADKAsyEC5zdGVwbGluZS52MS5SdW4SDQoFdG90YWwYAiABKAQSJQoGZ3JvdXBzGAMgAygLMhUuc3RlcGxpbmUudjEuUnVuR3JvdXAiPgoIUnVuR3JvdXASEwoLdmFsdWVzX2pzb24YASABKAkSDQoFY291bnQYAiABKAQSDgoGZmlsdGVyGAMgASgJIpwDCgNSdW4SDgoGcnVuX2lkGAEgASgJEg8KB3Byb2plY3QYAiABKAkSDAoEbmFtZRgDIAEoCRINCgVzdGF0ZRgEIAEoCRITCgtjb25maWdfanNvbhgFIAEoCRIUCgxzdW1tYXJ5X2pzb24YBiABKAkSDAoEdGFncxgHIAMoCRINCgVncm91cBgIIAEoCRIQCghqb2JfdHlwZRgJIAEoCRINCgVub3RlcxgKIAEoCRIQCghhdHRlbXB0cxgLIAEoDRISCgp3b3JsZF9zaXplGAwgASgNEhIKCmNyZWF0ZWRfbXMYDSABKAMSEgoKdXBkYXRlZF9tcxgOIAEoAxIWCglleGl0X2NvZGUYDyABKAVIAIgBARITCgtmb3JrX3J1bl9pZBgQIAEoCRIWCglmb3JrX3N0ZXAYESABKBJIAYgBARISCgplcnJvcl90eXBlGBIgASgJEhUKDWVycm9yX21lc3NhZ2UYEyABKAkSFAoMY29sdW1uc19qc29uGB4gASgJQgwKCl9leGl0X2NvZGVCDAoKX2Zvcmtfc3RlcCpmCgZSZXN1bWUSFgoSUkVTVU1FX1VOU1BFQ0lGSUVEEAASEAoMUkVTVU1FX05FVkVSEAESEAoMUkVTVU1FX0FMTE9XEAISDwoLUkVTVU1FX01VU1QQAxIPCgtSRVNVTUVfQVVUTxAEKmEKBk9uTGl2ZRIXChNPTl9MSVZFX1VOU1BFQ0lGSUVEEAASEgoOT05fTElWRV9SRUZVU0UQARIVChFPTl9MSVZFX1RBS0VfT1ZFUhACEhMKD09OX0xJVkVfTkVXX1JVThADMp0FCgRSdW5zEkcKCUNyZWF0ZVJ1bhIdLnN0ZXBsaW5lLnYxLkNyZWF0ZVJ1blJlcXVlc3QaGy5zdGVwbGluZS52MS5DcmVhdGVSdW5SZXBseRJHCglVcGRhdGVSdW4SHS5zdGVwbGluZS52MS5VcGRhdGVSdW5SZXF1ZXN0Ghsuc3RlcGxpbmUudjEuVXBkYXRlUnVuUmVwbHkSRwoJRmluaXNoUnVuEh0uc3RlcGxpbmUudjEuRmluaXNoUnVuUmVxdWVzdBobLnN0ZXBsaW5lLnYxLkZpbmlzaFJ1blJlcGx5EkMKBkdldFJ1bhIaLnN0ZXBsaW5lLnYxLkdldFJ1blJlcXVlc3QaGC5zdGVwbGluZS52MS5HZXRSdW5SZXBseSIDkAIBEkkKCExpc3RSdW5zEhwuc3RlcGxpbmUudjEuTGlzdFJ1bnNSZXF1ZXN0Ghouc3RlcGxpbmUudjEuTGlzdFJ1bnNSZXBseSIDkAIBEkcKCURlbGV0ZVJ1bhIdLnN0ZXBsaW5lLnYxLkRlbGV0ZVJ1blJlcXVlc3QaGy5zdGVwbGluZS52MS5EZWxldGVSdW5SZXBseRJHCglIZWFydGJlYXQSHS5zdGVwbGluZS52MS5IZWFydGJlYXRSZXF1ZXN0Ghsuc3RlcGxpbmUudjEuSGVhcnRiZWF0UmVwbHkSTwoKR2V0TGluZWFnZRIeLnN0ZXBsaW5lLnYxLkdldExpbmVhZ2VSZXF1ZXN0Ghwuc3RlcGxpbmUudjEuR2V0TGluZWFnZVJlcGx5IgOQAgESRwoJQnJpbmdCYWNrEh0uc3RlcGxpbmUudjEuQnJpbmdCYWNrUmVxdWVzdBobLnN0ZXBsaW5lLnYxLkJyaW5nQmFja1JlcGx5YgZwcm90bzM");
 
 /**
  * @generated from message stepline.v1.CreateRunRequest
@@ -63,7 +63,8 @@ export type CreateRunRequest = Message<"stepline.v1.CreateRunRequest"> & {
   resume: Resume;
 
   /**
-   * "RUN_ID@STEP"; empty for none.
+   * "RUN_ID@STEP"; empty for none. A new run shows what the other one shows now up to and including STEP, and begins after it. With
+   * the id of the run itself its new attempt begins after STEP, whatever was logged there before.
    *
    * @generated from field: string fork_from = 9;
    */
@@ -109,6 +110,11 @@ export type CreateRunRequest = Message<"stepline.v1.CreateRunRequest"> & {
    * @generated from field: int64 created_ms = 16;
    */
   createdMs: bigint;
+
+  /**
+   * @generated from field: stepline.v1.OnLive on_live = 17;
+   */
+  onLive: OnLive;
 };
 
 /**
@@ -199,6 +205,18 @@ export type UpdateRunRequest = Message<"stepline.v1.UpdateRunRequest"> & {
    * @generated from field: repeated string remove_tags = 23;
    */
   removeTags: string[];
+
+  /**
+   * The attempt ends soon, because its machine is wanted back: its end counts as preempted.
+   *
+   * @generated from field: bool preempting = 30;
+   */
+  preempting: boolean;
+
+  /**
+   * @generated from field: uint32 attempt = 31;
+   */
+  attempt: number;
 };
 
 /**
@@ -273,6 +291,32 @@ export type FinishRunRequest = Message<"stepline.v1.FinishRunRequest"> & {
    * @generated from field: int64 finished_ms = 6;
    */
   finishedMs: bigint;
+
+  /**
+   * The process is gone and left no last word: exit_code says nothing. A last word, before or after, counts more.
+   *
+   * @generated from field: bool vanished = 7;
+   */
+  vanished: boolean;
+
+  /**
+   * Of the exception that ended the process: its type and message, cut at 4 KiB.
+   *
+   * @generated from field: string error_type = 8;
+   */
+  errorType: string;
+
+  /**
+   * @generated from field: string error_message = 9;
+   */
+  errorMessage: string;
+
+  /**
+   * It ended because its machine was wanted back.
+   *
+   * @generated from field: bool preempted = 10;
+   */
+  preempted: boolean;
 };
 
 /**
@@ -330,6 +374,283 @@ export const GetRunReplySchema: GenMessage<GetRunReply> = /*@__PURE__*/
   messageDesc(file_stepline_v1_runs, 8);
 
 /**
+ * @generated from message stepline.v1.HeartbeatRequest
+ */
+export type HeartbeatRequest = Message<"stepline.v1.HeartbeatRequest"> & {
+  /**
+   * Of one host; as many as there are.
+   *
+   * @generated from field: repeated stepline.v1.SignOfLife signs = 1;
+   */
+  signs: SignOfLife[];
+};
+
+/**
+ * Describes the message stepline.v1.HeartbeatRequest.
+ * Use `create(HeartbeatRequestSchema)` to create a new message.
+ */
+export const HeartbeatRequestSchema: GenMessage<HeartbeatRequest> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_runs, 9);
+
+/**
+ * @generated from message stepline.v1.SignOfLife
+ */
+export type SignOfLife = Message<"stepline.v1.SignOfLife"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+
+  /**
+   * @generated from field: uint32 attempt = 2;
+   */
+  attempt: number;
+};
+
+/**
+ * Describes the message stepline.v1.SignOfLife.
+ * Use `create(SignOfLifeSchema)` to create a new message.
+ */
+export const SignOfLifeSchema: GenMessage<SignOfLife> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_runs, 10);
+
+/**
+ * @generated from message stepline.v1.HeartbeatReply
+ */
+export type HeartbeatReply = Message<"stepline.v1.HeartbeatReply"> & {
+  /**
+   * When to say so again.
+   *
+   * @generated from field: uint32 next_ms = 1;
+   */
+  nextMs: number;
+
+  /**
+   * Of those that were named: newer attempts have begun, and what these still send is superseded. Deleted runs as well.
+   *
+   * @generated from field: repeated stepline.v1.SignOfLife superseded = 2;
+   */
+  superseded: SignOfLife[];
+};
+
+/**
+ * Describes the message stepline.v1.HeartbeatReply.
+ * Use `create(HeartbeatReplySchema)` to create a new message.
+ */
+export const HeartbeatReplySchema: GenMessage<HeartbeatReply> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_runs, 11);
+
+/**
+ * @generated from message stepline.v1.GetLineageRequest
+ */
+export type GetLineageRequest = Message<"stepline.v1.GetLineageRequest"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+};
+
+/**
+ * Describes the message stepline.v1.GetLineageRequest.
+ * Use `create(GetLineageRequestSchema)` to create a new message.
+ */
+export const GetLineageRequestSchema: GenMessage<GetLineageRequest> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_runs, 12);
+
+/**
+ * @generated from message stepline.v1.GetLineageReply
+ */
+export type GetLineageReply = Message<"stepline.v1.GetLineageReply"> & {
+  /**
+   * Disjoint, in the order of steps.
+   *
+   * @generated from field: repeated stepline.v1.Segment segments = 1;
+   */
+  segments: Segment[];
+
+  /**
+   * The oldest first.
+   *
+   * @generated from field: repeated stepline.v1.Attempt attempts = 2;
+   */
+  attempts: Attempt[];
+};
+
+/**
+ * Describes the message stepline.v1.GetLineageReply.
+ * Use `create(GetLineageReplySchema)` to create a new message.
+ */
+export const GetLineageReplySchema: GenMessage<GetLineageReply> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_runs, 13);
+
+/**
+ * Steps first_step <= step <= last_step of one attempt.
+ *
+ * @generated from message stepline.v1.Segment
+ */
+export type Segment = Message<"stepline.v1.Segment"> & {
+  /**
+   * Another run where this one was forked from it.
+   *
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+
+  /**
+   * @generated from field: uint32 attempt = 2;
+   */
+  attempt: number;
+
+  /**
+   * @generated from field: sint64 first_step = 3;
+   */
+  firstStep: bigint;
+
+  /**
+   * @generated from field: sint64 last_step = 4;
+   */
+  lastStep: bigint;
+};
+
+/**
+ * Describes the message stepline.v1.Segment.
+ * Use `create(SegmentSchema)` to create a new message.
+ */
+export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_runs, 14);
+
+/**
+ * @generated from message stepline.v1.Attempt
+ */
+export type Attempt = Message<"stepline.v1.Attempt"> & {
+  /**
+   * @generated from field: uint32 attempt = 1;
+   */
+  attempt: number;
+
+  /**
+   * running | finished | failed | crashed | preempted
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * @generated from field: string launch_id = 3;
+   */
+  launchId: string;
+
+  /**
+   * @generated from field: uint32 world_size = 4;
+   */
+  worldSize: number;
+
+  /**
+   * @generated from field: int64 created_ms = 5;
+   */
+  createdMs: bigint;
+
+  /**
+   * @generated from field: optional int64 ended_ms = 6;
+   */
+  endedMs?: bigint | undefined;
+
+  /**
+   * @generated from field: optional int32 exit_code = 7;
+   */
+  exitCode?: number | undefined;
+
+  /**
+   * @generated from field: string error_type = 8;
+   */
+  errorType: string;
+
+  /**
+   * @generated from field: string error_message = 9;
+   */
+  errorMessage: string;
+
+  /**
+   * Of the rank that began it.
+   *
+   * @generated from field: string host = 10;
+   */
+  host: string;
+
+  /**
+   * @generated from field: uint32 pid = 11;
+   */
+  pid: number;
+
+  /**
+   * Where it was told to begin; absent: at the first step that it logs.
+   *
+   * @generated from field: optional sint64 begin_step = 12;
+   */
+  beginStep?: bigint | undefined;
+
+  /**
+   * When its last sign of life came, by the clock of the service.
+   *
+   * @generated from field: optional int64 seen_ms = 13;
+   */
+  seenMs?: bigint | undefined;
+};
+
+/**
+ * Describes the message stepline.v1.Attempt.
+ * Use `create(AttemptSchema)` to create a new message.
+ */
+export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_runs, 15);
+
+/**
+ * @generated from message stepline.v1.BringBackRequest
+ */
+export type BringBackRequest = Message<"stepline.v1.BringBackRequest"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+
+  /**
+   * @generated from field: uint32 attempt = 2;
+   */
+  attempt: number;
+
+  /**
+   * From this step on; absent for all steps.
+   *
+   * @generated from field: optional sint64 step = 3;
+   */
+  step?: bigint | undefined;
+};
+
+/**
+ * Describes the message stepline.v1.BringBackRequest.
+ * Use `create(BringBackRequestSchema)` to create a new message.
+ */
+export const BringBackRequestSchema: GenMessage<BringBackRequest> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_runs, 16);
+
+/**
+ * @generated from message stepline.v1.BringBackReply
+ */
+export type BringBackReply = Message<"stepline.v1.BringBackReply"> & {
+  /**
+   * @generated from field: repeated stepline.v1.Segment segments = 1;
+   */
+  segments: Segment[];
+};
+
+/**
+ * Describes the message stepline.v1.BringBackReply.
+ * Use `create(BringBackReplySchema)` to create a new message.
+ */
+export const BringBackReplySchema: GenMessage<BringBackReply> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_runs, 17);
+
+/**
  * @generated from message stepline.v1.DeleteRunRequest
  */
 export type DeleteRunRequest = Message<"stepline.v1.DeleteRunRequest"> & {
@@ -344,7 +665,7 @@ export type DeleteRunRequest = Message<"stepline.v1.DeleteRunRequest"> & {
  * Use `create(DeleteRunRequestSchema)` to create a new message.
  */
 export const DeleteRunRequestSchema: GenMessage<DeleteRunRequest> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 9);
+  messageDesc(file_stepline_v1_runs, 18);
 
 /**
  * @generated from message stepline.v1.DeleteRunReply
@@ -357,7 +678,7 @@ export type DeleteRunReply = Message<"stepline.v1.DeleteRunReply"> & {
  * Use `create(DeleteRunReplySchema)` to create a new message.
  */
 export const DeleteRunReplySchema: GenMessage<DeleteRunReply> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 10);
+  messageDesc(file_stepline_v1_runs, 19);
 
 /**
  * @generated from message stepline.v1.ListRunsRequest
@@ -418,7 +739,7 @@ export type ListRunsRequest = Message<"stepline.v1.ListRunsRequest"> & {
  * Use `create(ListRunsRequestSchema)` to create a new message.
  */
 export const ListRunsRequestSchema: GenMessage<ListRunsRequest> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 11);
+  messageDesc(file_stepline_v1_runs, 20);
 
 /**
  * @generated from message stepline.v1.ListRunsReply
@@ -447,7 +768,7 @@ export type ListRunsReply = Message<"stepline.v1.ListRunsReply"> & {
  * Use `create(ListRunsReplySchema)` to create a new message.
  */
 export const ListRunsReplySchema: GenMessage<ListRunsReply> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 12);
+  messageDesc(file_stepline_v1_runs, 21);
 
 /**
  * Runs that have the same values of `group_by`.
@@ -480,7 +801,7 @@ export type RunGroup = Message<"stepline.v1.RunGroup"> & {
  * Use `create(RunGroupSchema)` to create a new message.
  */
 export const RunGroupSchema: GenMessage<RunGroup> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 13);
+  messageDesc(file_stepline_v1_runs, 22);
 
 /**
  * @generated from message stepline.v1.Run
@@ -502,7 +823,7 @@ export type Run = Message<"stepline.v1.Run"> & {
   name: string;
 
   /**
-   * running | finished | failed
+   * running | finished | failed | crashed | preempted
    *
    * @generated from field: string state = 4;
    */
@@ -564,6 +885,30 @@ export type Run = Message<"stepline.v1.Run"> & {
   exitCode?: number | undefined;
 
   /**
+   * What it was forked from; empty for nothing.
+   *
+   * @generated from field: string fork_run_id = 16;
+   */
+  forkRunId: string;
+
+  /**
+   * @generated from field: optional sint64 fork_step = 17;
+   */
+  forkStep?: bigint | undefined;
+
+  /**
+   * Of the exception that ended the newest attempt.
+   *
+   * @generated from field: string error_type = 18;
+   */
+  errorType: string;
+
+  /**
+   * @generated from field: string error_message = 19;
+   */
+  errorMessage: string;
+
+  /**
    * A JSON list: the value of each of the request's `columns`; null where the run has none.
    *
    * @generated from field: string columns_json = 30;
@@ -576,7 +921,7 @@ export type Run = Message<"stepline.v1.Run"> & {
  * Use `create(RunSchema)` to create a new message.
  */
 export const RunSchema: GenMessage<Run> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 14);
+  messageDesc(file_stepline_v1_runs, 23);
 
 /**
  * @generated from enum stepline.v1.Resume
@@ -625,12 +970,54 @@ export const ResumeSchema: GenEnum<Resume> = /*@__PURE__*/
   enumDesc(file_stepline_v1_runs, 0);
 
 /**
+ * What becomes of a start whose run is there and alive.
+ *
+ * @generated from enum stepline.v1.OnLive
+ */
+export enum OnLive {
+  /**
+   * TAKE_OVER with RESUME_AUTO, else REFUSE.
+   *
+   * @generated from enum value: ON_LIVE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * ABORTED, with who holds the run.
+   *
+   * @generated from enum value: ON_LIVE_REFUSE = 1;
+   */
+  REFUSE = 1,
+
+  /**
+   * The next attempt. What the holder still sends is stored as its own attempt, which is superseded.
+   *
+   * @generated from enum value: ON_LIVE_TAKE_OVER = 2;
+   */
+  TAKE_OVER = 2,
+
+  /**
+   * A run of its own, with an id made of this one and of the launch id.
+   *
+   * @generated from enum value: ON_LIVE_NEW_RUN = 3;
+   */
+  NEW_RUN = 3,
+}
+
+/**
+ * Describes the enum stepline.v1.OnLive.
+ */
+export const OnLiveSchema: GenEnum<OnLive> = /*@__PURE__*/
+  enumDesc(file_stepline_v1_runs, 1);
+
+/**
  * @generated from service stepline.v1.Runs
  */
 export const Runs: GenService<{
   /**
    * Registers a start of a run. Ranks that carry the same launch_id join the same attempt. ALREADY_EXISTS: resume = NEVER and the
    * run is there. NOT_FOUND: resume = MUST and it is not.
+   * ABORTED: the run is there and alive, see OnLive; whoever repeats the call gets in when it is not any more.
    *
    * @generated from rpc stepline.v1.Runs.CreateRun
    */
@@ -688,6 +1075,36 @@ export const Runs: GenService<{
     methodKind: "unary";
     input: typeof DeleteRunRequestSchema;
     output: typeof DeleteRunReplySchema;
+  },
+  /**
+   * Says that writers live. A run of which nobody said so for a while counts as crashed.
+   *
+   * @generated from rpc stepline.v1.Runs.Heartbeat
+   */
+  heartbeat: {
+    methodKind: "unary";
+    input: typeof HeartbeatRequestSchema;
+    output: typeof HeartbeatReplySchema;
+  },
+  /**
+   * The attempts of a run, and which of them is visible at which steps.
+   *
+   * @generated from rpc stepline.v1.Runs.GetLineage
+   */
+  getLineage: {
+    methodKind: "unary";
+    input: typeof GetLineageRequestSchema;
+    output: typeof GetLineageReplySchema;
+  },
+  /**
+   * Shows again, from a step on, what the run showed when an older attempt was its newest one. No point is changed or copied.
+   *
+   * @generated from rpc stepline.v1.Runs.BringBack
+   */
+  bringBack: {
+    methodKind: "unary";
+    input: typeof BringBackRequestSchema;
+    output: typeof BringBackReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_stepline_v1_runs, 0);

@@ -98,30 +98,34 @@ class MetricDefinition(_message.Message):
     def __init__(self, x: _Optional[str] = ..., goal: _Optional[str] = ..., unit: _Optional[str] = ..., summary: _Optional[str] = ..., hidden: _Optional[bool] = ...) -> None: ...
 
 class HistoryRequest(_message.Message):
-    __slots__ = ("run_id", "metric", "rank", "start", "stop")
+    __slots__ = ("run_id", "metric", "rank", "start", "stop", "all_attempts")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     STOP_FIELD_NUMBER: _ClassVar[int]
+    ALL_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     metric: str
     rank: int
     start: int
     stop: int
-    def __init__(self, run_id: _Optional[str] = ..., metric: _Optional[str] = ..., rank: _Optional[int] = ..., start: _Optional[int] = ..., stop: _Optional[int] = ...) -> None: ...
+    all_attempts: bool
+    def __init__(self, run_id: _Optional[str] = ..., metric: _Optional[str] = ..., rank: _Optional[int] = ..., start: _Optional[int] = ..., stop: _Optional[int] = ..., all_attempts: _Optional[bool] = ...) -> None: ...
 
 class HistoryChunk(_message.Message):
-    __slots__ = ("rows", "step", "time_ms", "value")
+    __slots__ = ("rows", "step", "time_ms", "value", "attempt")
     ROWS_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     TIME_MS_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     rows: int
     step: bytes
     time_ms: bytes
     value: bytes
-    def __init__(self, rows: _Optional[int] = ..., step: _Optional[bytes] = ..., time_ms: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
+    attempt: bytes
+    def __init__(self, rows: _Optional[int] = ..., step: _Optional[bytes] = ..., time_ms: _Optional[bytes] = ..., value: _Optional[bytes] = ..., attempt: _Optional[bytes] = ...) -> None: ...
 
 class ExportRequest(_message.Message):
     __slots__ = ("run_id", "metrics", "ranks", "start", "stop", "all_attempts", "after")
@@ -156,19 +160,21 @@ class ExportChunk(_message.Message):
     def __init__(self, slices: _Optional[_Iterable[_Union[SeriesSlice, _Mapping]]] = ..., step: _Optional[bytes] = ..., time_ms: _Optional[bytes] = ..., value: _Optional[bytes] = ..., cursor: _Optional[bytes] = ...) -> None: ...
 
 class SeriesSlice(_message.Message):
-    __slots__ = ("metric", "rank", "attempt", "rows")
+    __slots__ = ("metric", "rank", "attempt", "rows", "run_id")
     METRIC_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
     metric: str
     rank: int
     attempt: int
     rows: int
-    def __init__(self, metric: _Optional[str] = ..., rank: _Optional[int] = ..., attempt: _Optional[int] = ..., rows: _Optional[int] = ...) -> None: ...
+    run_id: str
+    def __init__(self, metric: _Optional[str] = ..., rank: _Optional[int] = ..., attempt: _Optional[int] = ..., rows: _Optional[int] = ..., run_id: _Optional[str] = ...) -> None: ...
 
 class ChartRequest(_message.Message):
-    __slots__ = ("run_ids", "metrics", "points", "x", "start", "stop", "ranks", "common_grid", "columns", "smoothing", "quantiles", "group_by", "log_x")
+    __slots__ = ("run_ids", "metrics", "points", "x", "start", "stop", "ranks", "common_grid", "columns", "smoothing", "quantiles", "group_by", "log_x", "all_attempts")
     RUN_IDS_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
@@ -182,6 +188,7 @@ class ChartRequest(_message.Message):
     QUANTILES_FIELD_NUMBER: _ClassVar[int]
     GROUP_BY_FIELD_NUMBER: _ClassVar[int]
     LOG_X_FIELD_NUMBER: _ClassVar[int]
+    ALL_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     run_ids: _containers.RepeatedScalarFieldContainer[str]
     metrics: _containers.RepeatedScalarFieldContainer[str]
     points: int
@@ -195,7 +202,8 @@ class ChartRequest(_message.Message):
     quantiles: _containers.RepeatedScalarFieldContainer[float]
     group_by: str
     log_x: bool
-    def __init__(self, run_ids: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Iterable[str]] = ..., points: _Optional[int] = ..., x: _Optional[str] = ..., start: _Optional[int] = ..., stop: _Optional[int] = ..., ranks: _Optional[_Union[RankSelection, _Mapping]] = ..., common_grid: _Optional[bool] = ..., columns: _Optional[_Iterable[str]] = ..., smoothing: _Optional[_Union[Smoothing, _Mapping]] = ..., quantiles: _Optional[_Iterable[float]] = ..., group_by: _Optional[str] = ..., log_x: _Optional[bool] = ...) -> None: ...
+    all_attempts: bool
+    def __init__(self, run_ids: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Iterable[str]] = ..., points: _Optional[int] = ..., x: _Optional[str] = ..., start: _Optional[int] = ..., stop: _Optional[int] = ..., ranks: _Optional[_Union[RankSelection, _Mapping]] = ..., common_grid: _Optional[bool] = ..., columns: _Optional[_Iterable[str]] = ..., smoothing: _Optional[_Union[Smoothing, _Mapping]] = ..., quantiles: _Optional[_Iterable[float]] = ..., group_by: _Optional[str] = ..., log_x: _Optional[bool] = ..., all_attempts: _Optional[bool] = ...) -> None: ...
 
 class Smoothing(_message.Message):
     __slots__ = ("ema", "ema_over_x", "gaussian")
@@ -220,7 +228,7 @@ class RankSelection(_message.Message):
     def __init__(self, band: _Optional[bool] = ..., all: _Optional[bool] = ..., rank: _Optional[int] = ..., stragglers: _Optional[int] = ...) -> None: ...
 
 class ChartLine(_message.Message):
-    __slots__ = ("run_id", "metric", "rank", "bucket_width", "tier_width", "rows", "x", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite", "at", "argnonfinite", "smooth", "quantiles", "group", "group_run_ids", "group_runs", "deviation", "widths")
+    __slots__ = ("run_id", "metric", "rank", "bucket_width", "tier_width", "rows", "x", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite", "at", "argnonfinite", "smooth", "quantiles", "group", "group_run_ids", "group_runs", "deviation", "widths", "attempt")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
@@ -246,6 +254,7 @@ class ChartLine(_message.Message):
     GROUP_RUNS_FIELD_NUMBER: _ClassVar[int]
     DEVIATION_FIELD_NUMBER: _ClassVar[int]
     WIDTHS_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     metric: str
     rank: int
@@ -271,7 +280,8 @@ class ChartLine(_message.Message):
     group_runs: bytes
     deviation: float
     widths: bytes
-    def __init__(self, run_id: _Optional[str] = ..., metric: _Optional[str] = ..., rank: _Optional[int] = ..., bucket_width: _Optional[int] = ..., tier_width: _Optional[int] = ..., rows: _Optional[int] = ..., x: _Optional[bytes] = ..., min: _Optional[bytes] = ..., max: _Optional[bytes] = ..., mean: _Optional[bytes] = ..., first: _Optional[bytes] = ..., last: _Optional[bytes] = ..., argmin: _Optional[bytes] = ..., argmax: _Optional[bytes] = ..., count: _Optional[bytes] = ..., nonfinite: _Optional[bytes] = ..., at: _Optional[bytes] = ..., argnonfinite: _Optional[bytes] = ..., smooth: _Optional[bytes] = ..., quantiles: _Optional[_Iterable[bytes]] = ..., group: _Optional[str] = ..., group_run_ids: _Optional[_Iterable[str]] = ..., group_runs: _Optional[bytes] = ..., deviation: _Optional[float] = ..., widths: _Optional[bytes] = ...) -> None: ...
+    attempt: int
+    def __init__(self, run_id: _Optional[str] = ..., metric: _Optional[str] = ..., rank: _Optional[int] = ..., bucket_width: _Optional[int] = ..., tier_width: _Optional[int] = ..., rows: _Optional[int] = ..., x: _Optional[bytes] = ..., min: _Optional[bytes] = ..., max: _Optional[bytes] = ..., mean: _Optional[bytes] = ..., first: _Optional[bytes] = ..., last: _Optional[bytes] = ..., argmin: _Optional[bytes] = ..., argmax: _Optional[bytes] = ..., count: _Optional[bytes] = ..., nonfinite: _Optional[bytes] = ..., at: _Optional[bytes] = ..., argnonfinite: _Optional[bytes] = ..., smooth: _Optional[bytes] = ..., quantiles: _Optional[_Iterable[bytes]] = ..., group: _Optional[str] = ..., group_run_ids: _Optional[_Iterable[str]] = ..., group_runs: _Optional[bytes] = ..., deviation: _Optional[float] = ..., widths: _Optional[bytes] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class SqlRequest(_message.Message):
     __slots__ = ("query", "format")

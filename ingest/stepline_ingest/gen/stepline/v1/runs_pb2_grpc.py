@@ -65,6 +65,21 @@ class RunsStub:
                 request_serializer=stepline_dot_v1_dot_runs__pb2.DeleteRunRequest.SerializeToString,
                 response_deserializer=stepline_dot_v1_dot_runs__pb2.DeleteRunReply.FromString,
                 _registered_method=True)
+        self.Heartbeat = channel.unary_unary(
+                '/stepline.v1.Runs/Heartbeat',
+                request_serializer=stepline_dot_v1_dot_runs__pb2.HeartbeatRequest.SerializeToString,
+                response_deserializer=stepline_dot_v1_dot_runs__pb2.HeartbeatReply.FromString,
+                _registered_method=True)
+        self.GetLineage = channel.unary_unary(
+                '/stepline.v1.Runs/GetLineage',
+                request_serializer=stepline_dot_v1_dot_runs__pb2.GetLineageRequest.SerializeToString,
+                response_deserializer=stepline_dot_v1_dot_runs__pb2.GetLineageReply.FromString,
+                _registered_method=True)
+        self.BringBack = channel.unary_unary(
+                '/stepline.v1.Runs/BringBack',
+                request_serializer=stepline_dot_v1_dot_runs__pb2.BringBackRequest.SerializeToString,
+                response_deserializer=stepline_dot_v1_dot_runs__pb2.BringBackReply.FromString,
+                _registered_method=True)
 
 
 class RunsServicer:
@@ -73,6 +88,7 @@ class RunsServicer:
     def CreateRun(self, request, context):
         """Registers a start of a run. Ranks that carry the same launch_id join the same attempt. ALREADY_EXISTS: resume = NEVER and the
         run is there. NOT_FOUND: resume = MUST and it is not.
+        ABORTED: the run is there and alive, see OnLive; whoever repeats the call gets in when it is not any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,6 +130,27 @@ class RunsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Heartbeat(self, request, context):
+        """Says that writers live. A run of which nobody said so for a while counts as crashed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLineage(self, request, context):
+        """The attempts of a run, and which of them is visible at which steps.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BringBack(self, request, context):
+        """Shows again, from a step on, what the run showed when an older attempt was its newest one. No point is changed or copied.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RunsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -146,6 +183,21 @@ def add_RunsServicer_to_server(servicer, server):
                     servicer.DeleteRun,
                     request_deserializer=stepline_dot_v1_dot_runs__pb2.DeleteRunRequest.FromString,
                     response_serializer=stepline_dot_v1_dot_runs__pb2.DeleteRunReply.SerializeToString,
+            ),
+            'Heartbeat': grpc.unary_unary_rpc_method_handler(
+                    servicer.Heartbeat,
+                    request_deserializer=stepline_dot_v1_dot_runs__pb2.HeartbeatRequest.FromString,
+                    response_serializer=stepline_dot_v1_dot_runs__pb2.HeartbeatReply.SerializeToString,
+            ),
+            'GetLineage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLineage,
+                    request_deserializer=stepline_dot_v1_dot_runs__pb2.GetLineageRequest.FromString,
+                    response_serializer=stepline_dot_v1_dot_runs__pb2.GetLineageReply.SerializeToString,
+            ),
+            'BringBack': grpc.unary_unary_rpc_method_handler(
+                    servicer.BringBack,
+                    request_deserializer=stepline_dot_v1_dot_runs__pb2.BringBackRequest.FromString,
+                    response_serializer=stepline_dot_v1_dot_runs__pb2.BringBackReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -310,6 +362,87 @@ class Runs:
             '/stepline.v1.Runs/DeleteRun',
             stepline_dot_v1_dot_runs__pb2.DeleteRunRequest.SerializeToString,
             stepline_dot_v1_dot_runs__pb2.DeleteRunReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Heartbeat(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stepline.v1.Runs/Heartbeat',
+            stepline_dot_v1_dot_runs__pb2.HeartbeatRequest.SerializeToString,
+            stepline_dot_v1_dot_runs__pb2.HeartbeatReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLineage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stepline.v1.Runs/GetLineage',
+            stepline_dot_v1_dot_runs__pb2.GetLineageRequest.SerializeToString,
+            stepline_dot_v1_dot_runs__pb2.GetLineageReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BringBack(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stepline.v1.Runs/BringBack',
+            stepline_dot_v1_dot_runs__pb2.BringBackRequest.SerializeToString,
+            stepline_dot_v1_dot_runs__pb2.BringBackReply.FromString,
             options,
             channel_credentials,
             insecure,

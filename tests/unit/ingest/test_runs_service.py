@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -13,69 +12,9 @@ import grpc
 import pytest
 
 from stepline_ingest.errors import ServiceError
-from stepline_ingest.forks import Lineages
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, runs_pb2
-from stepline_ingest.leases import Leases
-from stepline_ingest.limits import Limits
-from stepline_ingest.runs import RunsService
-from stepline_ingest.runs_repository import RunsRepository
 from tests.support.memory_runs import MemoryRunTables
-
-LIMITS = replace(Limits(), max_config_bytes=2_000, max_tags=10)
-
-
-class Refused(Exception):
-    """What a client hears."""
-
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        super().__init__(f"{code.name}: {message}")
-        self.code = code
-
-
-class Context:
-    async def abort(self, code: grpc.StatusCode, details: str = "", trailing: Any = ()) -> None:
-        raise Refused(code, details)
-
-
-class Process:
-    """One life of the service."""
-
-    def __init__(self, tables: MemoryRunTables, limits: Limits = LIMITS) -> None:
-        self.tables = tables
-        self.repository = RunsRepository(tables, ThreadPoolExecutor(4), limits)
-        self.clock = 1_000.0
-        self.logged: dict[int, dict[int, tuple[int, int]]] = {}
-        """What is stored of points: run -> attempt -> first and last step."""
-        executor = ThreadPoolExecutor(1)
-        self.service = RunsService(
-            self.repository,
-            limits,
-            lineages=Lineages(
-                lambda runs: {run: self.logged.get(run, {}) for run in runs}, executor
-            ),
-            leases=Leases(60.0, lambda: self.clock),
-        )
-
-    async def create(self, **fields: Any) -> runs_pb2.CreateRunReply:
-        filled = {"project": "p", "run_id": "r", "launch_id": "l", "world_size": 1, **fields}
-        filled.setdefault("writer", os.urandom(16))
-        return await self.service.CreateRun(runs_pb2.CreateRunRequest(**filled), Context())
-
-    async def update(self, **fields: Any) -> None:
-        request = runs_pb2.UpdateRunRequest(**{"run_id": "r", **fields})
-        await self.service.UpdateRun(request, Context())
-
-    async def finish(self, rank: int = 0, exit_code: int = 0, attempt: int = 1) -> None:
-        request = runs_pb2.FinishRunRequest(
-            run_id="r", attempt=attempt, rank=rank, writer=bytes(16), exit_code=exit_code
-        )
-        await self.service.FinishRun(request, Context())
-
-    async def run(self, run_id: str = "r") -> runs_pb2.Run:
-        return (await self.service.GetRun(runs_pb2.GetRunRequest(run_id=run_id), Context())).run
-
-    def restarted(self) -> Process:
-        return Process(self.tables)
+from tests.support.run_process import LIMITS, Context, Process, Refused
 
 
 @pytest.fixture

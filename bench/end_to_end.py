@@ -45,6 +45,7 @@ class Timing:
 
 def train(server: str, spools: str, rank: int, start: Barrier) -> None:
     """One rank: a training loop that does nothing but log."""
+    os.environ["STEPLINE_LAUNCH_ID"] = "bench"
     run = stepline.init(
         project="bench",
         run_id="bench",

@@ -144,7 +144,7 @@ class SqlRunTables:
             attempts.setdefault(run, []).append(_attempt(row))
         for run, number, rank, *row in self._rows(_FINISHES, params):
             for attempt in attempts.get(run, ()):
-                if attempt.number == number:
+                if attempt.number == number and row[1] != _ANEW:
                     attempt.ends[rank] = _end(*row)
         layers: dict[int, list[Layer]] = {}
         for run, *row in self._rows(_LAYERS, params):
@@ -270,10 +270,7 @@ class SqlRunTables:
                     row.binding.attempt,
                     row.binding.rank,
                     int.from_bytes(row.binding.writer, "big"),
-                    row.end.exit_code,
-                    _HOW[row.end.vanished, row.end.preempted],
-                    row.end.error_type,
-                    row.end.error_message,
+                    *_stored_end(row.end),
                     row.finished_ms,
                     version + number,
                 )
@@ -310,6 +307,21 @@ _HOW = {
     (True, False): "vanished",
     (False, True): "preempted",
 }
+
+
+_ANEW = "anew"
+"""Of a rank that began anew: its end is none."""
+
+
+def _stored_end(end: End | None) -> tuple[int, str, str, str]:
+    if end is None:
+        return 0, _ANEW, "", ""
+    return (
+        end.exit_code,
+        _HOW[end.vanished, end.preempted],
+        end.error_type,
+        end.error_message,
+    )
 
 
 def _end(exit_code: int, how: str, error_type: str, error_message: str) -> End:

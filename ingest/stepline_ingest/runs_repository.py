@@ -46,10 +46,11 @@ class WriterRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishRow:
-    """The end of one rank of an attempt."""
+    """The end of one rank of an attempt, or that it is none."""
 
     binding: Binding
-    end: End
+    end: End | None
+    """None: it began anew."""
     finished_ms: int
 
 
@@ -262,6 +263,23 @@ class RunsRepository:
             attempt.lost = False
 
         await self.amend(binding.run_id, binding.attempt, ended, updated_ms=finished_ms)
+
+    async def knows_writer(self, writer: bytes) -> bool:
+        """Whether the writer has its place already."""
+        if writer in self._bindings:
+            return True
+        return bool(await self._blocking(lambda: self._tables.find_writers([writer])))
+
+    async def revive(self, place: Binding) -> None:
+        """A rank that has ended has begun anew in the same attempt: its end is none."""
+        now_ms = time.time_ns() // 1_000_000
+        await self._finishes.add(FinishRow(binding=place, end=None, finished_ms=now_ms))
+
+        def begun(attempt: Attempt) -> None:
+            attempt.ends.pop(place.rank, None)
+            attempt.lost = False
+
+        await self.amend(place.run_id, place.attempt, begun)
 
     async def amend(
         self,

@@ -77,6 +77,10 @@ class Starts:
         async with self._runs.lock(start.run_id):
             self._runs.refuse_deleted(start.run_id)
             run, attempt = await self._join(start, base)
+        if start.rank in attempt.ends and not await self._runs.knows_writer(start.writer):
+            # The launcher has started the rank anew and hides it.
+            place = replace(start, run_id=run.run_id)
+            await self._runs.revive(run_request.binding(place, attempt.number, self._limits))
         if attempt.state == RUNNING:
             self._leases.grant(run.run_id, attempt.number, run.project)
         return run, attempt

@@ -23,7 +23,7 @@ class MemoryRunTables:
 
     runs: dict[str, RunRecord] = field(default_factory=dict)
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
-    finishes: dict[tuple[str, int, int], End] = field(default_factory=dict)
+    finishes: dict[tuple[str, int, int], End | None] = field(default_factory=dict)
     descents: dict[int, Descent] = field(default_factory=dict)
     writers: dict[bytes, Binding] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
@@ -58,7 +58,7 @@ class MemoryRunTables:
         ends = {
             rank: end
             for (of, attempt, rank), end in self.finishes.items()
-            if (of, attempt) == (run_id, number)
+            if (of, attempt) == (run_id, number) and end is not None
         }
         return replace(self.attempts[run_id, number], ends=ends)
 

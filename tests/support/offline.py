@@ -20,6 +20,7 @@ def fill(spools: Path, run_id: str, steps: int, *, rank: int = 0) -> Path:
         run_id=run_id,
         rank=rank,
         resume="allow",
+        on_live="take_over",
         mode="offline",
         server="127.0.0.1:1",
         dir=spools,

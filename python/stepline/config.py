@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from .config_source import plain_mapping
 from .errors import InvalidRequest
 from .jsonable import jsonable
 
@@ -48,11 +49,11 @@ class JsonRecord(Mapping[str, Any]):
             self[key] = default
         return self[key]
 
-    def update(self, values: Mapping[str, object] | None = None, /, **more: object) -> None:
-        """Sets many keys as one change. Raises InvalidValue for what JSON cannot hold, and then
-        sets nothing.
+    def update(self, values: object = None, /, **more: object) -> None:
+        """Sets many keys as one change; VALUES are a mapping, or an object with settings, such as
+        what argparse gives. Raises InvalidValue for what JSON cannot hold, and then sets nothing.
         """
-        changes = jsonable({**(values or {}), **more}, self._what)
+        changes = jsonable({**settings_of(values, self._what), **more}, self._what)
         if changes:
             self._changed(changes)
             self._values.update(changes)
@@ -68,10 +69,24 @@ class Config(JsonRecord):
 
     _what = "config"
 
-    def update(self, values: Mapping[str, object] | None = None, /, **more: object) -> None:
-        """Sets many keys as one change. Raises InvalidValue for what JSON cannot hold, and then
-        sets nothing.
+    def update(self, values: object = None, /, **more: object) -> None:
+        """Sets many keys as one change; VALUES are a mapping, or an object with settings, such as
+        what argparse gives. Raises InvalidValue for what JSON cannot hold, and then sets nothing.
         """
-        if RESERVED in more or (values is not None and RESERVED in values):
+        given = {**settings_of(values, self._what), **more}
+        if RESERVED in given:
             raise InvalidRequest(f"The config key {RESERVED!r} is reserved: choose another.")
-        super().update(values, **more)
+        super().update(given)
+
+
+def settings_of(values: object, what: str) -> dict[Any, object]:
+    """VALUES as a dict; an empty one of None. Raises InvalidRequest for what has no keys."""
+    if values is None:
+        return {}
+    mapping = plain_mapping(values, what)
+    if mapping is None:
+        raise InvalidRequest(
+            f"{what} is a {type(values).__name__}: pass a dict, or an object with settings such as "
+            "what argparse gives."
+        )
+    return dict(mapping)

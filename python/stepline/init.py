@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -37,7 +37,7 @@ def init(
     *,
     project: str | None = None,
     name: str | None = None,
-    config: Mapping[str, object] | None = None,
+    config: object = None,
     tags: Iterable[str] | None = None,
     group: str | None = None,
     job_type: str | None = None,
@@ -56,6 +56,7 @@ def init(
     spool_limit: int | str | None = None,
     spool_policy: SpoolPolicy | None = None,
     capture: str | bool | Iterable[str] | None = None,
+    redact: bool | None = None,
 ) -> Run:
     """Starts a run and makes it the current one.
 
@@ -63,8 +64,8 @@ def init(
     STEPLINE_PROJECT, STEPLINE_RUN_ID, STEPLINE_MODE, STEPLINE_DIR), then from defaults.
 
     Args: project: what the run belongs to; "default" without one. name: for people to read; the run
-        id without one. config: what the run is started with; anything JSON can hold, NumPy scalars
-        included. tags, group, job_type: for finding runs again. run_id: 1 to 64 letters, digits,
+        id without one. config: what the run is started with: a dict, or what argparse, a
+        X
         dots, dashes, underscores. Without one it is derived from project and launch, so that all
         ranks of a job agree on it, or random where no launcher is found. resume: "never" (the run
         must be new), "allow" (new, or the next attempt), "must" (the next attempt), "auto" (like
@@ -89,7 +90,8 @@ def init(
         unsent points are deleted, the service shows the gap); STEPLINE_SPOOL_POLICY without one.
         capture: what is recorded of the surroundings: "all", "none", or some of git, diff, program,
         packages, environment, machine; "-diff" leaves one out (docs/capture.md); STEPLINE_CAPTURE
-        or "all" without one.
+        or "all" without one. redact: whether secrets in config and summary (keys such as api_key,
+        texts such as a token of GitHub) are stored as "***"; True without STEPLINE_REDACT=0.
 
     Raises: RunExists, RunIsLive, RunNotFound, AccessDenied, InvalidRequest: the service refuses,
         whatever `on_error` says. ServerUnreachable: only with `on_error="raise"`. SpoolFailed: the
@@ -115,6 +117,7 @@ def init(
         spool_limit=spool_limit,
         spool_policy=spool_policy,
         capture=capture,
+        redact=redact,
     )
     launch = Launch.detect(rank=rank, world_size=world_size)
     plan = make_plan(settings, launch)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from .config_source import plain_mapping, plain_value
 from .errors import InvalidValue
 
 
@@ -15,10 +16,20 @@ def jsonable(value: object, where: str) -> Any:
     """A copy of VALUE made of dict, list, str, int, float, bool and None.
 
     Zero-dimensional NumPy arrays, NumPy scalars and anything else with `ndim == 0` and `.item()`
-    become Python numbers, tuples become lists, paths become text. JSON has no NaN and no
-    infinities: they become "nan", "inf" and "-inf". Raises InvalidValue, which names WHERE, for
-    everything else.
+    become Python numbers, tuples and sets become lists, paths, dates, types and functions become
+    text, members of enums their value. Objects with settings (argparse, dataclasses, OmegaConf,
+    pydantic, attrs, whatever has `to_dict()`) become dicts. JSON has no NaN and no infinities: they
+    become "nan", "inf" and "-inf". Raises InvalidValue, which names WHERE, for everything else.
     """
+    try:
+        return _jsonable(value, where)
+    except RecursionError:
+        raise InvalidValue(
+            f"{where} contains itself, or is nested too deeply: pass less of it."
+        ) from None
+
+
+def _jsonable(value: object, where: str) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -27,14 +38,18 @@ def jsonable(value: object, where: str) -> Any:
         return int(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(float(value))
-    if isinstance(value, Mapping):
-        return _object(value, where)
     if isinstance(value, (list, tuple)):
-        return [jsonable(item, f"{where}[{index}]") for index, item in enumerate(value)]
+        return [_jsonable(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    mapping = value if type(value) is dict else plain_mapping(value, where)
+    if mapping is not None:
+        return _object(mapping, where)
     if isinstance(value, os.PathLike):
         return _text(os.fsdecode(value), where)
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
-        return jsonable(value.item(), where)
+        return _jsonable(value.item(), where)
+    plain = plain_value(value)
+    if plain is not value:
+        return _jsonable(plain, where)
     remedy = (
         "pass .tolist() of it" if hasattr(value, "tolist") else "pass numbers, text, lists or dicts"
     )
@@ -64,5 +79,5 @@ def _object(value: Mapping[Any, object], where: str) -> dict[str, Any]:
             raise InvalidValue(
                 f"{where} has the key {key!r}, but the keys of JSON are text: use {str(key)!r}."
             )
-        result[_text(key, where)] = jsonable(item, f"{where}[{key!r}]")
+        result[_text(key, where)] = _jsonable(item, f"{where}[{key!r}]")
     return result

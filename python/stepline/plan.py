@@ -10,6 +10,7 @@ from . import _core, identity, notices
 from .jsonable import dumps, jsonable
 from .launch import Launch
 from .meta import SpoolMeta
+from .secrecy import to_store
 from .settings import Settings
 
 _starts: Counter[tuple[str, ...]] = Counter()
@@ -20,12 +21,14 @@ def make_plan(settings: Settings, launch: Launch) -> SpoolMeta:
     """What the spool will say, short of the attempt."""
     run_id = settings.run_id or _choose_run_id(settings, launch)
     again = _starts[run_id, str(launch.rank)]
+    config = jsonable(settings.config, "config")
+    tell = launch.rank == 0 and settings.mode != "disabled"
     return SpoolMeta(
         writer=_core.new_writer_id(),
         run_id=run_id,
         project=settings.project,
         name=settings.name or "",
-        config_json=dumps(jsonable(settings.config, "config")),
+        config_json=dumps(to_store(config, "config", redact=settings.redact, tell=tell)),
         tags=settings.tags,
         group=settings.group or "",
         job_type=settings.job_type or "",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
-from .config import RESERVED
+from .config import RESERVED, settings_of
 from .context.choice import chosen_parts
 from .errors import InvalidRequest
 from .tls import TlsFiles, find_tls
@@ -59,6 +59,8 @@ class Settings:
     spool_policy: SpoolPolicy
     spool_write: SpoolWrite
     capture: frozenset[str]
+    redact: bool
+    """Whether secrets in the config are left out of what is stored."""
 
     @classmethod
     def resolve(
@@ -69,7 +71,7 @@ class Settings:
         project: str | None = None,
         run_id: str | None = None,
         name: str | None = None,
-        config: Mapping[str, object] | None = None,
+        config: object = None,
         tags: Iterable[str] | None = None,
         group: str | None = None,
         job_type: str | None = None,
@@ -83,6 +85,7 @@ class Settings:
         spool_limit: int | str | None = None,
         spool_policy: str | None = None,
         capture: str | bool | Iterable[str] | None = None,
+        redact: bool | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> Settings:
         """Fills what is None from ENVIRON (the process environment), and checks everything.
@@ -109,11 +112,8 @@ class Settings:
             )
         if isinstance(tags, str):
             raise InvalidRequest(f"tags={tags!r} is one text: pass a list, such as [{tags!r}].")
-        if config is not None and not isinstance(config, Mapping):
-            raise InvalidRequest(
-                f"config is a {type(config).__name__}: pass a dict, such as config=vars(args)."
-            )
-        if config is not None and RESERVED in config:
+        given = settings_of(config, "config")
+        if RESERVED in given:
             raise InvalidRequest(f"The config key {RESERVED!r} is reserved: choose another.")
         words = tuple(tags or ())
         if not all(isinstance(tag, str) for tag in words):
@@ -132,7 +132,7 @@ class Settings:
             project=found_project,
             run_id=found_run_id,
             name=name,
-            config=dict(config or {}),
+            config=given,
             tags=words,
             group=group,
             job_type=job_type,
@@ -154,6 +154,7 @@ class Settings:
                 env.get("STEPLINE_SPOOL_WRITE") or "auto",
                 get_args(SpoolWrite),
             ),
+            redact=env.get("STEPLINE_REDACT") != "0" if redact is None else bool(redact),
             capture=chosen_parts(
                 env.get("STEPLINE_CAPTURE") or "all" if capture is None else capture
             ),

@@ -163,7 +163,7 @@ class Odd:
     ("value", "where", "remedy"),
     [
         ({"a": Odd()}, r"config\['a'\] is a .*Odd", "pass numbers, text, lists or dicts"),
-        ({"a": [1, {"b": {1}}]}, r"config\['a'\]\[1\]\['b'\] is a builtins.set", "pass numbers"),
+        ({"a": [1, {"b": Odd()}]}, r"config\['a'\]\[1\]\['b'\] is a .*Odd", "pass numbers"),
         ({"a": np.arange(3)}, r"config\['a'\] is a numpy.ndarray", r"pass .tolist\(\) of it"),
         ({"a": b"x"}, r"config\['a'\] is a builtins.bytes", "pass numbers"),
         ({"a": 1j}, r"config\['a'\] is a builtins.complex", "pass numbers"),

@@ -65,7 +65,8 @@ def init(
 
     Args: project: what the run belongs to; "default" without one. name: for people to read; the run
         id without one. config: what the run is started with: a dict, or what argparse, a
-        X
+        dataclass, OmegaConf, pydantic or attrs gives, of anything JSON can hold. tags, group,
+        job_type: for finding runs again. run_id: 1 to 64 letters, digits,
         dots, dashes, underscores. Without one it is derived from project and launch, so that all
         ranks of a job agree on it, or random where no launcher is found. resume: "never" (the run
         must be new), "allow" (new, or the next attempt), "must" (the next attempt), "auto" (like

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, overload
 from . import _core
 from .asking import Ranks, SmoothingKind, axis_of, check_range, question, texts
 from .chart import Chart
+from .comparing import Comparison, compared
 from .context.record import Context
 from .errors import (
     InvalidRequest,
@@ -21,9 +22,11 @@ from .errors import (
     neighbours,
 )
 from .history import History
+from .jsonable import dumps
 from .lineage import Lineage, Segment
 from .points import Chunk, Points
-from .runs import Metric, Project, RunGroup, RunInfo, RunKey, Runs
+from .run_summary import RunSummary
+from .runs import ConfigChange, Metric, Project, RunGroup, RunInfo, RunKey, Runs
 from .settings import find_api_key, find_server
 from .table import FORMAT, Table
 from .tls import find_tls
@@ -196,6 +199,45 @@ class Client:
             ) from None
         return RunView(self, info)
 
+    def metrics(
+        self,
+        runs: Iterable[str],
+        prefix: str = "",
+        *,
+        pattern: str = "",
+        regex: str = "",
+        limit: int | None = None,
+        offset: int = 0,
+        hidden: bool = False,
+    ) -> list[Metric]:
+        """The metrics that any of RUNS has, by name, without statistics: `Metric.runs` says how
+        many of them have it. Conditions as in `RunView.metrics`."""
+        reply = self._list_metrics(
+            run_ids=texts("runs", runs),
+            prefix=prefix,
+            pattern=pattern,
+            regex=regex,
+            limit=limit,
+            offset=offset,
+            hidden=hidden,
+        )
+        return [Metric.from_reply(metric) for metric in reply["metrics"]]
+
+    def compare(self, runs: Iterable[str], *, metrics: Iterable[str] = ()) -> Comparison:
+        """What is different between RUNS: configs, summaries, and for each metric what each run
+        shows of it; METRICS are names or patterns, all without one. Raises RunNotFound,
+        InvalidRequest for fewer than two runs."""
+        run_ids = list(dict.fromkeys(texts("runs", runs)))
+        if len(run_ids) < 2:
+            raise InvalidRequest("A comparison needs two different runs at least: name another.")
+        patterns = texts("metrics", metrics) or [""]
+        views = [self.run(run_id) for run_id in run_ids]
+        found = [
+            {one.name: one for pattern in patterns for one in view.metrics(pattern=pattern)}
+            for view in views
+        ]
+        return compared([view.info for view in views], found, self.chart)
+
     def chart(
         self,
         *,
@@ -360,6 +402,10 @@ class Client:
     def __repr__(self) -> str:
         return f"<stepline client of {self.server}>"
 
+    def _list_metrics(self, **fields: Any) -> dict[str, Any]:
+        with self._errors():
+            return self._transport.list_metrics(fields)
+
     @contextmanager
     def _errors(self, missing: type[SteplineError] = RunNotFound) -> Iterator[None]:
         try:
@@ -422,24 +468,24 @@ class RunView:
         regex: str = "",
         limit: int | None = None,
         offset: int = 0,
+        hidden: bool = False,
     ) -> list[Metric]:
         """The metrics of the run, by name; those that meet every condition that is given.
 
         PREFIX begins the name, PATTERN is all of it ("*" stands for any characters, "?" for one),
         REGEX is found anywhere in it (RE2). At most LIMIT of them, without the OFFSET first ones.
+        Those that `define_metric(hidden=True)` hides only with HIDDEN.
         Raises InvalidRequest for a REGEX that is none.
         """
-        with self._client._errors():
-            reply = self._client._transport.list_metrics(
-                {
-                    "run_id": self.id,
-                    "prefix": prefix,
-                    "pattern": pattern,
-                    "regex": regex,
-                    "limit": limit or 0,
-                    "offset": offset,
-                }
-            )
+        reply = self._client._list_metrics(
+            run_id=self.id,
+            prefix=prefix,
+            pattern=pattern,
+            regex=regex,
+            limit=limit,
+            offset=offset,
+            hidden=hidden,
+        )
         return [Metric.from_reply(metric) for metric in reply["metrics"]]
 
     def lineage(self) -> Lineage:
@@ -457,6 +503,51 @@ class RunView:
         with self._client._errors():
             found = self._client._transport.bring_back(self.id, attempt, step)
         return [Segment.from_reply(segment) for segment in found]
+
+    @property
+    def summary(self) -> RunSummary:
+        """What the run has come to so far: what it has set, and what its metrics say."""
+        metrics = {metric.name: metric for metric in self.metrics()}
+        with self._client._errors():
+            info = RunInfo.from_reply(self._client._transport.get_run(self.id))
+        return RunSummary(info.summary, metrics)
+
+    def config_changes(self) -> list[ConfigChange]:
+        """What changed in the config since the first start, the oldest change first."""
+        with self._client._errors():
+            found = self._client._transport.list_config_changes(self.id)
+        return [ConfigChange.from_reply(change) for change in found]
+
+    def edit(
+        self,
+        *,
+        name: str | None = None,
+        notes: str | None = None,
+        group: str | None = None,
+        job_type: str | None = None,
+        tags: Iterable[str] | None = None,
+        add_tags: Iterable[str] = (),
+        remove_tags: Iterable[str] = (),
+    ) -> RunView:
+        """Changes what is given, leaves the rest, and returns the run as it is then. Needs a key
+        with the scope ingest. ADD_TAGS and REMOVE_TAGS change the tags that are there."""
+        given = {"name": name, "notes": notes, "group": group, "job_type": job_type}
+        changes: dict[str, Any] = {key: text for key, text in given.items() if text is not None}
+        if tags is not None:
+            changes["tags"] = texts("tags", tags)
+        changes["add_tags"] = texts("add_tags", add_tags)
+        changes["remove_tags"] = texts("remove_tags", remove_tags)
+        with self._client._errors():
+            self._client._transport.update_run(dumps({"run_id": self.id, **changes}))
+        return self._client.run(self.id)
+
+    def set_tags(self, tags: Iterable[str]) -> RunView:
+        """Replaces the tags: `edit(tags=)`."""
+        return self.edit(tags=tags)
+
+    def set_notes(self, notes: str) -> RunView:
+        """Replaces the notes: `edit(notes=)`."""
+        return self.edit(notes=notes)
 
     def history(
         self,

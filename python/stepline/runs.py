@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -159,11 +160,91 @@ class Metric:
     max: float
     nonfinite: int
     """Points that are NaN or infinite."""
+    mean: float = math.nan
+    """Over finite values, as `min` and `max`."""
+    first_value: float = math.nan
+    """At `first_step`, of the lowest rank that has one."""
+    min_step: int = 0
+    """The earliest step of the least value, and of the greatest."""
+    max_step: int = 0
+    runs: int = 1
+    """In how many of the runs that were asked for it is."""
+    x: str = ""
+    """What `define_metric()` said of it; empty where it said nothing."""
+    goal: str = ""
+    unit: str = ""
+    summary: str = ""
+    hidden: bool = False
+
+    @property
+    def best(self) -> float:
+        """By its goal; NaN without one."""
+        return {"minimize": self.min, "maximize": self.max}.get(self.goal, math.nan)
+
+    @property
+    def best_step(self) -> int | None:
+        """Where that was."""
+        return {"minimize": self.min_step, "maximize": self.max_step}.get(self.goal)
+
+    @property
+    def shown(self) -> float:
+        """What stands for the metric in a table of runs: its last value, unless
+        `define_metric(summary=)` chose another one."""
+        kinds = {"first": self.first_value, "min": self.min, "max": self.max, "mean": self.mean}
+        return {**kinds, "best": self.best}.get(self.summary, self.last_value)
+
+    def statistics(self) -> dict[str, Any]:
+        """Its values and their steps."""
+        return {
+            "shown": self.shown,
+            "last": self.last_value,
+            "last_step": self.last_step,
+            "first": self.first_value,
+            "first_step": self.first_step,
+            "min": self.min,
+            "min_step": self.min_step,
+            "max": self.max,
+            "max_step": self.max_step,
+            "mean": self.mean,
+            "best": self.best,
+            "best_step": self.best_step,
+            "count": self.count,
+            "nonfinite": self.nonfinite,
+        }
 
     @classmethod
     def from_reply(cls, metric: Mapping[str, Any]) -> Metric:
         """Of a Metric message as the extension gives it."""
-        return cls(**{name: metric[name] for name in cls.__dataclass_fields__})
+        said = {**metric, **metric.get("definition", {})}
+        return cls(**{name: said[name] for name in cls.__dataclass_fields__ if name in said})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigChange:
+    """A key of a config that got another value."""
+
+    time: datetime
+    attempt: int
+    """The one that was the newest then."""
+    who: str
+    """The name of the API key; empty where none was asked for."""
+    key: str
+    """With dots between nested keys."""
+    before: Any
+    """None where there was no value."""
+    after: Any
+
+    @classmethod
+    def from_reply(cls, change: Mapping[str, Any]) -> ConfigChange:
+        """Of a ConfigChange message as the extension gives it."""
+        return cls(
+            time=_moment(change["time_ms"]),
+            attempt=change["attempt"],
+            who=change["who"],
+            key=change["key"],
+            before=json.loads(change["before_json"] or "null"),
+            after=json.loads(change["after_json"] or "null"),
+        )
 
 
 def _moment(unix_ms: int) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -46,6 +47,15 @@ def client(service: Service) -> Iterator[stepline.Client]:
 
 def ids(found: list[stepline.RunInfo]) -> list[str]:
     return [run.id for run in found]
+
+
+def settled(client: stepline.Client) -> None:
+    """Returns when the table of summaries, which follows the points, has all of them."""
+    for _ in range(1_000):
+        if client.runs(filter="summary.val/loss.count = 4").total == 4:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the summaries do not follow the points")
 
 
 def test_a_filter_and_an_order(client: stepline.Client) -> None:
@@ -121,6 +131,7 @@ def test_the_command_line(service: Service, capsys: pytest.CaptureFixture[str]) 
 
 def test_metrics_are_columns_filters_and_orders(client: stepline.Client) -> None:
     asked = ["summary.val/loss", "summary.val/loss.mean", "summary.val/loss.last", "summary.acc"]
+    settled(client)
     found = client.runs(filter="summary.val/loss.min < 3", sort="-summary.val/loss", columns=asked)
     # What the user has set wins over what was logged under the same name.
     assert [(run.id, *run.values.values()) for run in found] == [
@@ -131,3 +142,54 @@ def test_metrics_are_columns_filters_and_orders(client: stepline.Client) -> None
     assert keys["summary.val/loss"].live
     with pytest.raises(InvalidRequest, match=r"did you mean summary.val/loss.min"):
         client.runs(sort="summary.val/los.min")
+
+
+def test_runs_are_compared(
+    service: Service, client: stepline.Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = client.compare(["r0", "r2"])
+    assert [(row.key, row.values) for row in found.config] == [
+        ("lr", (1.0, 0.01)), ("model.depth", (0, 1)), ("late", ([0, "x"], [2, "x"])),
+    ]  # fmt: skip
+    loss = next(row for row in found.metrics if row.name == "val/loss")
+    assert (loss.shown, loss.best) == ((1.0, 2.0), 0)
+    assert [len(chart) for chart in found.charts("val/loss")] == [4, 4]
+    server = ["--server", service.grpc]
+    assert main(["compare", "r0", "r2", *server]) == 0
+    out = capsys.readouterr().out
+    assert "3 keys differ" in out
+    assert "1 *" in out
+    assert "r0 the first" in out.rpartition("Metrics")[2], "the legend of the curves"
+    assert main(["compare", "r0", "r2", "--json", *server]) == 0
+    assert json.loads(capsys.readouterr().out)["config"]["lr"] == [1.0, 0.01]
+    for wrong, said in ((["r0"], "two different runs"), (["r0", "rr"], "There is no run 'rr'")):
+        assert main(["compare", *wrong, *server]) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_runs_are_edited(
+    service: Service, client: stepline.Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    view = client.run("r3").set_tags(["x", "y"]).set_notes("two\nlines")
+    assert (view.info.tags, view.info.notes) == (("x", "y"), "two\nlines")
+    edited = ["edit", "r3", "--tag", "z", "--untag", "x", "--group", "h", "--name", "n"]
+    assert main([*edited, "--server", service.grpc]) == 0
+    info = client.run("r3").info
+    assert (info.tags, info.group, info.name, info.notes) == (("y", "z"), "h", "n", "two\nlines")
+    assert ids(client.runs(filter='"z" in tags and group = "h" and notes contains "lines"')) == [
+        "r3"
+    ]
+    assert "r3" in capsys.readouterr().out
+
+
+def test_metrics_of_many_runs(client: stepline.Client) -> None:
+    found = client.metrics(["r0", "r1", "r2"])
+    assert [(metric.name, metric.runs) for metric in found] == [("acc", 3), ("val/loss", 3)]
+    assert client.metrics(["r0", "r1"], prefix="val/")[0].goal == "minimize"
+    grouped = client._transport.list_metrics({"run_ids": ["r0", "r1"], "grouped": True, "limit": 1})
+    assert (grouped["groups"], grouped["total"]) == ([("acc", 1), ("val/", 1)], 2)
+    summary = client.run("r1").summary
+    assert (summary["val/loss"], summary["acc"]) == (2.0, 0.25)
+    loss = summary.metrics["val/loss"]
+    assert (loss.min_step, loss.max_step, loss.first_value, loss.mean) == (2, 0, 3.0, 7 / 3)
+    assert (loss.best, loss.best_step, loss.shown) == (2.0, 2, 2.0)

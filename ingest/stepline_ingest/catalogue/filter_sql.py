@@ -25,19 +25,16 @@ _COLUMN = {
     "job_type": "r.job_type",
     "notes": "r.notes",
 }
-_ELEMENTS = "JSONExtractArrayRaw(text)"
 _ATTEMPTS = "SELECT run, max(attempt) AS number FROM raw_attempts GROUP BY run"
 
 
 @dataclass(frozen=True, slots=True)
 class ValueSql:
-    """The value of a field of a run as expressions; JOIN is what has to be joined to raw_runs AS r
-    for them."""
+    """The value of a field of a run as expressions."""
 
     kind: str
     number: str
     text: str
-    join: str = ""
 
 
 class FilterSql:
@@ -47,7 +44,13 @@ class FilterSql:
         self.params: dict[str, Param] = {}
         self._known = known
         self._scope = scope
-        self._joins = 0
+        self._joined: dict[tuple[FieldKind, str], str] = {}
+        self._clauses: list[str] = []
+
+    @property
+    def joins(self) -> str:
+        """What stands behind `raw_runs AS r FINAL`, for the values that were asked for."""
+        return "".join(self._clauses)
 
     def condition(self, tree: Tree) -> str:
         if isinstance(tree, Comparison):
@@ -61,8 +64,10 @@ class FilterSql:
     def value(self, field: Field) -> ValueSql:
         """The value of FIELD, to sort and to group by."""
         if field.is_key or field.kind is FieldKind.NUMBER:
-            alias = f"v{self._joins}"
-            self._joins += 1
+            alias = self._joined.get((field.kind, field.name))
+            if alias is not None:
+                return ValueSql(f"{alias}.kind", f"{alias}.number", f"{alias}.text")
+            alias = self._joined[field.kind, field.name] = f"v{len(self._joined)}"
             if field.is_key:
                 rows = self._values(self._known.place(field))
             else:
@@ -70,10 +75,8 @@ class FilterSql:
                     f"SELECT run, {int(Kind.NUMBER)} AS kind, number, toString(number) AS text "
                     f"FROM ({_ATTEMPTS})"
                 )
-            return ValueSql(
-                f"{alias}.kind", f"{alias}.number", f"{alias}.text",
-                f" LEFT JOIN ({rows}) AS {alias} ON {alias}.run = r.run",
-            )  # fmt: skip
+            self._clauses.append(f" ANY LEFT JOIN ({rows}) AS {alias} ON {alias}.run = r.run")
+            return ValueSql(f"{alias}.kind", f"{alias}.number", f"{alias}.text")
         if field.kind is FieldKind.TIME:
             moment = f"toUnixTimestamp64Milli(r.{field.name})"
             return ValueSql(f"toUInt8({int(Kind.NUMBER)})", moment, "''")
@@ -140,48 +143,57 @@ class FilterSql:
         return f"r.run IN (SELECT run FROM ({_ATTEMPTS}) WHERE {condition})"
 
     def _key(self, one: Comparison) -> str:
+        alias = self._joined.get((one.field.kind, one.field.name))
+        if alias is not None:
+            # It is read for the order anyway.
+            if one.operator == "=" and one.value is None:
+                return f"{alias}.kind = 0"
+            return self._value(one, f"{alias}.")
         rows = self._values(self._known.place(one.field))
         if one.operator == "=" and one.value is None:
             return f"r.run NOT IN (SELECT run FROM ({rows}))"
         return f"r.run IN (SELECT run FROM ({rows}) WHERE {self._value(one)})"
 
-    def _value(self, one: Comparison) -> str:
-        """A condition over kind, number and text."""
+    def _value(self, one: Comparison, of: str = "") -> str:
+        """A condition over kind, number and text, behind OF."""
+        kind, number, text = f"{of}kind", f"{of}number", f"{of}text"
         operator, parts = one.operator, []
         numbers = [v for v in one.values if isinstance(v, float)]
         flags = [v for v in one.values if isinstance(v, bool)]
         texts = [v for v in one.values if isinstance(v, str)]
         if operator in ("has", "contains"):
-            parts.append(f"kind = {int(Kind.LIST)} AND {self._element(one.value)}")
+            parts.append(f"{kind} = {int(Kind.LIST)} AND {self._element(text, one.value)}")
             if operator == "contains" and texts:
-                found = self._text("text", operator, texts)
-                parts.append(f"kind = {int(Kind.TEXT)} AND {found}")
+                found = self._text(text, operator, texts)
+                parts.append(f"{kind} = {int(Kind.TEXT)} AND {found}")
         else:
             if numbers:
-                found = self._number("number", operator, numbers)
-                parts.append(f"kind = {int(Kind.NUMBER)} AND {found}")
+                found = self._number(number, operator, numbers)
+                parts.append(f"{kind} = {int(Kind.NUMBER)} AND {found}")
             if texts:
-                found = self._text("text", operator, texts)
+                found = self._text(text, operator, texts)
                 # A list is named by its JSON.
-                kinds = "kind IN (3, 4)" if operator in ("=", "in") else "kind = 3"
+                kinds = f"{kind} IN (3, 4)" if operator in ("=", "in") else f"{kind} = 3"
                 parts.append(f"{kinds} AND {found}")
             if flags:
-                found = self._number("number", operator, [float(flag) for flag in flags])
-                parts.append(f"kind = {int(Kind.FLAG)} AND {found}")
+                found = self._number(number, operator, [float(flag) for flag in flags])
+                parts.append(f"{kind} = {int(Kind.FLAG)} AND {found}")
         return " OR ".join(f"({part})" for part in parts)
 
-    def _element(self, value: Literal) -> str:
+    def _element(self, text: str, value: Literal) -> str:
+        """Whether the list TEXT has VALUE."""
+        elements = f"JSONExtractArrayRaw({text})"
         if isinstance(value, bool):
-            return f"has({_ELEMENTS}, '{'true' if value else 'false'}')"
+            return f"has({elements}, '{'true' if value else 'false'}')"
         if isinstance(value, str):
-            text = self.parameter(value, "String")
+            wanted = self.parameter(value, "String")
             return (
-                f"arrayExists(x -> startsWith(x, '\"') AND JSONExtractString(x) = {text}, "
-                f"{_ELEMENTS})"
+                f"arrayExists(x -> startsWith(x, '\"') AND JSONExtractString(x) = {wanted}, "
+                f"{elements})"
             )
         assert value is not None
         number = self.parameter(float(value), "Float64")
-        return f"has(arrayMap(x -> toFloat64OrNull(x), {_ELEMENTS}), {number})"
+        return f"has(arrayMap(x -> toFloat64OrNull(x), {elements}), {number})"
 
     def _tags(self, one: Comparison) -> str:
         if one.operator == "=":

@@ -7,7 +7,9 @@ ordered by key, so that a key costs the reading of its own values and nothing el
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from stepline._core import siphash64
@@ -23,6 +25,9 @@ from .known import KnownKeys, Place, Scope, look_up, stored_key, unknown_key
 
 _BAD_REGEX = 427
 """ClickHouse's number of the error."""
+_SEEN = 10_000
+_SETTINGS: dict[str, Setting] = {"split_intersecting_parts_ranges_into_layers_final": 0}
+"""A key is a small range of each part: cutting it up for many threads costs more than it gives."""
 _ALIVE = "r.run NOT IN (SELECT run FROM raw_deletions)"
 _FROM = "raw_runs AS r FINAL"
 _FIELDS = (
@@ -70,46 +75,46 @@ class RunsTable:
 
     store: Store
     limits: Mapping[str, Setting] = field(default_factory=dict)
+    _seen: dict[tuple[str, str], Place] = field(default_factory=dict)
+    """Of keys of configs, by project and key: what was there once is worth no second look."""
 
     def page(self, query: RunsQuery) -> tuple[list[str], int]:
         """The ids of a page of runs, and how many there are on all pages."""
-        sql, where = self._prepared(query)
-        order, joins = [], ""
+        sql = self._sql(query)
+        order = []
         for key in query.sort:
             value = sql.value(key.field)
-            joins += value.join
             down = " DESC" if key.descending else ""
             order += [f"{value.kind} = 0", value.kind, value.number + down, value.text + down]
         order += ["r.created DESC", "r.run_id"]
+        where = self._where(query, sql)
         limit = sql.parameter(query.limit, "UInt64")
         offset = sql.parameter(query.offset, "UInt64")
-        found = self._query(
-            query,
-            f"SELECT r.run_id FROM {_FROM}{joins} WHERE {where} "
-            f"ORDER BY {', '.join(order)} LIMIT {limit} OFFSET {offset}",
-            sql,
+        text = (
+            f"SELECT r.run_id FROM {_FROM}{sql.joins} WHERE {where} "
+            f"ORDER BY {', '.join(order)} LIMIT {limit} OFFSET {offset}"
         )
-        run_ids = [str(run_id) for (run_id,) in found]
-        if len(run_ids) < query.limit and (run_ids or not query.offset):
-            return run_ids, query.offset + len(run_ids)
-        counted = self._query(query, f"SELECT count() FROM {_FROM} WHERE {where}", sql)
-        return run_ids, int(str(counted[0][0]))
+        settings = {**self.limits, **_SETTINGS, "exact_rows_before_limit": 1}
+        with self._explained(query):
+            raw = self.store.query_raw(text, "JSONCompact", sql.params, settings, readonly=False)
+        answer = json.loads(raw)
+        return [run_id for (run_id,) in answer["data"]], answer["rows_before_limit_at_least"]
 
     def groups(self, query: RunsQuery) -> tuple[list[Group], int]:
         """A page of groups, the largest first, and how many there are on all pages."""
-        sql, where = self._prepared(query)
-        values, joins = [], ""
+        sql = self._sql(query)
+        values = []
         for number, key in enumerate(query.group_by):
-            kind, amount, text, join = _grouped(sql, key)
-            joins += join
+            kind, amount, text = _grouped(sql, key)
             # 1 and 1.0 are one group.
             values.append(
                 f"tuple({kind}, {amount}, if({kind} IN (1, 2), '', {text})) AS g{number}, "
                 f"{text} AS t{number}"
             )
+        where = self._where(query, sql)
         limit = sql.parameter(query.limit, "UInt64")
         offset = sql.parameter(query.offset, "UInt64")
-        inner = f"SELECT {', '.join(values)} FROM {_FROM}{joins} WHERE {where}"
+        inner = f"SELECT {', '.join(values)} FROM {_FROM}{sql.joins} WHERE {where}"
         numbers = range(len(query.group_by))
         listed = ", ".join(f"g{n}" for n in numbers)
         texts = ", ".join(f"any(t{n}) AS x{n}" for n in numbers)
@@ -166,8 +171,9 @@ class RunsTable:
             for run, metric, *values in rows
         }
 
-    def _prepared(self, query: RunsQuery) -> tuple[FilterSql, str]:
-        """The conditions of QUERY, once all its keys are known."""
+    def _sql(self, query: RunsQuery) -> FilterSql:
+        """To be asked for values first, and then for conditions, which use what is joined for
+        those; once all keys of QUERY are known."""
         asked: list[tuple[Source, Field]] = []
         if query.tree is not None:
             source = Source("filter", query.filter)
@@ -178,17 +184,37 @@ class RunsTable:
             for key in query.group_by
             if key.is_key
         ]
-        known = look_up(self.store, [one for _, one in asked], query.scope, self.limits)
+        known = self._known([one for _, one in asked], query.scope)
         for source, one in asked:
             if one.is_key and known.place(one) == Place():
                 self._refuse(source, one, query.scope)
-        sql = FilterSql(known, query.scope)
+        return FilterSql(known, query.scope)
+
+    def _where(self, query: RunsQuery, sql: FilterSql) -> str:
         conditions = [_ALIVE]
         if query.scope.project:
             conditions.append(f"r.project = {sql.parameter(query.scope.project, 'String')}")
         if query.tree is not None:
             conditions.append(f"({sql.condition(query.tree)})")
-        return sql, " AND ".join(conditions)
+        return " AND ".join(conditions)
+
+    def _known(self, fields: Sequence[Field], scope: Scope) -> KnownKeys:
+        found = KnownKeys()
+        fresh = []
+        for one in fields:
+            place = self._seen.get((scope.project, one.name))
+            if one.kind is FieldKind.CONFIG and place is not None:
+                found.places[one.kind, one.name] = place
+            else:
+                fresh.append(one)
+        looked_up = look_up(self.store, fresh, scope, self.limits)
+        if len(self._seen) > _SEEN:
+            self._seen.clear()
+        for (kind, name), place in looked_up.places.items():
+            if kind is FieldKind.CONFIG:
+                self._seen[scope.project, name] = place
+        found.places |= looked_up.places
+        return found
 
     def _refuse(self, source: Source, one: Field, scope: Scope) -> None:
         error = unknown_key(self.store, source, one, scope, self.limits)
@@ -196,8 +222,14 @@ class RunsTable:
             raise error
 
     def _query(self, query: RunsQuery, text: str, sql: FilterSql) -> list[tuple[object, ...]]:
+        with self._explained(query):
+            return self.store.query(text, sql.params, {**self.limits, **_SETTINGS})
+
+    @contextmanager
+    def _explained(self, query: RunsQuery) -> Iterator[None]:
+        """A regular expression that the engine does not take is the fault of the filter."""
         try:
-            return self.store.query(text, sql.params, self.limits)
+            yield
         except StoreError as error:
             if error.code == _BAD_REGEX and query.tree is not None:
                 raise self._bad_regex(query.filter, query.tree, error) from error
@@ -224,12 +256,12 @@ def _no_regex(source: Source, one: Comparison) -> ServiceError:
     )
 
 
-def _grouped(sql: FilterSql, key: Field) -> tuple[str, str, str, str]:
-    """kind, number, text and join of the value of KEY. A run is in the group of each tag."""
+def _grouped(sql: FilterSql, key: Field) -> tuple[str, str, str]:
+    """kind, number and text of the value of KEY. A run is in the group of each of its tags."""
     if key.kind is FieldKind.TAGS:
-        return str(int(Kind.TEXT)), "0.", "arrayJoin(if(empty(r.tags), [''], r.tags))", ""
+        return str(int(Kind.TEXT)), "0.", "arrayJoin(if(empty(r.tags), [''], r.tags))"
     value = sql.value(key)
-    return f"toUInt8({value.kind})", f"toFloat64({value.number})", value.text, value.join
+    return f"toUInt8({value.kind})", f"toFloat64({value.number})", value.text
 
 
 def _group(keys: Sequence[Field], row: Sequence[object]) -> Group:

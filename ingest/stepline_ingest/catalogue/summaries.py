@@ -39,6 +39,8 @@ ON_REQUEST = 0.1
 """Seconds that somebody who reads the table waits for what is behind."""
 _BATCH = 200
 _IDLE = 30.0
+_REMEMBERED = 100_000
+_NEVER = (0.0, 0.0)
 
 _BEHIND = (
     "SELECT r.run FROM (SELECT run FROM raw_runs FINAL) AS r "
@@ -130,8 +132,8 @@ class SummaryTable:
         self._share = share
         self._guard = threading.Lock()
         self._dirty: set[int] = set()
-        self._due: dict[int, float] = {}
-        """When a run may be read again."""
+        self._due: dict[int, tuple[float, float]] = {}
+        """When a run may be read again, and when somebody who waits may have it read."""
         self._writing = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -196,8 +198,8 @@ class SummaryTable:
         with self._writing:
             now = time.monotonic()
             with self._guard:
-                early = self._interval * 0.75 if cheap else 0.0
-                ready = [run for run in self._dirty if self._due.get(run, 0.0) - early <= now]
+                due = self._due
+                ready = [run for run in self._dirty if due.get(run, _NEVER)[int(cheap)] <= now]
                 taken = ready[:_BATCH]
                 self._dirty.difference_update(taken)
             if not taken:
@@ -207,12 +209,14 @@ class SummaryTable:
             except BaseException:
                 self._add(taken)
                 raise
-            seconds = time.monotonic() - now
-            due = time.monotonic() + max(self._interval, self._share * seconds / len(taken))
+            end = time.monotonic()
+            each = (end - now) / len(taken)
+            later = end + max(self._interval, self._share * each)
+            asked = end + self._interval / 4 if each < ON_REQUEST else later
             with self._guard:
-                self._due.update(dict.fromkeys(taken, due))
-                if len(self._due) > 100_000:
-                    self._due = {run: at for run, at in self._due.items() if at > now}
+                self._due.update(dict.fromkeys(taken, (later, asked)))
+                if len(self._due) > _REMEMBERED:
+                    self._due = {run: at for run, at in self._due.items() if at[0] > now}
             return True
 
     def _write(self, runs: Sequence[int]) -> None:

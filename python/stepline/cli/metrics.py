@@ -25,6 +25,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prefix", default="", help="only names that begin with this")
     parser.add_argument("--pattern", default="", help="only names like this, with * and ?")
     parser.add_argument("--regex", default="", help="only names in which this is found (RE2)")
+    parser.add_argument(
+        "--hidden", action="store_true", help="also those that define_metric(hidden=True) hides"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="at most so many (default: all)")
     add_json(parser)
     add_server(parser)
@@ -34,7 +37,11 @@ def run(args: argparse.Namespace) -> int:
     """Prints a table of metrics."""
     with client_of(args) as client:
         found = client.run(args.run).metrics(
-            args.prefix, pattern=args.pattern, regex=args.regex, limit=args.limit
+            args.prefix,
+            pattern=args.pattern,
+            regex=args.regex,
+            limit=args.limit,
+            hidden=args.hidden,
         )
     if args.json:
         print_json(asdict(metric) for metric in found)

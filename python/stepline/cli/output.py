@@ -28,6 +28,14 @@ def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
     print(f"[{lines}]")
 
 
+def print_json_object(value: Mapping[str, Any]) -> None:
+    """One JSON object, with a key a line. NaN and infinities become "nan", "inf" and "-inf"."""
+    lines = ",\n ".join(
+        f"{dumps(key)}: {dumps(jsonable(item, key))}" for key, item in value.items()
+    )
+    print(f"{{{lines}}}")
+
+
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     """A table as wide as the terminal; as wide as its content where there is none."""
     from rich import box

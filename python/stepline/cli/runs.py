@@ -118,7 +118,9 @@ def print_runs(found: Iterable[RunInfo], columns: Sequence[str] = ()) -> None:
     }
     print_table(
         [
-            *(Column(heading) for heading in ("run", "name", "state")),
+            Column("run"),
+            Column("name", wrap=True),
+            Column("state"),
             *(Column(_heading(column), number=column in numeric) for column in columns),
         ],
         [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,6 +29,11 @@ def size() -> tuple[int, int]:
     return min(columns, _LARGEST[0]), max(10, min(lines - 3, _LARGEST[1]))
 
 
+def columns() -> int:
+    """The width of the terminal; 0 where there is none."""
+    return shutil.get_terminal_size(_FALLBACK).columns if sys.stdout.isatty() else 0
+
+
 def buckets(width: int) -> int:
     """How many buckets a chart of WIDTH columns can show: a character has two columns of dots."""
     return max(16, 2 * (width - _MARGIN))
@@ -41,8 +47,10 @@ def draw(
     height: int,
     color: bool = True,
     log: bool = False,
+    labels: Sequence[str] | None = None,
 ) -> str:
-    """The mean of each chart as a line; for a single one also its minimum and maximum."""
+    """The mean of each chart as a line; for a single one also its minimum and maximum. LABELS name
+    the charts, all of which have points; their ranks do without them."""
     import plotext
 
     charts = [chart for chart in charts if len(chart)]
@@ -59,13 +67,12 @@ def draw(
     plotext.xlabel(axis.label)
     if log:
         plotext.yscale("log")
-    single = len(charts) == 1
+    single = len(charts) == 1 and not labels
     if single and _has_band(charts[0]):
         _line(axis.places(charts[0]), charts[0].max, "max", _EDGE_COLOR, log)
         _line(axis.places(charts[0]), charts[0].min, "min", _EDGE_COLOR, log)
     for index, chart in enumerate(charts):
-        label = None if single else f"rank {chart.rank}"
-        name = "mean" if single else label
+        name = "mean" if single else labels[index] if labels else f"rank {chart.rank}"
         _line(axis.places(chart), chart.mean, name, _COLORS[index % len(_COLORS)], log)
     first, last = axis.span(charts)
     if first < last:

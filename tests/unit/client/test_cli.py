@@ -47,6 +47,16 @@ METRIC: dict[str, Any] = {
     "min": 0.1234567891,
     "max": math.inf,
     "nonfinite": 3,
+    "mean": 0.5,
+    "first_value": 1.0,
+    "min_step": 7,
+    "max_step": 8,
+    "runs": 1,
+    "x": "",
+    "goal": "minimize",
+    "unit": "",
+    "summary": "",
+    "hidden": False,
 }
 ANSWER = b'["run","n","x"]\n["String","UInt64","Float64"]\n["a",12,"nan"]\n["b",3,0.5]\n'
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("log_cost", "log_weather", "uploader_cost", "end_to_end", "bytes", "chart", "export")
+BENCHMARKS = (
+    "log_cost",
+    "log_weather",
+    "uploader_cost",
+    "end_to_end",
+    "bytes",
+    "chart",
+    "export",
+    "catalogue",
+)
 
 
 def main() -> int:

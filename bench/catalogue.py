@@ -2,11 +2,11 @@
 
     python -m bench catalogue [--runs N] [--json]
 
-100,000 runs with configs of 40 keys and five metrics each, and one run with 100,000 metric names, lie
-in a fresh embedded store, written as the service writes them. Every case runs in every round. "bare"
-is a query of the engine for one key of all runs in the order of that key, without what makes it a
-table of runs: no deletions, no versions of runs, no paging. The JSON of the configs, parsed by each
-query, is what there would be without the table of keys.
+100,000 runs with configs of 40 keys and five metrics each, and one run with 100,000 metric names,
+lie in a fresh embedded store, written as the service writes them. Every case runs in every round.
+"bare" is a query of the engine for one key of all runs in the order of that key, without what makes
+it a table of runs: no deletions, no versions of runs, no paging. The JSON of the configs, parsed by
+each query, is what there would be without the table of keys.
 """
 
 from __future__ import annotations
@@ -69,10 +69,9 @@ def fill(store: Store, runs: int) -> None:
             run, config = siphash64(run_id), random_config(rng)
             state = rng.choice(["running", "finished", "failed"])
             created = 1_700_000_000_000 + number
-            rows.append(
-                (run, run_id, f"p{number % 4}", f"name {number}", json.dumps(config), "{}", ["a"])
-                + ("", "train", "", state, None, "", 0, created, created, 1)
-            )
+            said = (run_id, f"p{number % 4}", f"name {number}", json.dumps(config), "{}", ["a"])
+            rest = ("", "train", "", state, None, "", 0, created, created, 1)
+            rows.append((run, *said, *rest))
             attempts.append((run, 1, "l", 1, created, 1))
             for metric in range(METRICS):
                 name, value = f"metric{metric}", rng.random()

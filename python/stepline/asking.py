@@ -13,6 +13,7 @@ Ranks = Literal["band", "all", "stragglers"] | int
 SmoothingKind = Literal["ema", "ema_over_x", "gaussian"]
 SMOOTHINGS: tuple[SmoothingKind, ...] = ("ema", "ema_over_x", "gaussian")
 
+_COLUMNS = ("min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite")
 _METRIC = "metric:"
 
 
@@ -43,6 +44,8 @@ def question(
     group_by: str | None = None,
     log_x: bool = False,
     all_attempts: bool = False,
+    common_grid: bool = False,
+    nonfinite_steps: bool = False,
     patterns: Iterable[str] = (),
 ) -> Question:
     """Raises InvalidRequest for what no service could answer."""
@@ -66,6 +69,8 @@ def question(
         "group_by": group_by or "",
         "log_x": log_x,
         "all_attempts": all_attempts,
+        "common_grid": common_grid,
+        "columns": [*_COLUMNS, "argnonfinite"] if nonfinite_steps else [],
         "patterns": texts("patterns", patterns),
     }
     fields |= {name: value for name, value in more.items() if value}

@@ -58,6 +58,9 @@ class Chart(Columns):
     """The step of the minimum."""
     argmax: Int64 = field(repr=False)
     """The step of the maximum."""
+    argnonfinite: Int64 | None = field(default=None, repr=False)
+    """The step of the first point that is NaN or infinite, where it was asked for; the first step
+    of the bucket in those that have none, or nothing else."""
     smooth: Float64 | None = field(default=None, repr=False)
     """The smoothed mean, where it was asked for; NaN where the mean is."""
     quantiles: Mapping[float, Float64] = field(default_factory=dict, repr=False)
@@ -77,8 +80,8 @@ class Chart(Columns):
         return len(self.x)
 
     def columns(self) -> dict[str, npt.NDArray[Any]]:
-        """x, min, max, mean, first, last, count, nonfinite, argmin, argmax, step; then smooth,
-        width, runs and the quantiles (q0.05) as far as they were asked for.
+        """x, min, max, mean, first, last, count, nonfinite, argmin, argmax, step; then
+        argnonfinite, smooth, width, runs and the quantiles (q0.05) as far as they were asked for.
         """
         names = (
             "x",
@@ -93,7 +96,12 @@ class Chart(Columns):
             "argmax",
             "step",
         )
-        more = {"smooth": self.smooth, "width": self.widths, "runs": self.group_runs}
+        more = {
+            "argnonfinite": self.argnonfinite,
+            "smooth": self.smooth,
+            "width": self.widths,
+            "runs": self.group_runs,
+        }
         return {
             **{name: getattr(self, name) for name in names},
             **{name: column for name, column in more.items() if column is not None},
@@ -146,6 +154,7 @@ class Chart(Columns):
             nonfinite=uint64(line["nonfinite"]),
             argmin=int64(line["argmin"]),
             argmax=int64(line["argmax"]),
+            argnonfinite=int64(line["argnonfinite"]) if line.get("argnonfinite") else None,
             smooth=float64(line["smooth"]) if line.get("smooth") else None,
             quantiles={
                 level: float64(column)

@@ -255,6 +255,8 @@ class Client:
         group_by: str | None = None,
         log_x: bool = False,
         all_attempts: bool = False,
+        common_grid: bool = False,
+        nonfinite_steps: bool = False,
     ) -> list[Chart]:
         """Many lines in one request: one for each run, metric and (with ranks="all") rank that has
         points.
@@ -263,6 +265,10 @@ class Client:
         steps. X is "step", "time", "relative" (time since the run began), or the name of a metric,
         of which each bucket gets the last value ("metric:time" for one with such a name). LOG_X
         spends the buckets evenly over the logarithm of the step.
+
+        Buckets suit each run: a run with a half (a fourth, ...) of the steps of all has narrower
+        ones. COMMON_GRID gives all runs of a metric the same. NONFINITE_STEPS adds `argnonfinite`,
+        the step of the first NaN or infinity of each bucket.
 
         RANKS is "band" (one line over all ranks), a rank, "all", or "stragglers": the TOP ranks
         that deviate most from the others, the worst first, with their `deviation`. QUANTILES (0 to
@@ -294,6 +300,8 @@ class Client:
             group_by=group_by,
             log_x=log_x,
             all_attempts=all_attempts,
+            common_grid=common_grid,
+            nonfinite_steps=nonfinite_steps,
         )
         with self._errors(missing=MetricNotFound):
             lines = self._transport.chart(asked.fields)

@@ -10,6 +10,7 @@ plan       which steps come from raw points, which from a tier
 chart_sql  the statements of a plan
 tier_table cells read from their projection as from a table
 reader     runs the statements of a panel
+parallel   statements at the same time
 raw_cells  points to buckets
 cells      buckets from several statements put together
 means      means that no order of adding changes

@@ -7,11 +7,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
@@ -36,6 +34,7 @@ from .failure import TOO_LONG
 from .grid import Grid
 from .means import exact_mean, shown_means
 from .panels import Panel
+from .parallel import at_once
 from .plan import Read, reads, wants_tier
 from .raw_cells import raw_cells
 from .request import ARGNONFINITE, COLUMNS, Range
@@ -44,7 +43,6 @@ from .views import Views
 
 LineKey = tuple[int, int, int | None]
 """View, metric, rank; no rank for a band."""
-Result = TypeVar("Result")
 
 _TIME = "max_execution_time"
 _CORES = os.cpu_count() or 1
@@ -244,13 +242,3 @@ class Reader:
             key = tuple(int(cells[name][row]) for name in KEYS)
             found[row] = steps.get(key, int(found[row]))
         return found
-
-
-def at_once(calls: Sequence[Callable[[], Result]]) -> list[Result]:
-    """What CALLS return, which wait for the engine at the same time."""
-    if len(calls) < 2:
-        return [call() for call in calls]
-    with ThreadPoolExecutor(len(calls) - 1, "chart") as others:
-        futures: list[Future[Result]] = [others.submit(call) for call in calls[1:]]
-        first = calls[0]()
-        return [first, *(future.result() for future in futures)]

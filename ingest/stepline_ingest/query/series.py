@@ -10,9 +10,10 @@ from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Param, Setting, Store
 
 from .blocks import rows
+from .parallel import at_once
 from .plan import Extent
 from .select import plain, select
-from .tier_table import all_built, series_table
+from .tier_table import all_built, look_up_built, series_table
 
 _RUNS = "run IN {runs:Array(UInt64)}"
 _METRICS = "metric IN {metrics:Array(UInt64)}"
@@ -103,15 +104,25 @@ def _stored_series(
     if rank is not None:
         params["rank"] = rank
         where.append(_RANK)
+    keys = ("run", "metric", "attempt", "rank")
     columns, table, settings = _SERIES, tiers.TABLE, _settings(tiers.SERIES, limits)
-    if all_built(store):
+    built = all_built(store)
+    if built:
         rollup = series_table(store)
         table = rollup.table
         columns = {name: rollup.results.get(one, one) for name, one in _SERIES.items()}
-    sql = select(columns, table, where=where, group_by=("run", "metric", "attempt", "rank"))
+    sql = select(columns, table, where=where, group_by=keys)
     found: dict[tuple[int, int, int], list[tuple[int, int, int, int]]] = {}
-    for run, metric, attempt, *row in rows(store.stream_native(sql, params, settings)):
-        found.setdefault((run, metric, attempt), []).append((row[0], row[1], row[2], row[3]))
+
+    def read() -> None:
+        for run, metric, attempt, *row in rows(store.stream_native(sql, params, settings)):
+            found.setdefault((run, metric, attempt), []).append((row[0], row[1], row[2], row[3]))
+
+    def look_up() -> None:
+        look_up_built(store)
+
+    # What reads the cells will want to know it, and this costs no time of its own.
+    at_once([read, look_up] if built is None else [read])
     return [_over_ranks(*key, sorted(parts)) for key, parts in sorted(found.items())]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from stepline import Chart, History
+from stepline.asking import question
 
 NAMES = ["x", "min", "max", "mean", "first", "last", "count", "nonfinite", "argmin", "argmax"]
 NAMES += ["step"]
@@ -91,6 +92,27 @@ def test_other_axes_keep_the_steps_beside() -> None:
     assert (timed.x.tolist(), timed.step.tolist()) == (moments.tolist(), [-128, 0])
     tokens = Chart.from_line(line(at=np.array([0.5, 1e9]).tobytes()), "metric", "time")
     assert (tokens.kind, tokens.axis, tokens.x.tolist()) == ("metric", "time", [0.5, 1e9])
+
+
+def test_steps_of_what_is_not_finite_come_when_asked_for(chart: Chart) -> None:
+    asked = question(
+        runs=["r"],
+        metrics=["loss"],
+        points=10,
+        x="step",
+        start=None,
+        stop=None,
+        ranks="band",
+        common_grid=True,
+        nonfinite_steps=True,
+    )
+    assert asked.fields["common_grid"] is True
+    assert set(asked.fields["columns"]) == {*NAMES, "argnonfinite"} - {"x", "step"}
+    assert chart.argnonfinite is None
+    got = Chart.from_line(line(argnonfinite=np.array([-128, 7], "<i8").tobytes()))
+    assert got.argnonfinite is not None
+    assert got.argnonfinite.tolist() == [-128, 7]
+    assert "argnonfinite" in got.columns()
 
 
 def test_a_band_has_no_rank() -> None:

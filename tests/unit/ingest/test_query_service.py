@@ -233,12 +233,25 @@ async def test_a_chart_lies_over_another_metric(service):
     assert (code, "'tokens'" in text) == (grpc.StatusCode.NOT_FOUND, True), text
 
 
+async def test_only_the_columns_that_are_asked_for_come(service):
+    service.put("r", "m", {0: 4.0, 1: NAN, 2: 8.0, 3: INF})
+    every = set(pb.ChartLine.DESCRIPTOR.fields_by_name) - {"run_id", "metric"}
+    for asked in (["mean"], ["count", "argnonfinite"], ["at", "first", "last"], ["argmin"]):
+        (line,) = await service.chart(run_ids=["r"], metrics=["m"], points=2, columns=asked)
+        got = {name for name in every if isinstance(value := getattr(line, name), bytes) and value}
+        assert got == {"x", *asked} - {"at"}
+    (line,) = await service.chart(run_ids=["r"], metrics=["m"], points=2, columns=["argnonfinite"])
+    assert struct.unpack("<2q", line.argnonfinite) == (1, 3)
+
+
 async def test_bad_charts_are_told_what_to_change(service):
     service.put("r", "train/loss", {0: 1.0})
     service.put("s", "other", {0: 1.0})
     good = {"run_ids": ["r"], "metrics": ["train/loss"]}
     for change, says in [
         ({"points": 100_001}, "fewer"),
+        ({"points": 1_000_000_000}, "fewer"),
+        ({"columns": ["mean", "median"]}, "it has x, min"),
         ({"x": "tokens"}, "'metric:'"),
         ({"x": "metric:"}, "'metric:'"),
         ({"start": 5, "stop": 4}, "swap start and stop"),

@@ -97,7 +97,7 @@ def fill(address: str, *, small: bool = False) -> None:
     show = Showcase(address)
     now = int(time.time() * 1000)
     try:
-        sweep(show, now - DAY, runs=24 if small else 80, steps=240 if small else 600)
+        sweep(show, now - DAY, runs=12 if small else 80, steps=200 if small else 600)
         hostile(show, now)
         if small:
             pretraining(show, now, runs=3, ranks=4, steps=600)

@@ -1,0 +1,106 @@
+"""Reading curves: axes, zoom, search, tooltips, exports, hardware."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.views import drawn, ink, panel, visit
+from tests.support.service import Service
+
+
+def test_zoom_refines_to_points_and_double_click_shows_all(page: Page, service: Service) -> None:
+    visit(page, service, "/r/gpt-125m-00?m=train/loss&ranks=0")
+    canvas = drawn(page, "train/loss")
+    badge = panel(page, "train/loss").get_by_text("points", exact=True)
+    expect(badge).to_have_count(0)
+    box = canvas.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 150, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 180, middle, steps=4)
+    with page.expect_request(re.compile("Query/Chart")):
+        page.mouse.up()
+    expect(page).to_have_url(re.compile(r"zoom=\d"))
+    expect(badge).to_be_visible()
+    page.mouse.dblclick(box["x"] + 200, middle)
+    expect(page).not_to_have_url(re.compile("zoom="))
+    expect(badge).to_have_count(0)
+
+
+def test_all_panels_on_the_screen_come_by_one_request(page: Page, service: Service) -> None:
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url) if "Query/Chart" in one.url else None)
+    visit(page, service, "/p/vision-sweep/charts?m=*loss*")
+    drawn(page, "train/loss")
+    drawn(page, "val/loss")
+    # Coarse, then fine.
+    assert len(asked) == 2
+
+
+def test_metrics_are_searched_by_glob_and_expression(page: Page, service: Service) -> None:
+    visit(page, service, "/r/gpt-125m-00")
+    field, panels = page.get_by_label("Search metrics"), page.locator(".panel[data-metric]")
+    field.fill("layers/0?/weight*")
+    expect(panels).to_have_count(6)
+    field.fill("/^val.loss$/")
+    expect(panels).to_have_count(1)
+    field.fill("no such metric")
+    expect(page.get_by_text("No metric has such a name")).to_be_visible()
+
+
+def test_a_tooltip_reads_the_lines_at_the_pointer(page: Page, service: Service) -> None:
+    visit(page, service, "/p/llm-pretrain/charts?m=train/loss")
+    drawn(page, "train/loss").hover(position={"x": 60, "y": 60})
+    expect(page.locator(".tooltip-row")).to_have_count(3)
+    expect(page.locator(".tooltip-head")).to_contain_text("step")
+
+
+def test_every_rank_has_a_line_when_asked(page: Page, service: Service) -> None:
+    visit(page, service, "/r/gpt-125m-00?m=perf/step_ms&ranks=all")
+    drawn(page, "perf/step_ms").hover(position={"x": 60, "y": 60})
+    expect(page.locator(".tooltip-row")).to_have_count(4)
+    expect(page.locator(".tooltip-name").first).to_contain_text("rank")
+
+
+@pytest.mark.parametrize(
+    "query", ["x=time", "x=relative", "x=metric:train/lr", "log=1&logx=1", "smooth=0.9", "clip=1"]
+)
+def test_charts_are_drawn_on_every_axis(page: Page, service: Service, query: str) -> None:
+    visit(page, service, f"/r/gpt-125m-00?m=train/loss&{query}")
+    assert ink(drawn(page, "train/loss")) > 200
+
+
+def test_a_panel_opens_large_by_keyboard(page: Page, service: Service) -> None:
+    visit(page, service, "/r/gpt-125m-00?m=train/loss")
+    drawn(page, "train/loss")
+    page.get_by_role("img", name=re.compile("loss, ")).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog").get_by_role("heading", name="train/loss")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog").get_by_text("Search metrics")).to_be_visible()
+
+
+def test_a_panel_is_exported(page: Page, service: Service) -> None:
+    visit(page, service, "/r/gpt-125m-00?m=train/loss")
+    drawn(page, "train/loss")
+    shown = panel(page, "train/loss")
+    for kind, begins in {"PNG": b"\x89PNG", "SVG": b"<svg", "CSV": b"run,metric"}.items():
+        shown.hover()
+        shown.get_by_role("button", name="Export").click()
+        with page.expect_download() as event:
+            page.get_by_role("button", name=kind).click()
+        assert event.value.path().read_bytes().startswith(begins)
+        assert event.value.suggested_filename == f"train-loss.{kind.lower()}"
+
+
+def test_hardware_is_a_heat_map(page: Page, service: Service) -> None:
+    visit(page, service, "/r/gpt-125m-00/system")
+    expect(page.get_by_role("img", name="Heat map of 8 lines")).to_be_visible()
+    page.get_by_label("show").select_option("system/cpu/percent")
+    expect(page.get_by_role("img", name="Heat map of 1 lines")).to_be_visible()

@@ -1,0 +1,84 @@
+"""What changes while a page is open: points, the service, a run that is deleted, keys."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+import stepline
+from tests.browser.views import drawn, visit
+from tests.support.service import Service
+
+
+def stepline_cli(*arguments: str) -> str:
+    """What the command line prints."""
+    command = [sys.executable, "-m", "stepline.cli", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_points_appear_as_they_are_logged(page: Page, service: Service, tmp_path: Path) -> None:
+    run = stepline.init(
+        project="live", run_id="live-1", server=service.grpc, dir=tmp_path, uploader="thread"
+    )
+    run.log({"loss": 1.0}, step=0)
+    run.flush(timeout=20)
+    visit(page, service, "/r/live-1")
+    drawn(page, "loss")
+    page.get_by_role("img", name=re.compile("loss")).focus()
+    page.keyboard.press("Enter")
+    legend = page.locator(".legend b")
+    expect(legend).to_have_text("1")
+    run.log({"loss": 42.5}, step=1)
+    expect(legend).to_have_text("42.5")
+    run.finish()
+    expect(page.locator(".run-title .state")).to_have_text("finished")
+
+
+def test_the_address_of_a_deleted_run_says_so(tab: Page, service: Service, tmp_path: Path) -> None:
+    run = stepline.init(
+        project="live", run_id="gone", server=service.grpc, dir=tmp_path, uploader="thread"
+    )
+    run.log({"loss": 1.0})
+    run.finish()
+    stepline_cli("delete", "gone", "--yes", "--server", service.grpc)
+    visit(tab, service, "/r/gone")
+    expect(tab.get_by_text("This run is not there")).to_be_visible()
+    visit(tab, service, "/p/live/charts?sel=gone")
+    expect(tab.get_by_text("The chosen runs are not there")).to_be_visible()
+
+
+def test_a_service_goes_away_comes_back_and_asks_for_a_key(tab: Page, tmp_path: Path) -> None:
+    with Service(tmp_path / "data") as service:
+        visit(tab, service, "/")
+        expect(tab.get_by_text("No runs yet")).to_be_visible()
+        service.terminate()
+        # As a click on a link does: without a load.
+        tab.evaluate("history.pushState(null, '', '/p/none')")
+        tab.evaluate("dispatchEvent(new Event('popstate'))")
+        expect(tab.get_by_role("alert")).to_contain_text("does not answer")
+        service.start()
+        expect(tab.get_by_role("alert")).to_have_count(0)
+        expect(tab.get_by_text("No runs here")).to_be_visible()
+
+        # The first key of a service ends its openness.
+        of_project = ("--scope", "read", "--project", "mine", "--server", service.grpc)
+        key = re.search(r"\S{40,}", stepline_cli("key", "create", *of_project))
+        assert key is not None
+        visit(tab, service, "/")
+        field = tab.get_by_label("Key", exact=True)
+        field.fill("wrong")
+        tab.get_by_role("button", name="Sign in").click()
+        expect(tab.get_by_role("alert")).to_be_visible()
+        field.fill(key[0])
+        tab.get_by_role("button", name="Sign in").click()
+        expect(tab.get_by_text("No runs yet")).to_be_visible()
+        tab.reload()
+        expect(tab.get_by_text("No runs yet")).to_be_visible()
+        tab.get_by_role("button", name="Sign out").click()
+        expect(field).to_be_visible()

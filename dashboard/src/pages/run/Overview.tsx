@@ -7,6 +7,7 @@ import { instant, json } from "../../lib/format";
 import { KeyValues } from "../../ui/KeyValues";
 import { Failure } from "../../ui/Notice";
 import { Context } from "./Context";
+import { Lineage } from "./Lineage";
 import { Metrics } from "./Metrics";
 
 export function Overview({ run }: { run: Run }) {
@@ -25,6 +26,7 @@ export function Overview({ run }: { run: Run }) {
         )}
         <Changes id={run.runId} />
       </section>
+      <Lineage id={run.runId} alive={run.state === "running"} />
       <Metrics id={run.runId} alive={run.state === "running"} />
       <section>
         <h2>Summary</h2>
@@ -54,6 +56,8 @@ function facts(run: Run): Map<string, unknown> {
     ["attempts", run.attempts],
     ["ranks", run.worldSize],
     ["exit code", run.exitCode],
+    ["error", run.errorType && `${run.errorType}: ${run.errorMessage}`],
+    ["forked from", run.forkRunId && `${run.forkRunId} at step ${run.forkStep ?? 0n}`],
   ]);
   for (const [key, value] of rows) if (value === "" || value === undefined) rows.delete(key);
   return rows;

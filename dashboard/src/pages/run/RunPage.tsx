@@ -88,6 +88,16 @@ function Head({ run }: { run: Run }) {
       </span>
       {row.attempts > 1 && <span class="dim">{row.attempts} attempts</span>}
       {run.worldSize > 1 && <span class="dim">{run.worldSize} ranks</span>}
+      {run.forkRunId && (
+        <span class="dim">
+          fork of <Link path={["r", run.forkRunId]}>{run.forkRunId}</Link>
+        </span>
+      )}
+      {run.errorType && (
+        <bdi class="bad" title={run.errorMessage}>
+          {run.errorType}
+        </bdi>
+      )}
       <Tags tags={row.tags} />
     </div>
   );

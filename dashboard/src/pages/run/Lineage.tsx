@@ -1,0 +1,103 @@
+/** How a run came to be what it shows: its starts, and the runs that it was forked from. */
+import { useResource } from "../../api/resource";
+import { runs } from "../../api/transport";
+import type { Attempt, GetLineageReply, Segment } from "../../gen/stepline/v1/runs_pb";
+import { count, duration, instant } from "../../lib/format";
+import { now } from "../../state/clock";
+import { Link } from "../../ui/Link";
+import { Failure } from "../../ui/Notice";
+import { State } from "../../ui/State";
+
+const REFRESH_MS = 5000;
+
+export function Lineage({ id, alive }: { id: string; alive: boolean }) {
+  const found = useResource(`lineage ${id}`, (abort) => runs.getLineage({ runId: id }, { signal: abort }), {
+    refresh: alive ? REFRESH_MS : 0,
+  });
+  if (found.problem) return <Failure problem={found.problem} again={found.reload} />;
+  if (!found.data || isPlain(found.data, id)) return null;
+  const { attempts, segments } = found.data;
+  return (
+    <section class="wide">
+      <h2>Attempts</h2>
+      <Bar segments={segments} id={id} />
+      <div class="metric-scroll">
+        <table class="metric-table attempts">
+          <thead>
+            <tr>
+              {["attempt", "state", "began", "went on for", "ranks", "host", "why it ended"].map((name) => (
+                <th scope="col" key={name}>
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {attempts.map((attempt) => (
+              <Row key={attempt.attempt} attempt={attempt} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+/** One start and nothing to tell of it. */
+function isPlain({ attempts, segments }: GetLineageReply, id: string): boolean {
+  const [first] = attempts;
+  return attempts.length <= 1 && !first?.errorType && segments.every((segment) => segment.runId === id);
+}
+
+function Row({ attempt }: { attempt: Attempt }) {
+  const began = Number(attempt.createdMs);
+  const ended = attempt.endedMs === undefined ? now.value : Number(attempt.endedMs);
+  return (
+    <tr>
+      <th scope="row">{attempt.attempt}</th>
+      <td>
+        <State state={attempt.state} />
+      </td>
+      <td>{instant(began)}</td>
+      <td>{duration(ended - began)}</td>
+      <td>{attempt.worldSize}</td>
+      <td>
+        <bdi>{attempt.host}</bdi>
+      </td>
+      <td>
+        <bdi title={why(attempt)}>{why(attempt)}</bdi>
+      </td>
+    </tr>
+  );
+}
+
+function why({ errorType, errorMessage, exitCode }: Attempt): string {
+  if (errorType) return `${errorType}: ${errorMessage}`;
+  return exitCode ? `exit code ${exitCode}` : "";
+}
+
+/** Which steps are read from where: as wide as they are many. */
+function Bar({ segments, id }: { segments: readonly Segment[]; id: string }) {
+  if (!segments.length) return null;
+  return (
+    <ol class="lineage">
+      {segments.map((segment, index) => {
+        const steps = Number(segment.lastStep - segment.firstStep) + 1;
+        const range = `steps ${count(segment.firstStep)} to ${count(segment.lastStep)}`;
+        const own = segment.runId === id;
+        const name = own ? `attempt ${segment.attempt}` : `${segment.runId}, attempt ${segment.attempt}`;
+        return (
+          <li
+            key={index}
+            class={own ? "" : "other"}
+            style={{ flexGrow: String(steps) }}
+            title={`${name}: ${range}`}
+          >
+            {own ? <b>{name}</b> : <Link path={["r", segment.runId]}>{name}</Link>}
+            <span class="dim">{range}</span>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}

@@ -178,6 +178,10 @@ proto-check: $(VENV)/.deps $(BUF) $(PAGE_TOOLS) ## Prove that generated code is 
 bench: dev ## Print the figures of the README, each as a ratio in one run
 	@$(PY) -m bench
 
+.PHONY: bench-read
+bench-read: dev ## Read stores of 1 M to 100 M steps: latencies against the bare engine and other trackers (10 minutes)
+	@$(PY) -m bench.read
+
 .PHONY: load
 load: dev ## Run the load scenarios and audit what is stored (SCENARIO=all)
 	@$(PY) -m loadtest.run $${SCENARIO:-all}

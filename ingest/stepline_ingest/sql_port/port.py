@@ -51,6 +51,8 @@ _HELD = 1 << 20
 a status of its own."""
 _QUERY_ID = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)
 _NAME = "stepline"
+_TOLD = 4096
+"""Characters of an error."""
 
 
 class SqlPort:
@@ -125,7 +127,7 @@ class SqlPort:
             except StoreError as error:
                 if size <= _HELD:
                     raise
-                log.info("a query failed in the middle of its answer: %s", error)
+                log.info("a query failed in the middle of its answer: %.1000s", error)
                 ending.broken = True
                 yield _told_within(error, ending.tag)
 
@@ -221,7 +223,7 @@ header to be there."""
 
 def _told_within(error: StoreError, tag: str) -> bytes:
     """What ClickHouse writes behind the rows of an answer that breaks off."""
-    message = f"Code: {error.code or _UNKNOWN}. DB::Exception: {error}\n".encode()
+    message = f"Code: {error.code or _UNKNOWN}. DB::Exception: {str(error)[:_TOLD]}\n".encode()
     return b"\r\n__exception__\r\n%s\r\n%s%d %s\r\n__exception__\r\n" % (
         tag.encode(),
         message,
@@ -237,11 +239,13 @@ def _refusal(error: StoreError, headers: dict[str, str]) -> web.Response:
         code = error.code or _ACCESS_DENIED
         status = 403 if code in (_ACCESS_DENIED, _READONLY) else 400
         return _failure(status, code, str(error), headers)
-    log.warning("a query failed: %s", error)
+    log.warning("a query failed: %.1000s", error)
     return _failure(500, error.code or _UNKNOWN, str(error), headers)
 
 
 def _failure(status: int, code: int, message: str, headers: dict[str, str]) -> web.Response:
+    # The engine repeats a query that it cannot read, however long that is.
+    message = message if len(message) <= _TOLD else message[: _TOLD - 3] + "..."
     text = message if message.startswith("Code:") else f"Code: {code}. DB::Exception: {message}"
     return web.Response(
         status=status,

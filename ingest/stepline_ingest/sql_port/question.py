@@ -27,10 +27,15 @@ SYNTAX_ERROR, UNKNOWN_FORMAT, NOT_IMPLEMENTED, BAD_ARGUMENTS = 62, 73, 48, 36
 
 _FORMAT_NAME = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
 _FORMAT_SETTING = re.compile(
-    r"output_format_[a-z0-9_]{1,100}|format_(csv|tsv|json|pretty)_[a-z0-9_]{1,100}"
-    r"|date_time_output_format|bool_(true|false)_representation",
+    r"output_format_(json|csv|tsv|pretty|markdown|values|decimal)_[a-z0-9_]{1,100}"
+    r"|output_format_(arrow|parquet)_(string_as_string|compression_method)"
+    r"|format_(csv|tsv)_[a-z0-9_]{1,100}"
+    r"|date_time_output_format|bool_(true|false)_representation|output_format_write_statistics",
     re.ASCII,
 )
+"""What shapes text. Not output_format_schema, which writes a file of any name at the service."""
+_NOT_IN_PIECES = "output_format_json_array_of_rows"
+"""Brackets around all rows would come around every piece of them."""
 _PLAIN_SETTINGS = frozenset(
     {"join_use_nulls", "group_by_use_nulls", "session_timezone", "extremes", "max_result_rows"}
 )
@@ -95,6 +100,8 @@ def _settings(fields: Mapping[str, str], limits: Limits) -> dict[str, Setting]:
     for name, value in fields.items():
         if name in _LOWERED:
             given[name] = _lowered(name, value, limits)
+        elif name == _NOT_IN_PIECES:
+            continue
         elif name in _PLAIN_SETTINGS or _FORMAT_SETTING.fullmatch(name):
             given[name] = value[:200]
     return given

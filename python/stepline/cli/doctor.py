@@ -115,16 +115,21 @@ def _place(finding: dict[str, Any]) -> str:
 
 def _print(found: dict[str, Any]) -> None:
     findings: list[dict[str, Any]] = found["findings"]
-    size = f"{found['points']:,} points of {found['writers']:,} writers in {found['runs']:,} runs"
+    points, writers, runs = (_many(found[name + "s"], name) for name in ("point", "writer", "run"))
+    size = f"{points} of {writers} in {runs}"
     if found["rejected"]:
-        size += f", {found['rejected']:,} sequences recorded as rejected or lost"
+        size += f", {_many(found['rejected'], 'sequence')} recorded as rejected or lost"
     if not findings:
         print(f"nothing is wrong: {size}")
         return
-    print(f"{len(findings):,} findings in {size}")
+    print(f"{_many(len(findings), 'finding')} in {size}")
     print_table(_COLUMNS, ((f["kind"], f["place"], f["message"]) for f in findings))
     for kind, remedy in _remedies(findings):
         print(f"{kind}: {remedy}")
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _remedies(findings: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:

@@ -4,42 +4,11 @@
 
 mod batch_support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use batch_support::{any_log, Call, Log};
 use proptest::prelude::*;
 use stepline_core::batch::{BatchError, BatchLimits, DecodeLimits, DecodedBatch, ErrorKind, StreamDecoder};
 use stepline_core::codec::varint::put_u64;
-
-/// Counts the memory that a thread holds, and the most that it held.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<(isize, isize)> = const { Cell::new((0, 0)) };
-}
-
-fn count(change: isize) {
-    // A thread that ends frees after its locals are gone.
-    let _ = HELD.try_with(|held| {
-        let now = held.get().0 + change;
-        held.set((now, held.get().1.max(now)));
-    });
-}
-
-// A global allocator is unsafe by its nature; this one only counts and passes on.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        System.alloc(layout)
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        System.dealloc(pointer, layout);
-    }
-}
+use stepline_fuzzing::memory::{bounded, Counting};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -54,14 +23,7 @@ const LIMITS: DecodeLimits = DecodeLimits {
 
 /// Decodes with a fresh decoder and checks the memory that it took.
 fn decode(first: u64, last: u64, bytes: &[u8]) -> Result<DecodedBatch, BatchError> {
-    let before = HELD.with(|held| {
-        held.set((held.get().0, held.get().0));
-        held.get().0
-    });
-    let result = StreamDecoder::new(LIMITS).decode(first, last, bytes);
-    let peak = HELD.with(|held| held.get().1) - before;
-    assert!(peak < 3 * LIMITS.max_decoded_bytes as isize, "{peak} bytes for {} bytes of input", bytes.len());
-    result
+    bounded(3 * LIMITS.max_decoded_bytes, || StreamDecoder::new(LIMITS).decode(first, last, bytes))
 }
 
 fn kind(first: u64, last: u64, bytes: &[u8]) -> ErrorKind {

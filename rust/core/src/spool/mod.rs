@@ -41,10 +41,13 @@
 //!
 //! # Files
 //!
-//! [`writer`] appends to a [`segment`] in the layout of [`header`] and [`frame`], numbers names in a [`dictionary`], and keeps the
-//! count of a full [`disk`] in a [`gap`]. The next segment is a [`spare`] before its time. [`reader`] goes from segment to segment with a [`cursor`] and checks [`continuity`].
+//! [`writer`] holds a [`segment`], to which [`append`] puts records in the layout of [`header`] and [`frame`]. It numbers names in a
+//! [`dictionary`], and keeps the count of a full [`disk`] in a [`gap`]; the next segment is a [`spare`] before its time, and one that is
+//! gathered in memory is written at a [`cadence`]. [`reader`] goes from segment to segment with a [`cursor`] and checks [`continuity`].
 
+mod append;
 mod backing;
+mod cadence;
 mod continuity;
 mod cursor;
 mod definitions;

@@ -1,5 +1,6 @@
 //! Going on in the next segment, and what is done when there is none.
 
+use super::append::CONTROL_RESERVE;
 use super::backing::Medium;
 use super::error::{SpoolError, SpoolErrorKind};
 use super::frame::Frame;
@@ -7,7 +8,7 @@ use super::gap::{Gap, GAP_RESERVE};
 use super::header::{SegmentHeader, HEADER_BYTES};
 use super::options::{LimitPolicy, WriteMode, MIN_SEGMENT_BYTES};
 use super::segment::Segment;
-use super::writer::{SpoolWriter, CONTROL_RESERVE};
+use super::writer::SpoolWriter;
 use crate::record::Record;
 
 impl SpoolWriter {

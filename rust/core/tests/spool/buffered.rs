@@ -1,11 +1,14 @@
 //! Scenario: a file system on which a mapping is not to be trusted. Guarantees: the same files, written at a bounded cadence; a reader
 //! finds whole records or none at any moment; nothing that was written is lost, and what is in memory is what was logged last.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use memmap2::MmapRaw;
 use stepline_core::spool::{status, Disk, RealDisk, SpoolReader, SpoolWriter, WriteMode, WriterOptions};
@@ -163,4 +166,83 @@ fn a_disk_that_refuses_writes_for_long_makes_a_gap_and_not_an_endless_buffer() {
     let read = read_all(writer.dir());
     assert_eq!((read.errors.len(), read.contents.points.len() as i64), (0, taken + 1));
     assert!(read.contents.controls[0].1.contains("\"count\":1"), "{:?}", read.contents.controls);
+}
+
+/// A server of files that goes away and comes back: what was open then stays dead.
+#[derive(Debug, Default)]
+struct Mount {
+    away: AtomicBool,
+    dead: Mutex<HashSet<u64>>,
+    open: Mutex<HashSet<u64>>,
+}
+
+impl Mount {
+    fn go(&self) {
+        self.away.store(true, Ordering::Relaxed);
+        self.dead.lock().unwrap().extend(self.open.lock().unwrap().drain());
+    }
+
+    fn answer(&self, gone: bool) -> io::Result<()> {
+        match gone || self.away.load(Ordering::Relaxed) {
+            true => Err(rustix::io::Errno::NOTCONN.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Disk for Mount {
+    fn is_remote(&self, _dir: &Path) -> bool {
+        true
+    }
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        self.answer(false)?;
+        let file = RealDisk.create(path)?;
+        let inode = file.metadata()?.ino();
+        self.open.lock().unwrap().insert(inode);
+        // The number of a file that is gone is given again.
+        self.dead.lock().unwrap().remove(&inode);
+        Ok(file)
+    }
+
+    fn write_at(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.answer(self.dead.lock().unwrap().contains(&file.metadata()?.ino()))?;
+        RealDisk.write_at(file, bytes, at)
+    }
+}
+
+#[test]
+fn a_server_that_comes_back_gets_what_it_missed() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Mount::default());
+    let options = WriterOptions { retry_pause: Duration::ZERO, ..options(disk.clone()) };
+    let mut writer = SpoolWriter::create(root.path(), meta(), options).unwrap();
+    let mut step = 0;
+    let mut rows = |writer: &mut SpoolWriter, count: i64| {
+        let taken = (0..count).filter(|_| {
+            step += 1;
+            log(writer, step, &[("a", step as f64)]).is_ok()
+        });
+        taken.count()
+    };
+    // Away for less than a segment: nothing is lost.
+    let mut taken = rows(&mut writer, 100);
+    disk.go();
+    taken += rows(&mut writer, 100);
+    assert!(writer.tend().is_err());
+    disk.away.store(false, Ordering::Relaxed);
+    taken += rows(&mut writer, 200);
+    assert_eq!((taken, writer.stats().lost_points), (400, 0));
+    assert!(SpoolReader::open(writer.dir()).unwrap().writer_alive());
+    // Away for more: what found no room is counted, and then it goes on.
+    disk.go();
+    taken += rows(&mut writer, 2_000);
+    disk.away.store(false, Ordering::Relaxed);
+    taken += rows(&mut writer, 1_000);
+    writer.seal().unwrap();
+    let lost = 3_400 - taken as u64;
+    assert!(lost > 0 && writer.stats().lost_points == lost);
+    let found = read_all(writer.dir());
+    assert_eq!((found.errors.len(), found.contents.points.len()), (0, taken));
+    assert!(found.contents.controls[0].1.contains(&format!("\"count\":{lost}")), "{:?}", found.contents.controls);
 }

@@ -57,6 +57,7 @@ def init(
     spool_policy: SpoolPolicy | None = None,
     capture: str | bool | Iterable[str] | None = None,
     redact: bool | None = None,
+    system_metrics: float | str | bool | None = None,
 ) -> Run:
     """Starts a run and makes it the current one.
 
@@ -93,6 +94,9 @@ def init(
         packages, environment, machine; "-diff" leaves one out (docs/capture.md); STEPLINE_CAPTURE
         or "all" without one. redact: whether secrets in config and summary (keys such as api_key,
         texts such as a token of GitHub) are stored as "***"; True without STEPLINE_REDACT=0.
+        system_metrics: seconds between two readings of each host (processors,
+        memory, disks, network, GPUs, the processes of the run), or "off"; "15,cores" for each
+        processor as well; STEPLINE_SYSTEM_METRICS or 15 without one.
 
     Raises: RunExists, RunIsLive, RunNotFound, AccessDenied, InvalidRequest: the service refuses,
         whatever `on_error` says. ServerUnreachable: only with `on_error="raise"`. SpoolFailed: the
@@ -119,6 +123,7 @@ def init(
         spool_policy=spool_policy,
         capture=capture,
         redact=redact,
+        system_metrics=system_metrics,
     )
     launch = Launch.detect(rank=rank, world_size=world_size)
     plan = make_plan(settings, launch)

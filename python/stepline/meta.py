@@ -41,6 +41,11 @@ class SpoolMeta:
     """What becomes of a start whose run is alive; empty for the default."""
     child: bool = False
     """Of a process whose end says nothing about the run."""
+    local_rank: int | None = None
+    """Among the ranks of this host; None where nobody says."""
+    system_ms: int = 0
+    """Between two readings of the host; 0 for none."""
+    system_cores: bool = False
     tls_ca: str | None = None
     """PEM files, as absolute paths: whom to trust instead of the system's roots ..."""
     tls_cert: str | None = None

@@ -45,6 +45,9 @@ def make_plan(settings: Settings, launch: Launch) -> SpoolMeta:
         attempt=None,
         mode=settings.mode,
         on_live=settings.on_live or "",
+        local_rank=launch.local_rank,
+        system_ms=settings.readings.interval_ms,
+        system_cores=settings.readings.cores,
         **settings.tls,
     )
 

@@ -14,6 +14,7 @@ TIMEOUT = 5.0
 
 _NOT_SENT = frozenset(
     {"server", "api_key", "attempt", "mode", "child", "tls_ca", "tls_cert", "tls_key"}
+    | {"local_rank", "system_ms", "system_cores"}
 )
 
 

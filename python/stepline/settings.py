@@ -12,6 +12,8 @@ from typing import Literal, TypeVar, get_args
 from .config import RESERVED, settings_of
 from .context.choice import chosen_parts
 from .errors import InvalidRequest
+from .readings import DEFAULT as DEFAULT_READINGS
+from .readings import Readings
 from .tls import TlsFiles, find_tls
 
 Mode = Literal["online", "offline", "disabled"]
@@ -61,6 +63,7 @@ class Settings:
     capture: frozenset[str]
     redact: bool
     """Whether secrets in the config are left out of what is stored."""
+    readings: Readings
 
     @classmethod
     def resolve(
@@ -86,6 +89,7 @@ class Settings:
         spool_policy: str | None = None,
         capture: str | bool | Iterable[str] | None = None,
         redact: bool | None = None,
+        system_metrics: float | str | bool | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> Settings:
         """Fills what is None from ENVIRON (the process environment), and checks everything.
@@ -157,6 +161,11 @@ class Settings:
             redact=env.get("STEPLINE_REDACT") != "0" if redact is None else bool(redact),
             capture=chosen_parts(
                 env.get("STEPLINE_CAPTURE") or "all" if capture is None else capture
+            ),
+            readings=Readings.parse(
+                env.get("STEPLINE_SYSTEM_METRICS") or DEFAULT_READINGS
+                if system_metrics is None
+                else system_metrics
             ),
         )
 

@@ -34,6 +34,8 @@ def main() -> None:
         resume="allow",
         server=args.server,
         dir=args.directory,
+        capture="none",
+        system_metrics="off",
     )
     os.write(1, b"ready\n")
     for step in range(args.first, args.first + args.steps):

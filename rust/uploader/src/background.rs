@@ -13,7 +13,13 @@ use crate::session::{Session, Until};
 use crate::settings::Settings;
 use crate::stop::{Stop, Stopper};
 use crate::syncer::keep_synced;
+use crate::system::Monitor;
 use crate::trouble::End;
+
+/// Between two looks for the spool of the readings.
+const LOOK: Duration = Duration::from_millis(200);
+/// After the end of the run its last readings may take so long.
+const LAST: Duration = Duration::from_secs(2);
 
 /// The thread ends when the spool is drained, when it is given up, or when this is stopped or dropped. Dropping does not wait.
 #[derive(Debug)]
@@ -46,7 +52,7 @@ impl Background {
         let runtime = runtime::build()?;
         let spool = spool.to_owned();
         thread::Builder::new().name("stepline-uploader".into()).spawn(move || {
-            runtime.block_on(drain(spool, settings, stop));
+            runtime.block_on(drain_both(spool, settings, stop));
             runtime.shutdown_background();
             drop(says_end);
         })?;
@@ -64,6 +70,47 @@ impl Background {
         let waited = self.ended.changed.wait_timeout_while(ended, timeout, |ended| !*ended);
         let (ended, _) = waited.unwrap_or_else(PoisonError::into_inner);
         *ended
+    }
+}
+
+/// The spool, and beside it that of the readings of this host.
+async fn drain_both(spool: PathBuf, settings: Settings, stop: Stop) {
+    let monitor = match Monitor::of_spool(&spool, settings.clock.clone()) {
+        Ok(monitor) => monitor,
+        Err(err) => {
+            log::warn!("no readings of this host: {err}");
+            return drain(spool, settings, stop).await;
+        }
+    };
+    let (stopper, last_stop) = Stop::new();
+    let (own, readings) = (drain(spool, settings.clone(), stop), drain_readings(&monitor, settings, last_stop));
+    tokio::pin!(own, readings);
+    let mut drained = false;
+    loop {
+        tokio::select! {
+            () = &mut own => break,
+            () = &mut readings, if !drained => drained = true,
+        }
+    }
+    monitor.stop();
+    if !drained && tokio::time::timeout(LAST, &mut readings).await.is_err() {
+        stopper.stop();
+        readings.await;
+    }
+}
+
+async fn drain_readings(monitor: &Monitor, settings: Settings, stop: Stop) {
+    loop {
+        if let Some(spool) = monitor.spool() {
+            return drain(spool, settings, stop).await;
+        }
+        if monitor.has_ended() {
+            return;
+        }
+        tokio::select! {
+            () = stop.wanted() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
     }
 }
 

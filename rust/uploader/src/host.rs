@@ -22,6 +22,7 @@ use crate::session::{Session, Until};
 use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::syncer::keep_synced;
+use crate::system::Monitor;
 use crate::trouble::End;
 
 /// After the wish to end the sessions get this long to write down where they are.
@@ -78,6 +79,10 @@ pub async fn host(root: &Path, settings: Settings, idle_exit: Duration, stop: St
             log::info!("another uploader drains {}", root.display());
             return Ok(());
         };
+        let monitor = Monitor::of_host(root, host.settings.clock.clone());
+        if let Err(err) = &monitor {
+            log::warn!("no readings of this host: {err}");
+        }
         let stopped = tokio::select! {
             biased;
             () = stop.wanted() => true,
@@ -87,6 +92,7 @@ pub async fn host(root: &Path, settings: Settings, idle_exit: Duration, stop: St
             host.farewell().await;
             return Ok(());
         }
+        drop(monitor);
         drop(lock);
         if !host.anything_left()? {
             log::info!("nothing is left in {}", root.display());

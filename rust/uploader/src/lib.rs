@@ -7,6 +7,8 @@
 //! Inside, from the outside in: `host` finds spools, `session` keeps one of them going over any number of streams, `pump` moves its
 //! records into one stream, `push` is that stream, and `window` says what may be under way on it. docs/protocol.md has the rules.
 //!
+//! Beside them, `system` takes readings of the host for the runs on it and writes them to spools of their own.
+//!
 //! What holds at any time:
 //! - A record stays in its spool until the service has said that it is stored. Nothing else keeps it: what must be sent again is read
 //!   again.
@@ -35,6 +37,7 @@ mod session;
 mod settings;
 mod stop;
 mod syncer;
+mod system;
 mod trouble;
 mod window;
 

@@ -21,8 +21,9 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name in _NAMES or name.startswith(_LAUNCHERS):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    # It has tests of its own.
+    # These have tests of their own.
     monkeypatch.setenv("STEPLINE_CAPTURE", "none")
+    monkeypatch.setenv("STEPLINE_SYSTEM_METRICS", "off")
 
 
 @pytest.fixture(autouse=True)

@@ -53,6 +53,12 @@ pub struct SpoolMeta {
     pub on_live: String,
     /// Of a process that was forked or spawned by that which started the run, and whose end says nothing about it.
     pub child: bool,
+    /// Among the ranks of this host, from 0; None where no launcher says.
+    pub local_rank: Option<u32>,
+    /// Between two readings of the host for this run; 0 for none.
+    pub system_ms: u64,
+    /// Readings of each processor as well.
+    pub system_cores: bool,
     /// mapped | buffered: how records reach the files. Chosen by the writer.
     pub write: String,
 }

@@ -64,6 +64,22 @@ async fn a_control_that_is_refused_blocks_nothing() {
     assert!(!trainer.exists());
 }
 
+/// Scenario: a service that is older than its client knows neither contexts nor printed lines. Guarantees: points and what it does
+/// know arrive all the same.
+#[tokio::test]
+async fn what_an_older_service_does_not_know_is_left_out() {
+    let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
+    let mut trainer = Trainer::new(root.path(), &service.server(), "r");
+    trainer.control(r#"{"context": {"part": "git", "content": {"commit": "abc"}}}"#);
+    trainer.rows(5, 3);
+    trainer.control(r#"{"console": {"line": 1, "stream": 1, "time_ms": 5, "text": "hello"}}"#);
+    trainer.finish(0);
+    Uploader::start(root.path(), settings()).ended().await;
+    let store = service.shared.store();
+    store.expect(trainer.id, &trainer.logged);
+    assert!(matches!(store.events.last(), Some(Event::Finished { .. })));
+}
+
 /// Scenario: the writer had no room for some points. Guarantees: the run's summary says so.
 #[tokio::test]
 async fn a_gap_becomes_part_of_the_summary() {

@@ -13,5 +13,6 @@ mod refusals;
 mod service;
 mod store;
 mod support;
+mod system;
 mod trainer;
 mod weather;

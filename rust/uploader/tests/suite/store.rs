@@ -89,6 +89,16 @@ impl Store {
         assert_eq!(self.violations, Vec::<String>::new());
     }
 
+    /// The writers that have points of a metric, with the steps of those.
+    pub fn series(&self, name: &str) -> Vec<(WriterId, Vec<i64>)> {
+        let wanted = metric(name);
+        let steps = |writer: &Writer| -> Vec<i64> {
+            writer.points.iter().filter(|((_, metric), _)| *metric == wanted).map(|(_, (step, ..))| *step).collect()
+        };
+        let found = self.writers.iter().map(|(id, writer)| (*id, steps(writer)));
+        found.filter(|(_, steps)| !steps.is_empty()).collect()
+    }
+
     pub fn rejected(&self, writer: WriterId) -> Vec<(u64, u64)> {
         self.writers.get(&writer).map_or_else(Vec::new, |w| w.rejected.clone())
     }

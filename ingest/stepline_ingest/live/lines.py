@@ -16,8 +16,8 @@ from stepline_ingest.gen.stepline.v1 import query_pb2
 
 Table = NDArray[np.uint64]
 """One row a column, one column a bucket."""
-LineKey = tuple[str, str, str, int]
-"""Run, group, metric, rank; -1 for a line over ranks."""
+LineKey = tuple[str, int, str, str, int]
+"""Run, attempt, group, metric, rank; -1 for a line over attempts or ranks."""
 
 _BYTES = [
     field
@@ -29,8 +29,9 @@ _OF_THE_READ = ("tier_width", "rows")
 
 
 def key_of(line: query_pb2.ChartLine) -> LineKey:
+    attempt = line.attempt if line.HasField("attempt") else -1
     rank = line.rank if line.HasField("rank") else -1
-    return line.run_id, line.group, line.metric, rank
+    return line.run_id, attempt, line.group, line.metric, rank
 
 
 @dataclass(slots=True)

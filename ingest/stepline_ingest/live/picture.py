@@ -135,8 +135,10 @@ class Picture:
 
 
 def _gone(key: LineKey, chart: int) -> live_pb2.LineUpdate:
-    run_id, group, metric, rank = key
+    run_id, attempt, group, metric, rank = key
     line = query_pb2.ChartLine(run_id=run_id, group=group, metric=metric)
+    if attempt >= 0:
+        line.attempt = attempt
     if rank >= 0:
         line.rank = rank
     return live_pb2.LineUpdate(chart=chart, line=line, gone=True)

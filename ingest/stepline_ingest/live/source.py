@@ -12,6 +12,7 @@ from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
 from stepline_ingest.query.chart import read_chart
 from stepline_ingest.query.failure import query_failure
+from stepline_ingest.query.groups import groups_of
 from stepline_ingest.query.names import UnknownMetricsError, matching_names
 from stepline_ingest.query.request import MAX_LINES
 from stepline_ingest.query.series import sources
@@ -45,7 +46,12 @@ class ChartSource:
                 return []
             chart = replace(query.chart, metrics=metrics)
             began = {run.run_id: run.created_ms for run in runs}
-            return list(read_chart(self._store, chart, descents, self._engine_limits, began=began))
+            groups = groups_of(chart.group_by, runs) if chart.group_by else None
+            return list(
+                read_chart(
+                    self._store, chart, descents, self._engine_limits, began=began, groups=groups
+                )
+            )
         except UnknownMetricsError:
             return []
         except StoreError as error:

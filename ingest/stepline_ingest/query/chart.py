@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,15 +15,16 @@ from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Setting, Store
 
 from .axes import as_of
+from .entries import Entry, grouped, message, with_smooth
 from .grid import single
+from .groups import Groups
 from .names import UnknownMetricsError
 from .panels import Panel, panel_of, panels
+from .rank_means import with_quantiles, worst_ranks
 from .reader import Line, LineKey, Reader
-from .request import ARGNONFINITE, COLUMNS, Axis, ChartQuery, Range, Ranks
+from .request import Axis, ChartQuery, Range, Ranks
 from .series import Shown, read_series
 from .views import View, read_views
-
-_MAX_WIDTH = 2**64 - 1
 
 
 def read_chart(
@@ -31,16 +34,35 @@ def read_chart(
     limits: Mapping[str, Setting],
     *,
     began: Mapping[str, int] | None = None,
+    groups: Groups | None = None,
 ) -> Iterator[query_pb2.ChartLine]:
     """The lines in the order of the requested runs, metrics, and ranks, each as soon as it and
-    those before it are read. DESCENTS are those of the runs, BEGAN (for Axis.RELATIVE) is when each
-    began, in milliseconds since the epoch.
+    those before it are read; with GROUPS one for each of them and metric instead. DESCENTS are
+    those of the runs, BEGAN (for Axis.RELATIVE) is when each began, in milliseconds since the
+    epoch.
 
-    Raises UnknownMetricsError, StoreError.
+    Raises UnknownMetricsError, StoreError, ServiceError when it is too much to be compared.
     """
-    for view, metric, rank, line in read_lines(store, query, descents, limits):
-        origin = began[view.run_id] if began and query.axis is Axis.RELATIVE else 0
-        yield _message(query, view, metric, rank, line, origin)
+    since = began if began and query.axis is Axis.RELATIVE else {}
+    entries: Iterator[Entry] = (
+        Entry(view.run_id, metric, rank, _at(line, since.get(view.run_id, 0)), view.attempt)
+        for view, metric, rank, line in read_lines(store, query, descents, limits)
+    )
+    if groups is not None:
+        entries = grouped(entries, groups, query)
+    if query.smoothing is not None:
+        entries = with_smooth(entries, query.smoothing, query.axis)
+    for entry in entries:
+        yield message(entry, query)
+
+
+def _at(line: Line | None, began: int) -> Line | None:
+    """LINE with its moments counted from BEGAN."""
+    if line is None or "moment" not in line.columns:
+        return line
+    columns = dict(line.columns)
+    columns["at"] = columns.pop("moment") - began
+    return replace(line, columns=columns)
 
 
 def read_lines(
@@ -54,7 +76,6 @@ def read_lines(
     """
     metrics = {name: siphash64(name) for name in query.metrics}
     rank = query.rank if query.ranks is Ranks.ONE else None
-    by_rank = query.ranks is Ranks.ALL
     views = read_views(store, query, descents, limits)
     series = read_series(store, views.sources, metrics.values(), rank=rank, limits=limits)
     if not series and not (
@@ -62,26 +83,53 @@ def read_lines(
     ):
         raise UnknownMetricsError(query.run_ids, query.metrics)
     reader = Reader(store, views, limits)
-    timed = query.axis in (Axis.TIME, Axis.RELATIVE)
     other = _other(reader, query) if query.axis is Axis.METRIC else None
     shown = views.visible(series, metrics)
-    waiting = _lines_in_order(query, views, metrics, _ranks(shown) if by_rank else None)
     unread = panels(query, shown)
+    worst, places = None, None
+    if query.ranks is Ranks.ALL:
+        places = _ranks(shown)
+    elif query.ranks is Ranks.STRAGGLERS:
+        worst = worst_ranks(reader, unread, query.steps, query.stragglers)
+        places = {pair: list(ranks) for pair, ranks in worst.items()}
+    waiting = _lines_in_order(query, views, metrics, places)
     lines: dict[LineKey, Line] = {}
     for key, view, name, place in waiting:
         # What is ready goes out before the next panel is read.
         while unread and any(key[0] in panel.views and key[1] in panel.metrics for panel in unread):
             panel = unread.pop(0)
-            found = reader.lines(
-                panel,
-                query.steps,
-                by_rank=by_rank,
-                rank=rank,
-                columns=query.columns,
-                moments=timed,
-            )
+            found = _panel_lines(reader, panel, query, worst)
             lines |= found if other is None else _along(reader, panel, query, found, other)
         yield view, name, place, lines.pop(key, None)
+
+
+def _panel_lines(
+    reader: Reader,
+    panel: Panel,
+    query: ChartQuery,
+    worst: Mapping[tuple[int, int], Mapping[int, float]] | None,
+) -> dict[LineKey, Line]:
+    """Of the ranks WORST where that is given, else of those of QUERY."""
+    ranks = [query.rank] if query.ranks is Ranks.ONE else None
+    if worst is not None:
+        pairs = itertools.product(panel.views, panel.metrics)
+        ranks = sorted({rank for pair in pairs for rank in worst.get(pair, ())})
+    found = reader.lines(
+        panel,
+        query.steps,
+        by_rank=query.ranks in (Ranks.ALL, Ranks.STRAGGLERS),
+        ranks=ranks,
+        columns=query.read_columns,
+        moments=query.axis in (Axis.TIME, Axis.RELATIVE),
+    )
+    if query.quantiles and not query.group_by:
+        return with_quantiles(reader, panel, query.steps, found, query.quantiles)
+    if worst is not None:
+        far: dict[LineKey, float] = {
+            (*pair, rank): score for pair, scores in worst.items() for rank, score in scores.items()
+        }
+        return {key: replace(line, deviation=far.get(key)) for key, line in found.items()}
+    return found
 
 
 def _lines_in_order(
@@ -142,7 +190,8 @@ def _along(
         at = as_of(line.columns["x"], parts)
         known = ~np.isnan(at)
         cut = {name: column[known] for name, column in line.columns.items()}
-        found[key] = Line(line.grid, line.tier, {**cut, "at": at[known]})
+        quantiles = [column[known] for column in line.quantiles]
+        found[key] = replace(line, columns={**cut, "at": at[known]}, quantiles=quantiles)
     return found
 
 
@@ -152,28 +201,3 @@ def _lasts(reader: Reader, panel: Panel | None, steps: Range) -> dict[int, Line]
         return {}
     found = reader.lines(panel, steps, columns=("last",))
     return {view: line for (view, _, _), line in found.items()}
-
-
-def _message(
-    query: ChartQuery,
-    view: View,
-    metric: str,
-    rank: int | None,
-    line: Line | None,
-    began: int,
-) -> query_pb2.ChartLine:
-    message = query_pb2.ChartLine(
-        run_id=view.run_id, metric=metric, rank=rank, attempt=view.attempt
-    )
-    if line is not None:
-        message.bucket_width = min(line.grid.width, _MAX_WIDTH)
-        message.tier_width = line.tier
-        message.rows = len(line.columns["x"])
-        for name in (*COLUMNS, ARGNONFINITE):
-            if name == "x" or name in query.columns:
-                setattr(message, name, line.columns[name].tobytes())
-        if "moment" in line.columns:
-            message.at = (line.columns["moment"] - began).tobytes()
-        elif "at" in line.columns:
-            message.at = line.columns["at"].tobytes()
-    return message

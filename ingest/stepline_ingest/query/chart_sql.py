@@ -54,8 +54,8 @@ class Wanted:
     grid: Grid
     metrics: Sequence[int]
     by_rank: bool
-    rank: int | None
-    """The only one that is read."""
+    ranks: Sequence[int] | None
+    """The only ones that are read."""
     whole: bool
     """Nothing that is stored of the series lies outside the grid."""
     results: frozenset[str]
@@ -78,11 +78,17 @@ class Statement:
 
 
 def cells_statement(
-    wanted: Wanted, reads: Sequence[Numbered], table: Projection | None, threads: int = 1
+    wanted: Wanted,
+    reads: Sequence[Numbered],
+    table: Projection | None,
+    threads: int = 1,
+    *,
+    loose: bool = False,
 ) -> Statement:
     """Rows (run, metric, rank, read, bucket, packed results) in any order; a read may have several
     rows of a bucket. READS are all of cells or all of points. TABLE is their projection, when it
-    may be read as a table.
+    may be read as a table; LOOSE then has a row for each cell of each part, which costs the engine
+    a fraction of grouping them where there are about as many buckets.
 
     Buckets may lie outside of the grid and are to be dropped then.
     """
@@ -93,13 +99,14 @@ def cells_statement(
     builder = _Builder(wanted, reads, names)
     aggregates = {name: _RESULTS[name] for name in _RESULTS if name in wanted.results}
     if table:
-        aggregates = {name: table.results[one] for name, one in aggregates.items()}
+        results = table.loose_results if loose else table.results
+        aggregates = {name: results[one] for name, one in aggregates.items()}
     keys = builder.keys | {"bucket": builder.bucket()}
     sql = select(
         keys | aggregates,
         table.table if table else tiers.TABLE,
         where=builder.where(),
-        group_by=tuple(keys),
+        group_by=() if table and loose else tuple(keys),
     )
     return Statement(
         sql, builder.params, _settings(0 if table else tier, threads), builder.constants
@@ -122,7 +129,7 @@ class Sum:
 
     reads: Sequence[Read]
     metric: int
-    rank: int | None
+    ranks: Sequence[int] | None
     magnitude: float
     """None is larger."""
 
@@ -139,7 +146,7 @@ def sums_statement(sums: Sequence[Sum]) -> Statement:
     params: dict[str, Any] = {}
     conditions = []
     for number, one in enumerate(sums):
-        only = Wanted(_ANY, [one.metric], False, one.rank, False, frozenset())
+        only = Wanted(_ANY, [one.metric], False, one.ranks, False, frozenset())
         names = plain(*_KEYS[:4]) | {"cell": "step"}
         builder = _Builder(only, list(enumerate(one.reads)), names, prefix=f"s{number}_")
         conditions.append(f"({' AND '.join(builder.where())})")
@@ -227,10 +234,12 @@ class _Builder:
         metric = self._among("metric", "metrics", list(self._wanted.metrics))
         joined = " OR ".join(self._conditions)
         where = [metric, f"({joined})" if len(self._conditions) > 1 else joined]
-        if self._wanted.rank is not None:
-            where.append(
-                f"{self._names['rank']} = {self._param('rank', 'UInt32', self._wanted.rank)}"
-            )
+        ranks = self._wanted.ranks
+        if ranks is not None and len(ranks) == 1:
+            where.append(f"{self._names['rank']} = {self._param('rank', 'UInt32', ranks[0])}")
+        elif ranks is not None:
+            among = self._param("ranks", "Array(UInt32)", list(ranks))
+            where.append(f"{self._names['rank']} IN {among}")
         return where
 
     def bucket(self) -> str:

@@ -38,7 +38,7 @@ from .parallel import at_once
 from .plan import Read, reads, wants_tier
 from .raw_cells import raw_cells
 from .request import ARGNONFINITE, COLUMNS, Range
-from .tier_table import look_up_built, tier_table
+from .tier_table import Projection, look_up_built, tier_table
 from .views import Views
 
 LineKey = tuple[int, int, int | None]
@@ -61,6 +61,9 @@ class Line:
     grid: Grid
     tier: int
     columns: Mapping[str, Array]
+    quantiles: Sequence[Array] = ()
+    deviation: float | None = None
+    """Of a straggler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +81,19 @@ class Reader:
         steps: Range,
         *,
         by_rank: bool = False,
-        rank: int | None = None,
+        ranks: Sequence[int] | None = None,
         columns: Collection[str] = COLUMNS,
         moments: bool = False,
     ) -> dict[LineKey, Line]:
-        """COLUMNS of the lines of each rank, of the only RANK, or over all ranks; with MOMENTS also
-        "moment", when the first point of a bucket was logged. Raises StoreError.
+        """COLUMNS of the lines of each rank or over ranks, of all of them or of RANKS; with MOMENTS
+        also "moment", when the first point of a bucket was logged. Raises StoreError.
         """
-        # A bound of the request that cuts nothing off costs no edge.
-        lo = None if steps.start is None or steps.start <= panel.first else steps.start
-        hi = None if steps.stop is None or steps.stop >= panel.end else steps.stop
-        grid = panel.grid
-        lineages = {key: self.views.lineages(panel.uncut)[key] for key in panel.views}
-        plan = reads(lineages, grid, lo, hi, tier=wants_tier(grid, panel.extents))
+        plan = self._plan(panel, steps)
         if not plan:
             return {}
-        whole = grid.origin <= panel.first and panel.end <= grid.end
+        grid = panel.grid
         results = results_for(columns, moments=moments)
-        wanted = Wanted(grid, panel.metrics, by_rank, rank, whole, results)
+        wanted = Wanted(grid, panel.metrics, by_rank, ranks, _whole(panel), results)
         cells = self._cells(wanted, plan, panel)
         if cells is None:
             return {}
@@ -113,6 +111,33 @@ class Reader:
             found[view, metric, place if by_rank else None] = Line(grid, used, cut)
         return found
 
+    def sums_by_rank(self, panel: Panel, steps: Range) -> Cells | None:
+        """Points, nonfinite and total of the ranks in the buckets, in any order, in several rows
+        of a rank and bucket. Raises StoreError.
+        """
+        plan = self._plan(panel, steps)
+        results = results_for((), moments=False) | {"total"}
+        wanted = Wanted(panel.grid, panel.metrics, True, None, _whole(panel), results)
+        tables = []
+        for of_cells in (True, False):
+            entries = [e for e in enumerate(plan) if bool(e[1].piece.tier) is of_cells]
+            if entries:
+                table = self._table(panel.grid) if of_cells else None
+                statement = cells_statement(wanted, entries, table, loose=True)
+                tables.append(self._grouped(wanted, statement))
+        found = [for_lines(cells, plan) for cells in tables if cells is not None]
+        if not found:
+            return None
+        return {name: np.concatenate([cells[name] for cells in found]) for name in found[0]}
+
+    def _plan(self, panel: Panel, steps: Range) -> list[Read]:
+        # A bound of the request that cuts nothing off costs no edge.
+        lo = None if steps.start is None or steps.start <= panel.first else steps.start
+        hi = None if steps.stop is None or steps.stop >= panel.end else steps.stop
+        lineages = {key: self.views.lineages(panel.uncut)[key] for key in panel.views}
+        tier = wants_tier(panel.grid, panel.extents)
+        return reads(lineages, panel.grid, lo, hi, tier=tier)
+
     def _cells(self, wanted: Wanted, plan: Sequence[Read], panel: Panel) -> Cells | None:
         """One row for each line and bucket, in the order of both; None when there is none."""
         numbered = list(enumerate(plan))
@@ -123,7 +148,8 @@ class Reader:
             calls += self._from_tier(wanted, of_cells, panel)
         if of_points:
             few = sum(one.points_in(wanted.grid.origin, wanted.grid.end) for one in panel.extents)
-            one_rank = wanted.by_rank or wanted.rank is not None or panel.ranks <= 1
+            single = wanted.ranks is not None and len(wanted.ranks) == 1
+            one_rank = wanted.by_rank or single or panel.ranks <= 1
             # Cut off around cells are a few points; without cells these are all.
             if one_rank and (of_cells or few <= MOST_POINTS):
                 calls.append(lambda: self._from_points(wanted, of_points))
@@ -137,8 +163,7 @@ class Reader:
         self, wanted: Wanted, entries: Sequence[Numbered], panel: Panel
     ) -> list[Callable[[], Cells | None]]:
         grid, metrics = wanted.grid, wanted.metrics
-        built = look_up_built(self.store)
-        table = tier_table(self.store, grid.tier) if built else None
+        table = self._table(grid)
         cells = sum(one.cells_in(grid.origin, grid.end, grid.tier) for one in panel.extents)
         # Putting the states of cells together is what takes long. For many lines the engine does
         # that fastest in statements of one thread each, for many cells of one line in threads.
@@ -149,6 +174,10 @@ class Reader:
             partial(self._grouped, share, cells_statement(share, entries, table, ways // parts))
             for share in shares
         ]
+
+    def _table(self, grid: Grid) -> Projection | None:
+        """The tier of GRID, when it may be read as a table."""
+        return tier_table(self.store, grid.tier) if look_up_built(self.store) else None
 
     def _grouped(self, wanted: Wanted, statement: Statement) -> Cells | None:
         result = self._run(statement)
@@ -202,7 +231,7 @@ class Reader:
                 if line in (read.lines or read.runs)
                 and (piece := read.piece.points_between(begin, begin + wanted.grid.width))
             ]
-            only = rank if wanted.by_rank else wanted.rank
+            only = [rank] if wanted.by_rank else wanted.ranks
             sums.append(Sum(reads, metric, only, max(abs(low), abs(high))))
         statement = sums_statement(sums)
         rows = self.store.query(statement.sql, statement.params, self._settings(statement))
@@ -242,3 +271,8 @@ class Reader:
             key = tuple(int(cells[name][row]) for name in KEYS)
             found[row] = steps.get(key, int(found[row]))
         return found
+
+
+def _whole(panel: Panel) -> bool:
+    """Whether nothing that is stored of its series lies outside its buckets."""
+    return panel.grid.origin <= panel.first and panel.end <= panel.grid.end

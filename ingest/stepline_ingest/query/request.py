@@ -9,6 +9,9 @@ from enum import Enum
 from stepline_ingest.errors import invalid
 from stepline_ingest.gen.stepline.v1 import query_pb2
 
+from . import quantiles, stragglers
+from .smoothing import Smoothing, smoothing
+
 DEFAULT_POINTS = 1_000
 MAX_POINTS = 100_000
 MAX_LINES = 10_000
@@ -37,6 +40,8 @@ class Ranks(Enum):
     """One line over all ranks."""
     ALL = "all"
     """One line a rank."""
+    STRAGGLERS = "stragglers"
+    """The same, of those that deviate most."""
     ONE = "one"
 
 
@@ -69,6 +74,19 @@ class ChartQuery:
     columns: frozenset[str] = frozenset(COLUMNS)
     """The columns that are wanted."""
     all_attempts: bool = False
+    stragglers: int = stragglers.DEFAULT_COUNT
+    """How many, with Ranks.STRAGGLERS."""
+    smoothing: Smoothing | None = None
+    quantiles: tuple[float, ...] = ()
+    """Of bands."""
+    group_by: str = ""
+    """What runs have in common that share a line; empty when each has its own."""
+
+    @property
+    def read_columns(self) -> frozenset[str]:
+        """The columns that are read; some only to make others of them."""
+        made = self.smoothing is not None or self.group_by
+        return self.columns | {"mean"} if made else self.columns
 
 
 def chart_query(request: query_pb2.ChartRequest, *, named: bool = True) -> ChartQuery:
@@ -91,8 +109,14 @@ def chart_query(request: query_pb2.ChartRequest, *, named: bool = True) -> Chart
             f"{len(run_ids)} runs times {len(metrics)} metrics are more than {MAX_LINES} lines; "
             "ask for them in several charts"
         )
-    kind = request.ranks.WhichOneof("kind")
-    ranks = {"all": Ranks.ALL, "rank": Ranks.ONE}.get(kind or "band", Ranks.BAND)
+    ranks = _ranks(request.ranks)
+    if request.quantiles and ranks is not Ranks.BAND and not request.group_by:
+        raise invalid(
+            "quantiles are of a band over ranks or over a group of runs, and lines of single ranks "
+            "have none: ask for the band, or leave `quantiles` away"
+        )
+    if request.group_by:
+        _check_grouped(ranks, axis, every_attempt=request.all_attempts)
     return ChartQuery(
         run_ids=run_ids,
         metrics=metrics,
@@ -102,10 +126,44 @@ def chart_query(request: query_pb2.ChartRequest, *, named: bool = True) -> Chart
         rank=request.ranks.rank,
         axis=axis,
         x_metric=x_metric,
-        common_grid=request.common_grid,
+        # What is put together bucket by bucket has the same buckets.
+        common_grid=request.common_grid or bool(request.group_by),
         columns=_columns(request.columns),
         all_attempts=request.all_attempts,
+        stragglers=request.ranks.stragglers or stragglers.DEFAULT_COUNT,
+        smoothing=smoothing(request.smoothing),
+        quantiles=quantiles.checked(request.quantiles),
+        group_by=request.group_by,
     )
+
+
+def _ranks(selection: query_pb2.RankSelection) -> Ranks:
+    kind = selection.WhichOneof("kind")
+    if selection.stragglers > stragglers.MAX_COUNT:
+        raise invalid(
+            f"{selection.stragglers} stragglers are more than the {stragglers.MAX_COUNT} of a "
+            "chart; ask for fewer, or for all ranks"
+        )
+    others = {"all": Ranks.ALL, "rank": Ranks.ONE, "stragglers": Ranks.STRAGGLERS}
+    return others.get(kind or "band", Ranks.BAND)
+
+
+def _check_grouped(ranks: Ranks, axis: Axis, *, every_attempt: bool) -> None:
+    if every_attempt:
+        raise invalid(
+            "a group is made of what its runs show, not of single attempts: "
+            "leave `group_by` or `all_attempts` away"
+        )
+    if ranks in (Ranks.ALL, Ranks.STRAGGLERS):
+        raise invalid(
+            "a group of runs is one line over all their ranks, or of one rank of each: "
+            "leave `group_by` away to see single ranks"
+        )
+    if axis is Axis.METRIC:
+        raise invalid(
+            "runs that are grouped have no other metric in common as their x axis: "
+            "use 'step', 'time' or 'relative'"
+        )
 
 
 def _columns(names: Sequence[str]) -> frozenset[str]:

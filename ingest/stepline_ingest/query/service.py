@@ -29,6 +29,7 @@ from .answers import MAX_KEPT_BYTES, answer_to
 from .chart import read_chart
 from .export import Cursor, ExportQuery, read_export
 from .failure import query_failure
+from .groups import groups_of
 from .history import HistoryQuery, read_history
 from .metrics import read_metrics
 from .names import NamesQuery, UnknownMetricsError, unknown_metrics_text
@@ -180,9 +181,12 @@ class QueryService(query_pb2_grpc.QueryServicer):
     ) -> AsyncGenerator[query_pb2.ChartLine, None]:
         descents = {run_id: run.descent for run_id, run in runs.items()}
         began = {run_id: run.created_ms for run_id, run in runs.items()}
+        groups = groups_of(query.group_by, [*runs.values()]) if query.group_by else None
         async with aclosing(
             self._read(
-                lambda limits: read_chart(self._store, query, descents, limits, began=began),
+                lambda limits: read_chart(
+                    self._store, query, descents, limits, began=began, groups=groups
+                ),
                 batch=64,
             )
         ) as lines:

@@ -36,6 +36,8 @@ class Projection:
     """Columns: run, metric, rank, attempt and, of a tier, the number of the cell."""
     results: Mapping[str, str]
     """By the expression of tiers.py, the expression that merges its states."""
+    loose_results: Mapping[str, str]
+    """The same of the state of one row."""
 
 
 def all_built(store: Store) -> bool | None:
@@ -86,6 +88,10 @@ def _projection(store: Store, name: str, keys: int, aggregates: Sequence[str]) -
             tuple(columns[:keys]),
             {
                 aggregate: f"{aggregate.partition('(')[0]}Merge({column})"
+                for aggregate, column in zip(aggregates, columns[keys:], strict=True)
+            },
+            {
+                aggregate: f"finalizeAggregation({column})"
                 for aggregate, column in zip(aggregates, columns[keys:], strict=True)
             },
         )

@@ -2734,7 +2734,7 @@ pub struct WatchUpdate {
     #[prost(bool, tag = "4")]
     pub reset: bool,
 }
-/// A line is known by its chart, run_id or group, metric and rank.
+/// A line is known by its chart, run_id or group, attempt, metric and rank.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LineUpdate {
     /// Place of its chart in the request, from 0.

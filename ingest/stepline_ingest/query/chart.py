@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,8 @@ from .grid import single
 from .groups import Groups
 from .names import UnknownMetricsError
 from .panels import Panel, panel_of, panels
-from .rank_means import with_quantiles, worst_ranks
-from .reader import Line, LineKey, Reader
+from .rank_means import rank_means, with_quantiles, worst_ranks
+from .reader import Line, LineKey, Reader, at_once
 from .request import Axis, ChartQuery, Range, Ranks
 from .series import Shown, read_series
 from .views import View, read_views
@@ -114,16 +115,21 @@ def _panel_lines(
     if worst is not None:
         pairs = itertools.product(panel.views, panel.metrics)
         ranks = sorted({rank for pair in pairs for rank in worst.get(pair, ())})
-    found = reader.lines(
-        panel,
-        query.steps,
-        by_rank=query.ranks in (Ranks.ALL, Ranks.STRAGGLERS),
-        ranks=ranks,
-        columns=query.read_columns,
-        moments=query.axis in (Axis.TIME, Axis.RELATIVE),
-    )
+
+    def read() -> dict[LineKey, Line]:
+        return reader.lines(
+            panel,
+            query.steps,
+            by_rank=query.ranks in (Ranks.ALL, Ranks.STRAGGLERS),
+            ranks=ranks,
+            columns=query.read_columns,
+            moments=query.axis in (Axis.TIME, Axis.RELATIVE),
+        )
+
     if query.quantiles and not query.group_by:
-        return with_quantiles(reader, panel, query.steps, found, query.quantiles)
+        calls: list[Callable[[], Any]] = [read, lambda: rank_means(reader, panel, query.steps)]
+        return with_quantiles(*at_once(calls), query.quantiles)
+    found = read()
     if worst is not None:
         far: dict[LineKey, float] = {
             (*pair, rank): score for pair, scores in worst.items() for rank, score in scores.items()

@@ -116,7 +116,8 @@ def joined(members: Sequence[Mapping[str, Array]], wanted: Sequence[float]) -> J
     among them; each has points.
 
     Extremes and counts are over all points; mean, first and last are the mean over the runs of what
-    each has. An extreme that several runs reach is that of the first step.
+    each has. An extreme that several runs reach is that of the first step; on an axis of time a
+    bucket lies where that of the first run does.
     """
     beside = _Beside(members)
     means = beside.column("mean", np.nan)
@@ -134,8 +135,8 @@ def joined(members: Sequence[Mapping[str, Array]], wanted: Sequence[float]) -> J
     if ARGNONFINITE in beside.names:
         bad = beside.column("nonfinite", 0) > 0
         columns[ARGNONFINITE] = beside.first_step(ARGNONFINITE, bad)
-    if "moment" in beside.names:
-        columns["moment"] = beside.column("moment", _LATEST).min(axis=1)
+    if "at" in beside.names:
+        columns["at"] = beside.column("at", _LATEST).min(axis=1)
     runs = np.count_nonzero(~np.isnan(means), axis=1).astype(np.uint64)
     return Joined(columns, quantiles_over(means, wanted), runs)
 

@@ -7,7 +7,7 @@ it needs to group them by rank and bucket, or for quantilesExact over such group
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import grpc
@@ -56,26 +56,36 @@ def rank_means(reader: Reader, panel: Panel, steps: Range) -> dict[tuple[int, in
     cells = reader.sums_by_rank(panel, steps)
     if cells is None:
         return {}
-    order = np.lexsort((cells["metric"], cells["run"]))
-    if np.all(order[1:] > order[:-1]):
-        order = np.arange(len(order))
-    keys = [cells[name][order] for name in ("run", "metric")]
-    starts = group_starts(keys).tolist()
     found = {}
+    for pair, rows in _by_line(cells):
+        mine = {name: cells[name][rows] for name in ("rank", "bucket", *_SUMS)}
+        found[pair] = _table(panel, mine)
+    return found
+
+
+def _by_line(cells: Cells) -> Iterator[tuple[tuple[int, int], Array | slice]]:
+    """The view and metric of each line, and its rows."""
+    run, metric = cells["run"], cells["metric"]
+    if np.all(run == run[0]) and np.all(metric == metric[0]):
+        yield (int(run[0]), int(metric[0])), slice(None)
+        return
+    order = np.lexsort((metric, run))
+    starts = group_starts([run[order], metric[order]]).tolist()
     for begin, end in zip(starts, [*starts[1:], len(order)], strict=True):
         rows = order[begin:end]
-        mine = {name: cells[name][rows] for name in ("rank", "bucket", *_SUMS)}
-        found[int(keys[0][begin]), int(keys[1][begin])] = _table(panel, mine)
-    return found
+        yield (int(run[rows[0]]), int(metric[rows[0]])), rows
 
 
 _SUMS = ("points", "nonfinite", "total")
 
 
 def _table(panel: Panel, cells: Cells) -> RankMeans:
-    ranks, rank = np.unique(cells["rank"], return_inverse=True)
+    # Ranks are small numbers (Limits.max_ranks): counting is much faster than sorting.
+    logs = np.bincount(cells["rank"]) > 0
+    ranks = np.flatnonzero(logs)
+    rank = (np.cumsum(logs) - 1)[cells["rank"]]
     size = panel.grid.count * len(ranks)
-    place = cells["bucket"].astype(np.intp) * len(ranks) + rank
+    place = cells["bucket"] * len(ranks) + rank
     points, nonfinite, total = (
         np.bincount(place, weights=cells[name], minlength=size).reshape(-1, len(ranks))
         for name in _SUMS
@@ -88,10 +98,11 @@ def _table(panel: Panel, cells: Cells) -> RankMeans:
 
 
 def with_quantiles(
-    reader: Reader, panel: Panel, steps: Range, lines: dict[LineKey, Line], wanted: Sequence[float]
+    lines: Mapping[LineKey, Line],
+    by_rank: Mapping[tuple[int, int], RankMeans],
+    wanted: Sequence[float],
 ) -> dict[LineKey, Line]:
-    """LINES, bands of PANEL, with quantiles over ranks of WANTED."""
-    by_rank = rank_means(reader, panel, steps)
+    """LINES, which are bands, with the quantiles WANTED of the means of their ranks."""
     found = {}
     for key, line in lines.items():
         own = by_rank.get(key[:2])

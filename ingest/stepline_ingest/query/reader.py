@@ -126,8 +126,8 @@ class Reader:
                 statement = cells_statement(wanted, entries, table, loose=True)
                 tables.append(self._grouped(wanted, statement))
         found = [for_lines(cells, plan) for cells in tables if cells is not None]
-        if not found:
-            return None
+        if len(found) < 2:
+            return found[0] if found else None
         return {name: np.concatenate([cells[name] for cells in found]) for name in found[0]}
 
     def _plan(self, panel: Panel, steps: Range) -> list[Read]:

@@ -128,7 +128,8 @@ def _panel_lines(
 
     if query.quantiles and not query.group_by:
         calls: list[Callable[[], Any]] = [read, lambda: rank_means(reader, panel, query.steps)]
-        return with_quantiles(*at_once(calls), query.quantiles)
+        bands, means = at_once(calls)
+        return with_quantiles(bands, means, query.quantiles)
     found = read()
     if worst is not None:
         far: dict[LineKey, float] = {

@@ -21,8 +21,9 @@ from .grid import single
 from .groups import Groups
 from .names import UnknownMetricsError
 from .panels import Panel, panel_of, panels
+from .parallel import at_once
 from .rank_means import rank_means, with_quantiles, worst_ranks
-from .reader import Line, LineKey, Reader, at_once
+from .reader import Line, LineKey, Reader
 from .request import Axis, ChartQuery, Range, Ranks
 from .series import Shown, read_series
 from .views import View, read_views

@@ -75,6 +75,7 @@ def record(run_id: str, **fields: Any) -> RunRecord:
         "created_ms": 1_790_000_000_000,
         "updated_ms": 0,
         "attempts": [attempt],
+        "descent": Descent.of_attempts(siphash64(run_id), [1]),
         **texts,
     }
     return RunRecord(**{**made, **fields})

@@ -12,11 +12,13 @@ import grpc
 import numpy as np
 import pytest
 
+from stepline._core import siphash64
 from stepline_ingest.access.key import Key, Scope
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.gen.stepline.v1 import live_pb2 as pb
 from stepline_ingest.gen.stepline.v1 import live_pb2_grpc, query_pb2
 from stepline_ingest.limits import Limits
+from stepline_ingest.lineage import Descent
 from stepline_ingest.live import Hub, LiveService, service, topic
 from stepline_ingest.live.picture import Room
 from stepline_ingest.live.topic import Topic
@@ -50,6 +52,7 @@ class World:
             created_ms=0,
             updated_ms=0,
             attempts=[attempt],
+            descent=Descent.of_attempts(siphash64(run_id), [1]),
             **texts,
         )
         self.points[run_id] = points

@@ -10,9 +10,8 @@ use tonic::Code;
 
 use crate::pool::Way;
 use crate::registration;
+use crate::settings::Tuning;
 
-/// The first word comes soon: spools that begin together are told together.
-const FIRST: Duration = Duration::from_millis(500);
 /// After a failure, and where the service does not say when.
 const AGAIN: Duration = Duration::from_secs(5);
 /// A service that does not know heartbeats may be updated some day.
@@ -38,7 +37,7 @@ pub(crate) struct Beat {
 
 impl Heart {
     /// Begins to say that `attempt` lives. Call it within a runtime.
-    pub fn beat(&self, way: Way, link: &Link, run_id: &str, attempt: u32, limit: Duration) -> Beat {
+    pub fn beat(&self, way: Way, link: &Link, run_id: &str, attempt: u32, tuning: Tuning) -> Beat {
         let attempt = (run_id.to_owned(), attempt);
         let mut groups = self.groups();
         let known = groups.contains_key(&way);
@@ -48,17 +47,18 @@ impl Heart {
         *group.attempts.entry(attempt.clone()).or_default() += 1;
         drop(groups);
         if !known {
-            tokio::spawn(self.clone().keep_beating(way.clone(), limit));
+            tokio::spawn(self.clone().keep_beating(way.clone(), tuning));
         }
         Beat { heart: self.clone(), way, attempt }
     }
 
-    async fn keep_beating(self, way: Way, limit: Duration) {
-        let mut pause = FIRST;
+    async fn keep_beating(self, way: Way, tuning: Tuning) {
+        // The first word comes soon, but not at once: spools that begin together are told together.
+        let mut pause = tuning.heartbeat;
         loop {
             tokio::time::sleep(pause).await;
             let Some((link, signs)) = self.signs(&way) else { return };
-            pause = match registration::heartbeat(&link, signs, limit).await {
+            pause = match registration::heartbeat(&link, signs, tuning.call).await {
                 Ok(reply) if reply.next_ms > 0 => Duration::from_millis(reply.next_ms.into()),
                 Ok(_) => AGAIN,
                 Err(failure) if failure.code() == Code::Unimplemented => UNKNOWN,

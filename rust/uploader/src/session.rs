@@ -20,9 +20,6 @@ use crate::stop::Stop;
 use crate::syncer::Syncer;
 use crate::trouble::{End, Trouble};
 
-/// Between two looks whether a run that is alive is so no more.
-const LIVE_PAUSE: Duration = Duration::from_secs(5);
-
 /// What ends a session that goes well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Until {
@@ -126,8 +123,7 @@ impl Session {
         }
         let attempt = self.held.journal.state().attempt;
         let way = (self.held.server.clone(), self.held.api_key.clone(), self.held.tls.clone());
-        let limit = self.settings.tuning.call;
-        self.beat = Some(self.pool.heart().beat(way, &link, &self.held.meta.run_id, attempt, limit));
+        self.beat = Some(self.pool.heart().beat(way, &link, &self.held.meta.run_id, attempt, self.settings.tuning));
         let hello = self.hello()?;
         let push =
             Push::open(&link, hello, &self.settings.tuning).await.map_err(|failure| Trouble::of(&failure, &link))?;
@@ -138,10 +134,11 @@ impl Session {
 
     async fn register(&mut self, link: &Link) -> Result<(), Trouble> {
         let request = registration::request(&self.held.meta).map_err(|err| Trouble::Refused(err.to_string()))?;
+        let live = self.settings.tuning.live;
         let reply = registration::create(link, request, self.settings.tuning.call).await.map_err(|failure| {
             match Trouble::of(&failure, link) {
                 // Another start holds the run. It ends some day.
-                Trouble::Superseded(text) => Trouble::Later { text, after: Some(LIVE_PAUSE) },
+                Trouble::Superseded(text) => Trouble::Later { text, after: Some(live) },
                 // "No such run" is an answer to resume="must", and a loss is one of streams.
                 Trouble::Unregistered(text) | Trouble::DataLost(text) => Trouble::Refused(text),
                 other => other,

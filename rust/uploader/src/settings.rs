@@ -65,6 +65,10 @@ pub struct Tuning {
     pub call: Duration,
     /// A stream on which batches are under way and none is settled for this long has failed.
     pub ack: Duration,
+    /// Between two looks whether a run that another start holds is free.
+    pub live: Duration,
+    /// Between two calls that say which attempts live, until the service says another time.
+    pub heartbeat: Duration,
     /// Bounds of the pause between two attempts.
     pub shortest_pause: Duration,
     pub longest_pause: Duration,
@@ -83,6 +87,8 @@ impl Default for Tuning {
             sync: Duration::from_millis(500),
             call: Duration::from_secs(10),
             ack: Duration::from_secs(60),
+            live: Duration::from_secs(5),
+            heartbeat: Duration::from_millis(500),
             shortest_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(15),
             batch_points: 200_000,

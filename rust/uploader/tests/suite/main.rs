@@ -9,6 +9,7 @@ mod damage;
 mod delivery;
 mod faults;
 mod hosts;
+mod lives;
 mod refusals;
 mod service;
 mod store;

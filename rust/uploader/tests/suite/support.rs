@@ -25,6 +25,8 @@ pub fn settings() -> Settings {
         sync: Duration::from_millis(20),
         call: Duration::from_secs(5),
         ack: Duration::from_secs(5),
+        live: Duration::from_millis(20),
+        heartbeat: Duration::from_millis(2),
         shortest_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(20),
         batch_points: 40,

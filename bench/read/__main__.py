@@ -48,7 +48,7 @@ def main() -> int:
         with Service(data, "--no-sync") as service:
             times = cases.measure(service, sizes, ROUNDS)
             said("measured")
-            busy = cases.under_ingest(service, ROUNDS)
+            busy = cases.under_ingest(service, list(sizes)[-1], ROUNDS)
         after = floors(data, ROUNDS)
         results: dict[str, Any] = {
             "command": "make bench-read",

@@ -111,11 +111,12 @@ def _by_http(service: Service, run: str) -> Callable[[], object]:
     return ask
 
 
-def under_ingest(service: Service, rounds: int) -> dict[str, float]:
-    """p50 and p99 of a chart in ms, quiet and while points arrive at half of the top speed."""
+def under_ingest(service: Service, run: str, rounds: int) -> dict[str, float]:
+    """p50 and p99 of a chart of RUN in ms: quiet, and with points coming in at half of the top
+    speed."""
     top = _written(_writer(service, rate=0, seconds=6))
     with stepline.connect(service.grpc) as client:
-        view = client.run("10M")
+        view = client.run(run)
 
         def charts(until: Callable[[], bool]) -> list[float]:
             taken = []

@@ -37,7 +37,8 @@ def print_table(results: dict[str, Any]) -> None:
         print(f"{name:34s}{p50:9.1f}{p99:9.1f}{bare:9.1f}{p50 / bare:8.2f}  {_LABELS[floor]}")
     busy = results["under_ingest"]
     print(
-        f"\nchart of 10 M steps while {busy['points_per_second'] / 1e6:.2f} M points/s arrive "
+        "\nchart of the longest series while "
+        f"{busy['points_per_second'] / 1e6:.2f} M points/s arrive "
         f"(top {busy['top_points_per_second'] / 1e6:.2f} M): "
         f"p50 {busy['busy_p50']:.1f} ms, p99 {busy['busy_p99']:.1f} ms; "
         f"quiet p50 {busy['quiet_p50']:.1f}, p99 {busy['quiet_p99']:.1f}; "

@@ -196,8 +196,60 @@ def wrong_keys(service: Guarded) -> None:
             assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
+NO_HTTP = (
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200,  # a TLS hello
+    PREFACE + frame(SETTINGS, 0, 0),
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"GET  HTTP/1.1\r\n\r\n",
+    b"\r\n" * 5_000,
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"0\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 5_000 + b"\r\n",
+    b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n" * 2_000,
+)
+
+
+def http_garbage(service: Guarded) -> None:
+    for _ in range(10 + ROUNDS):
+        for place in (service.http, service.sql):
+            for data in (*NO_HTTP, os.urandom(4096)):
+                with connect(place) as sock:
+                    send(sock, data)
+
+
+def http_bodies_without_end(service: Guarded) -> None:
+    """To a call of the gateway, in pieces, as fast as the service takes them."""
+    head = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n"
+    piece = b"10000\r\n" + b" " * 65_536 + b"\r\n"
+    for place, path, kind in (
+        (service.http, b"/stepline.v1.Runs/ListRuns", b"application/json"),
+        (service.http, b"/stepline.v1.Query/Chart", b"application/connect+proto"),
+        (service.sql, b"/?query=SELECT", b"text/plain"),
+    ):
+        with contextlib.ExitStack() as stack:
+            held = [stack.enter_context(connect(place)) for _ in range(8)]
+            for sock in held:
+                send(sock, head % (path, kind))
+            for _ in range(300 + 30 * ROUNDS):
+                held = [sock for sock in held if send(sock, piece)]
+
+
+def http_connections(service: Guarded) -> None:
+    """More than a port takes: the others are told so, and the ports beside it have theirs."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(350):
+            for place in (service.http, service.sql):
+                send(stack.enter_context(connect(place)), b"GET / HTTP/1.1\r\nHost: x\r\n")
+
+
 ATTACKS = (
     garbage,
+    http_garbage,
+    http_bodies_without_end,
+    http_connections,
     header_flood,
     endless_continuation,
     ping_flood,

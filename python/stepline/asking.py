@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,7 +33,7 @@ def question(
     runs: Iterable[str],
     metrics: Iterable[str],
     points: int,
-    x: str,
+    x: str | None,
     start: int | None,
     stop: int | None,
     ranks: Ranks,
@@ -49,7 +49,7 @@ def question(
     patterns: Iterable[str] = (),
 ) -> Question:
     """Raises InvalidRequest for what no service could answer."""
-    kind, axis = axis_of(x)
+    kind, axis = axis_of(x or "step")
     check_range(start, stop)
     if smoothing not in SMOOTHINGS:
         raise InvalidRequest(f"smoothing={smoothing!r} is not known: use {', '.join(SMOOTHINGS)}.")
@@ -58,7 +58,7 @@ def question(
         "run_ids": texts("runs", runs),
         "metrics": texts("metrics", metrics),
         "points": points,
-        "x": f"{_METRIC}{axis}" if kind == "metric" else kind,
+        "x": "" if x is None else f"{_METRIC}{axis}" if kind == "metric" else kind,
         "start": start,
         "stop": stop,
         "ranks": ("stragglers", top) if ranks == "stragglers" else ranks,
@@ -91,6 +91,12 @@ def axis_of(x: str) -> tuple[Kind, str]:
     if x in kinds:
         return kinds[x], x
     return "metric", x.removeprefix(_METRIC)
+
+
+def defined_axis(line: Mapping[str, Any], kind: Kind, axis: str) -> tuple[Kind, str]:
+    """The axis of LINE: KIND and AXIS, unless the definition of its metric chose another one."""
+    defined = line.get("defined_x")
+    return axis_of(defined) if defined else (kind, axis)
 
 
 def texts(what: str, values: Iterable[str]) -> list[str]:

@@ -7,10 +7,10 @@ import time
 from collections import Counter
 
 from . import _core, identity, notices
-from .jsonable import dumps, jsonable
+from .jsonable import jsonable
 from .launch import Launch
 from .meta import SpoolMeta
-from .secrecy import to_store
+from .secrecy import json_to_store
 from .settings import Settings
 
 _starts: Counter[tuple[str, ...]] = Counter()
@@ -28,7 +28,7 @@ def make_plan(settings: Settings, launch: Launch) -> SpoolMeta:
         run_id=run_id,
         project=settings.project,
         name=settings.name or "",
-        config_json=dumps(to_store(config, "config", redact=settings.redact, tell=tell)),
+        config_json=json_to_store(config, "config", redact=settings.redact, tell=tell),
         tags=settings.tags,
         group=settings.group or "",
         job_type=settings.job_type or "",

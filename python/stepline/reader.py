@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, overload
 
 from . import _core
-from .asking import Ranks, SmoothingKind, axis_of, check_range, question, texts
+from .asking import Ranks, SmoothingKind, axis_of, check_range, defined_axis, question, texts
 from .chart import Chart
 from .comparing import Comparison, compared
 from .context.record import Context
@@ -244,7 +244,7 @@ class Client:
         runs: Iterable[str],
         metrics: Iterable[str],
         points: int = 1000,
-        x: str = "step",
+        x: str | None = None,
         start: int | None = None,
         stop: int | None = None,
         ranks: Ranks = "band",
@@ -263,8 +263,9 @@ class Client:
 
         POINTS is the most buckets a line may have; START (inclusive) and STOP (exclusive) are
         steps. X is "step", "time", "relative" (time since the run began), or the name of a metric,
-        of which each bucket gets the last value ("metric:time" for one with such a name). LOG_X
-        spends the buckets evenly over the logarithm of the step.
+        of which each bucket gets the last value ("metric:time" for one with such a name); without
+        it what `define_metric(x=)` set for all METRICS, or steps. LOG_X spends the buckets evenly
+        over the logarithm of the step.
 
         Buckets suit each run: a run with a half (a fourth, ...) of the steps of all has narrower
         ones. COMMON_GRID gives all runs of a metric the same. NONFINITE_STEPS adds `argnonfinite`,
@@ -305,7 +306,10 @@ class Client:
         )
         with self._errors(missing=MetricNotFound):
             lines = self._transport.chart(asked.fields)
-        return [Chart.from_line(line, asked.kind, asked.axis, asked.quantiles) for line in lines]
+        return [
+            Chart.from_line(line, *defined_axis(line, asked.kind, asked.axis), asked.quantiles)
+            for line in lines
+        ]
 
     def watch(
         self,
@@ -623,7 +627,7 @@ class RunView:
         self,
         metric: str,
         points: int = ...,
-        x: str = ...,
+        x: str | None = ...,
         start: int | None = ...,
         stop: int | None = ...,
         *,
@@ -639,7 +643,7 @@ class RunView:
         self,
         metric: str,
         points: int = ...,
-        x: str = ...,
+        x: str | None = ...,
         start: int | None = ...,
         stop: int | None = ...,
         ranks: Literal["band"] | int = ...,
@@ -654,7 +658,7 @@ class RunView:
         self,
         metric: str,
         points: int = 1000,
-        x: str = "step",
+        x: str | None = None,
         start: int | None = None,
         stop: int | None = None,
         ranks: Ranks = "band",
@@ -672,7 +676,7 @@ class RunView:
         "step", "time", "relative" or a metric; this and the other options are as in
         `Client.chart`. Raises MetricNotFound, which names similar metrics.
         """
-        kind, axis = axis_of(x)
+        kind, axis = axis_of(x or "step")
         try:
             lines = self._client.chart(
                 runs=[self.id],
@@ -715,7 +719,7 @@ class RunView:
         return f"<stepline run {self.id} of project {self.info.project!r} at {self._client.server}>"
 
     def _check_metric(self, metric: str) -> None:
-        known = [known.name for known in self.metrics()]
+        known = [known.name for known in self.metrics(hidden=True)]
         if metric not in known:
             raise MetricNotFound(
                 f"Run {self.id} has no metric {metric!r}. {neighbours(metric, known)}"

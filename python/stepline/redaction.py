@@ -51,6 +51,12 @@ _FORMATS = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_SIGNS = (
+    *("AKIA", "ASIA", "AROA", "ghp_", "gho_", "ghr_", "ghs_", "ghu_", "github_pat_", "glpat-"),
+    *("npm_", "pypi-AgE", "hf_", "api_org_", "sk-", "sk_live_", "sk_test_", "xox", "AIza", "ya29."),
+    *("SG.", "dop_v1_", "stepline_", "wandb_v1_", "eyJ", "-----BEGIN"),
+)
+"""One of these is in each text of _FORMATS: looking for them costs a hundredth of matching."""
 _URL_PASSWORD = re.compile(
     r"(\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@'\"]{0,200}:)[^\s/@'\"]{1,400}@"
 )
@@ -84,10 +90,13 @@ def redacted_text(text: str) -> str:
     URL, and for what follows a bearer."""
     if len(text) < 8:
         return text
-    text = _FORMATS.sub(REDACTED, text)
+    if any(sign in text for sign in _SIGNS):
+        text = _FORMATS.sub(REDACTED, text)
     if "://" in text:
         text = _URL_PASSWORD.sub(rf"\g<1>{REDACTED}@", text)
-    return _BEARER.sub(rf"\g<1>{REDACTED}", text)
+    if "bearer" in text.lower():
+        text = _BEARER.sub(rf"\g<1>{REDACTED}", text)
+    return text
 
 
 def redacted_command(text: str) -> str:

@@ -20,7 +20,7 @@ from .jsonable import dumps
 from .meta import SpoolMeta
 from .pulse import Pulse
 from .report import FinishReport, FlushReport, Health, LogLatency, disabled_health
-from .secrecy import to_store
+from .secrecy import json_to_store
 from .summary import Summary
 from .writers import PointWriter
 
@@ -410,13 +410,13 @@ class Run:
     # --- inner workings ---------------------------------------------------------------------------
 
     def _config_changed(self, changes: dict[str, Any]) -> None:
-        self._control({"update": {"config_json": dumps(self._to_store(changes, "config"))}})
+        self._control({"update": {"config_json": self._to_store(changes, "config")}})
 
     def _summary_changed(self, changes: dict[str, Any]) -> None:
-        self._control({"update": {"summary_json": dumps(self._to_store(changes, "summary"))}})
+        self._control({"update": {"summary_json": self._to_store(changes, "summary")}})
 
-    def _to_store(self, changes: dict[str, Any], what: str) -> dict[str, Any]:
-        return to_store(changes, what, redact=self._settings.redact, tell=self.rank == 0)
+    def _to_store(self, changes: dict[str, Any], what: str) -> str:
+        return json_to_store(changes, what, redact=self._settings.redact, tell=self.rank == 0)
 
     def _control(self, payload: dict[str, Any]) -> None:
         self._check_open()

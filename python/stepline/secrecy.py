@@ -7,18 +7,32 @@ from typing import Any
 
 from . import notices
 from .config import RESERVED
+from .errors import InvalidRequest
+from .jsonable import dumps
 from .redaction import REDACTED, redacted
 
+LARGEST = 16 << 20
+"""Bytes; the service has the same limit."""
 _SHOWN = 5
 _told: set[str] = set()
 """Where secrets were found in this process; each is spoken of once."""
 
 
-def to_store(values: Mapping[str, Any], what: str, *, redact: bool, tell: bool) -> dict[str, Any]:
-    """VALUES, which are JSON, without secrets when REDACT is set. TELL says so on standard error,
-    once for each key. This process keeps the values themselves."""
-    if not redact:
-        return dict(values)
+def json_to_store(values: Mapping[str, Any], what: str, *, redact: bool, tell: bool) -> str:
+    """The JSON of VALUES, without secrets when REDACT is set. TELL says so on standard error, once
+    for each key. This process keeps the values themselves. Raises InvalidRequest for more than the
+    service takes."""
+    text = dumps(_without_secrets(values, what, tell=tell) if redact else values)
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > LARGEST:
+        raise InvalidRequest(
+            f"{what} has {size:,} bytes of JSON, {LARGEST:,} are allowed: keep large data in files "
+            "and put their names here."
+        )
+    return text
+
+
+def _without_secrets(values: Mapping[str, Any], what: str, *, tell: bool) -> dict[str, Any]:
     own = {RESERVED: values[RESERVED]} if RESERVED in values else {}
     shown, paths = redacted({key: value for key, value in values.items() if key != RESERVED})
     fresh = [path for path in paths if f"{what}.{path}" not in _told]

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
+from typing import Any
 
 import grpc
 
@@ -31,6 +32,7 @@ class Runs:
 
     def __init__(self) -> None:
         self.known: dict[str, int] = {}
+        self.configs: dict[str, dict[str, Any]] = {}
         self.descents: dict[str, Descent] = {}
         """Of the runs that were not only resumed."""
 
@@ -44,7 +46,8 @@ class Runs:
         if descent is None:
             numbers = range(1, self.known[run_id] + 1)
             descent = Descent.of_attempts(siphash64(run_id), numbers)
-        return SimpleNamespace(descent=descent, created_ms=CREATED, config={})
+        config = self.configs.get(run_id, {})
+        return SimpleNamespace(descent=descent, created_ms=CREATED, config=config)
 
 
 class Harness:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
 from typing import Any, TypeAlias, TypeVar
@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 import grpc
 
 from stepline_ingest import access
+from stepline_ingest.catalogue.axes import defined_axis, is_logged
 from stepline_ingest.catalogue.definitions import Definitions
 from stepline_ingest.errors import ServiceError, abort, invalid
 from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
@@ -146,10 +147,19 @@ class QueryService(query_pb2_grpc.QueryServicer):
         async def lines() -> AsyncGenerator[query_pb2.ChartLine, None]:
             query = chart_query(request)
             runs = {run_id: await self._run(run_id) for run_id in query.run_ids}
-            answer = answer_to(request, runs, self._store.memo)
+            axis = "" if request.x else await self._defined_axis(query, list(runs.values()))
+            if axis:
+                asked = query_pb2.ChartRequest()
+                asked.CopyFrom(request)
+                asked.x = axis
+                query = chart_query(asked)
+            else:
+                asked = request
+            answer = answer_to(asked, runs, self._store.memo)
             if answer is None:
                 async with aclosing(self._chart(query, runs)) as unnamed:
                     async for line in unnamed:
+                        line.defined_x = axis
                         yield line
                 return
             known = answer.matches(_if_none_match(context))
@@ -160,7 +170,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
             kept = answer.kept(self._store.memo)
             if kept is not None:
                 for line in kept:
-                    yield line
+                    yield _drawn_over(line, axis)
                 return
             sent: list[query_pb2.ChartLine] = []
             size = 0
@@ -169,12 +179,23 @@ class QueryService(query_pb2_grpc.QueryServicer):
                     size += line.ByteSize()
                     if size <= MAX_KEPT_BYTES:
                         sent.append(line)
-                    yield line
+                    yield _drawn_over(line, axis)
             if size <= MAX_KEPT_BYTES:
                 answer.keep(self._store.memo, sent, size)
 
         async for line in self._answered(lines(), context):
             yield line
+
+    async def _defined_axis(self, query: ChartQuery, runs: Sequence[RunRecord]) -> str:
+        """The axis that the definitions of the metrics set, where the runs have it; or nothing."""
+        axis = defined_axis(runs, query.metrics)
+        if not axis:
+            return ""
+        limits = self._engine_limits
+        there = await asyncio.get_running_loop().run_in_executor(
+            self._executor, is_logged, self._store, runs, axis, limits
+        )
+        return axis if there else ""
 
     async def _chart(
         self, query: ChartQuery, runs: Mapping[str, RunRecord]
@@ -267,3 +288,13 @@ class QueryService(query_pb2_grpc.QueryServicer):
 def _if_none_match(context: Any) -> str:
     metadata = dict(context.invocation_metadata() or ())
     return str(metadata.get("if-none-match", ""))
+
+
+def _drawn_over(line: query_pb2.ChartLine, axis: str) -> query_pb2.ChartLine:
+    """LINE, which others may hold too, with the axis that nobody had to say."""
+    if line.defined_x == axis:
+        return line
+    named = query_pb2.ChartLine()
+    named.CopyFrom(line)
+    named.defined_x = axis
+    return named

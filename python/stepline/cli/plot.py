@@ -30,9 +30,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--x",
-        default="step",
         metavar="AXIS",
-        help="step (default), time, relative, or the name of a metric",
+        help="step, time, relative, or the name of a metric (default: what define_metric() set, "
+        "or step)",
     )
     parser.add_argument(
         "--all-attempts",

@@ -242,11 +242,11 @@ def test_wrong_usage_exits_with_2(
         ),
         (
             ["plot", "a1b2c3", "train/loss", "--points", "50", "--rank", "7", "--start", "3"],
-            ("chart", ["a1b2c3"], ["train/loss"], 50, "step", 3, None, 7),
+            ("chart", ["a1b2c3"], ["train/loss"], 50, "", 3, None, 7),
         ),
         (
             ["plot", "a1b2c3", "train/loss", "--points", "50", "--rank", "all"],
-            ("chart", ["a1b2c3"], ["train/loss"], 50, "step", None, None, "all"),
+            ("chart", ["a1b2c3"], ["train/loss"], 50, "", None, None, "all"),
         ),
         (["sql", "SELECT 1"], ("sql", "SELECT 1")),
     ],

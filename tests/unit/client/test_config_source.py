@@ -168,3 +168,15 @@ def test_calls_of_define_metric_add_up(tmp_path: Path) -> None:
     said = {"goal": "minimize", "summary": "best", "x": "epoch", "hidden": True}
     assert updates[-1] == {"_stepline": {"metrics": {"val/*": said}}}
     assert json.dumps(said)
+
+
+def test_a_config_beyond_the_limit_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    large = {"x": "a" * (16 << 20)}
+    with pytest.raises(InvalidRequest, match=r"config has 16,777,224 bytes.*files"):
+        stepline.init(mode="offline", config=large, dir=tmp_path)
+    run = stepline.init(mode="offline", dir=tmp_path, config={"x": "a" * (15 << 20)})
+    for record, name in ((run.config, "config"), (run.summary, "summary")):
+        with pytest.raises(InvalidRequest, match=f"{name} has"):
+            record.update(large)
+        assert len(record.get("x", "")) < 16 << 20
+    run.finish()

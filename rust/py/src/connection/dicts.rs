@@ -82,6 +82,7 @@ pub fn chart_line<'py>(py: Python<'py>, line: &v1::ChartLine) -> PyResult<Bound<
     dict.set_item("bucket_width", line.bucket_width)?;
     dict.set_item("tier_width", line.tier_width)?;
     dict.set_item("rows", line.rows)?;
+    dict.set_item("defined_x", &line.defined_x)?;
     let columns = [
         ("x", &line.x),
         ("min", &line.min),

@@ -1900,7 +1900,8 @@ pub struct ChartRequest {
     /// The pixel budget: at most this many buckets a line. 0 means 1,000.
     #[prost(uint32, tag = "3")]
     pub points: u32,
-    /// What the x axis counts: "step" (also when empty), "time", "relative", or "metric:" and the name of a metric of the same runs.
+    /// Empty: what define_metric() set for all these metrics in all these runs, where they log it; else "step".
+    /// What the x axis counts: "step", "time", "relative", or "metric:" and the name of a metric of the same runs.
     #[prost(string, tag = "4")]
     pub x: ::prost::alloc::string::String,
     /// Inclusive start, exclusive stop.
@@ -2066,6 +2067,9 @@ pub struct ChartLine {
     /// With all_attempts: whose line it is; 0 for what the run was forked from.
     #[prost(uint32, optional, tag = "40")]
     pub attempt: ::core::option::Option<u32>,
+    /// The `x` that the request left to the definitions of metrics, where they set one.
+    #[prost(string, tag = "60")]
+    pub defined_x: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SqlRequest {

@@ -228,7 +228,7 @@ class RankSelection(_message.Message):
     def __init__(self, band: _Optional[bool] = ..., all: _Optional[bool] = ..., rank: _Optional[int] = ..., stragglers: _Optional[int] = ...) -> None: ...
 
 class ChartLine(_message.Message):
-    __slots__ = ("run_id", "metric", "rank", "bucket_width", "tier_width", "rows", "x", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite", "at", "argnonfinite", "smooth", "quantiles", "group", "group_run_ids", "group_runs", "deviation", "widths", "attempt")
+    __slots__ = ("run_id", "metric", "rank", "bucket_width", "tier_width", "rows", "x", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite", "at", "argnonfinite", "smooth", "quantiles", "group", "group_run_ids", "group_runs", "deviation", "widths", "attempt", "defined_x")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
@@ -255,6 +255,7 @@ class ChartLine(_message.Message):
     DEVIATION_FIELD_NUMBER: _ClassVar[int]
     WIDTHS_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    DEFINED_X_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     metric: str
     rank: int
@@ -281,7 +282,8 @@ class ChartLine(_message.Message):
     deviation: float
     widths: bytes
     attempt: int
-    def __init__(self, run_id: _Optional[str] = ..., metric: _Optional[str] = ..., rank: _Optional[int] = ..., bucket_width: _Optional[int] = ..., tier_width: _Optional[int] = ..., rows: _Optional[int] = ..., x: _Optional[bytes] = ..., min: _Optional[bytes] = ..., max: _Optional[bytes] = ..., mean: _Optional[bytes] = ..., first: _Optional[bytes] = ..., last: _Optional[bytes] = ..., argmin: _Optional[bytes] = ..., argmax: _Optional[bytes] = ..., count: _Optional[bytes] = ..., nonfinite: _Optional[bytes] = ..., at: _Optional[bytes] = ..., argnonfinite: _Optional[bytes] = ..., smooth: _Optional[bytes] = ..., quantiles: _Optional[_Iterable[bytes]] = ..., group: _Optional[str] = ..., group_run_ids: _Optional[_Iterable[str]] = ..., group_runs: _Optional[bytes] = ..., deviation: _Optional[float] = ..., widths: _Optional[bytes] = ..., attempt: _Optional[int] = ...) -> None: ...
+    defined_x: str
+    def __init__(self, run_id: _Optional[str] = ..., metric: _Optional[str] = ..., rank: _Optional[int] = ..., bucket_width: _Optional[int] = ..., tier_width: _Optional[int] = ..., rows: _Optional[int] = ..., x: _Optional[bytes] = ..., min: _Optional[bytes] = ..., max: _Optional[bytes] = ..., mean: _Optional[bytes] = ..., first: _Optional[bytes] = ..., last: _Optional[bytes] = ..., argmin: _Optional[bytes] = ..., argmax: _Optional[bytes] = ..., count: _Optional[bytes] = ..., nonfinite: _Optional[bytes] = ..., at: _Optional[bytes] = ..., argnonfinite: _Optional[bytes] = ..., smooth: _Optional[bytes] = ..., quantiles: _Optional[_Iterable[bytes]] = ..., group: _Optional[str] = ..., group_run_ids: _Optional[_Iterable[str]] = ..., group_runs: _Optional[bytes] = ..., deviation: _Optional[float] = ..., widths: _Optional[bytes] = ..., attempt: _Optional[int] = ..., defined_x: _Optional[str] = ...) -> None: ...
 
 class SqlRequest(_message.Message):
     __slots__ = ("query", "format")

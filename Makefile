@@ -172,6 +172,10 @@ proto-check: $(VENV)/.deps $(BUF) $(PAGE_TOOLS) ## Prove that generated code is 
 		|| { echo "dashboard/src/gen is not what proto/ gives: run \`make proto\` and commit the result" >&2; exit 1; }
 	@$(BUF) lint proto && $(BUF) breaking proto --against proto/baseline.binpb
 
+.PHONY: screenshots
+screenshots: dev chromium ## Make the pictures of the dashboard in docs/images
+	@$(PY) -m tests.browser.screenshots
+
 # --- measuring ------------------------------------------------------------------------------------------------------------
 
 .PHONY: bench

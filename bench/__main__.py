@@ -13,6 +13,7 @@ BENCHMARKS = (
     "bytes",
     "chart",
     "export",
+    "dashboard",
     "catalogue",
 )
 

@@ -4,6 +4,7 @@ tiers, or from both.
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from stepline_ingest.store.memo import Memo
 from tests.support import chart_twin
 from tests.support.points import Point, block
 
+CASES = int(os.environ.get("STEPLINE_CHART_CASES", "25"))
 RUNS, METRICS, RANKS = ("r0", "r1"), ("loss", "eval"), 3
 KINDS = dict.fromkeys(("x", "argmin", "argmax", ARGNONFINITE), "q")
 KINDS |= {"count": "Q", "nonfinite": "Q"}
@@ -142,6 +144,18 @@ def descents(attempts: dict[str, list[int]]) -> dict[str, Descent]:
     return {run_id: Descent.of_attempts(siphash64(run_id), n) for run_id, n in attempts.items()}
 
 
+def forked(fork: Descent, parent: Descent, points: list[Point], step: int) -> Descent:
+    """FORK, if it had begun as PARENT up to STEP."""
+    first_steps: dict[int, int] = {}
+    for p in points:
+        if p.run == parent.run:
+            first_steps[p.attempt] = min(p.step, first_steps.get(p.attempt, p.step))
+    made = Descent.of_fork(fork.run, parent.lineage(first_steps), step)
+    for attempt in fork.attempts:
+        made = made.begun(attempt, step + 1 if attempt == 1 else None)
+    return made
+
+
 def all_doubtful(cells: Cells) -> tuple[Array, Array]:
     """As shown_means, which knows none."""
     mean, _ = shown_means(cells)
@@ -149,7 +163,7 @@ def all_doubtful(cells: Cells) -> tuple[Array, Array]:
 
 
 def lines(
-    store, query: ChartQuery, attempts, tier: bool | None, patch, *, doubt: bool = False
+    store, query: ChartQuery, known, tier: bool | None, patch, *, doubt: bool = False
 ) -> list[Line]:
     """TIER forces what is read, None leaves it to the plan. With DOUBT every mean is added up
     exactly.
@@ -160,7 +174,7 @@ def lines(
         patch.setattr(plan, "RAW_POINTS", -1 if tier else 2**64)
         patch.setattr(plan, "POINTS_PER_CELL", 0)
     found = []
-    for line in read_chart(store, query, descents(attempts), {}):
+    for line in read_chart(store, query, known, {}):
         columns = {
             name: struct.unpack(f"<{line.rows}{KINDS.get(name, 'd')}", getattr(line, name))
             for name in EVERY
@@ -187,7 +201,7 @@ def same(got: dict, expected: list[chart_twin.Bucket]) -> None:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(0, 2**32))
 def test_every_column_is_what_the_definition_says(store, monkeypatch, seed):
@@ -201,6 +215,13 @@ def test_every_column_is_what_the_definition_says(store, monkeypatch, seed):
         name: sorted({p.attempt for p in points if p.run == run}) for name, run in runs.items()
     }
     some = [p.step for p in points]
+    forks: dict[int, chart_twin.Fork] = {}
+    known = descents(attempts)
+    if len(runs) == 2 and rng.random() < 0.4:
+        (parent, of), (name, run) = runs.items()
+        step = min(rng.choice(some), 2**63 - 2)
+        forks[run] = chart_twin.Fork(of, step)
+        known[name] = forked(known[name], known[parent], points, step)
     start = rng.choice([None, rng.choice(some), rng.choice(some) - 1])
     stop = rng.choice([None, rng.choice(some), rng.choice(some) + 1])
     start = None if start is None else max(start, -(2**63))
@@ -221,7 +242,7 @@ def test_every_column_is_what_the_definition_says(store, monkeypatch, seed):
     )
     try:
         answers = [
-            lines(Recorder(store, shared=shared), query, attempts, tier, monkeypatch, doubt=doubt)
+            lines(Recorder(store, shared=shared), query, known, tier, monkeypatch, doubt=doubt)
             for tier, shared, doubt in [
                 (False, False, False),
                 (True, False, False),
@@ -243,6 +264,7 @@ def test_every_column_is_what_the_definition_says(store, monkeypatch, seed):
             rank=line.rank,
             span_rank=query.rank if ranks is Ranks.ONE else None,
             common_grid=query.common_grid,
+            forks=forks,
         )
         for line in answers[0]
     ]
@@ -262,7 +284,7 @@ def test_tiers_are_read_where_they_should_be(store, monkeypatch):
     query = ChartQuery(("tiered",), ("loss",), 100, Range(None, None), Ranks.BAND, 0)
     for shared in (True, False):
         recorder = Recorder(store, shared=shared)
-        (line,) = lines(recorder, query, {"tiered": [1]}, None, monkeypatch)
+        (line,) = lines(recorder, query, descents({"tiered": [1]}), None, monkeypatch)
         assert line.tier == 128
         assert len(recorder.statements) == 2, "one query for the statistics, one for the line"
         for sql, params, chosen in recorder.statements[:2] if shared else ():
@@ -271,7 +293,7 @@ def test_tiers_are_read_where_they_should_be(store, monkeypatch):
             assert list(store.stream_native(sql, params, {**chosen, **force}))
     assert "mergeTreeProjection" in recorder.statements[-1][0]
     again = Recorder(store, shared=False)
-    lines(again, query, {"tiered": [1]}, None, monkeypatch)
+    lines(again, query, descents({"tiered": [1]}), None, monkeypatch)
     assert len(again.statements) == 1, "the statistics are known"
 
 
@@ -283,7 +305,7 @@ def test_lines_come_in_the_order_of_the_request_and_empty_ones_too(store, monkey
     ]
     store.insert_points([block(points)], rows=len(points), token="ordered")
     query = ChartQuery(("b", "a"), ("y", "x"), 5, Range(None, None), Ranks.ALL, 0)
-    answer = lines(store, query, {"b": [1], "a": [1]}, None, monkeypatch)
+    answer = lines(store, query, descents({"b": [1], "a": [1]}), None, monkeypatch)
     assert [(line.run_id, line.metric, line.rank, len(line.columns["x"])) for line in answer] == [
         ("b", "y", None, 0),
         ("b", "x", 0, 5),

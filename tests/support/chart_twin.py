@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -28,35 +28,58 @@ class Bucket:
     argnonfinite: int
 
 
-def shown(points: Sequence[Point], run: int) -> list[Point]:
-    """What RUN shows: at each step the points of the newest attempt that has begun there."""
-    mine = [p for p in points if p.run == run]
+Shown = tuple[int, int, int, int]
+"""Run, attempt, and the steps first <= step < end of it that are shown."""
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A run that began as what PARENT showed up to STEP."""
+
+    parent: int
+    step: int
+
+
+def shown(points: Sequence[Point], run: int, forks: Mapping[int, Fork]) -> list[Shown]:
+    """What RUN shows: at each step the newest attempt that has begun there, a fork's first one
+    right behind its step; below all of them, of a fork, what the other run shows.
+    """
     starts: dict[int, int] = {}
-    for p in mine:
-        starts[p.attempt] = min(p.step, starts.get(p.attempt, p.step))
-    newest = sorted(starts.items(), reverse=True)
-    return [p for p in mine if p.attempt == next(a for a, s in newest if s <= p.step)]
+    for p in points:
+        if p.run == run:
+            starts[p.attempt] = min(p.step, starts.get(p.attempt, p.step))
+    fork = forks.get(run)
+    if fork is not None:
+        starts[1] = min(fork.step + 1, starts.get(1, 2**63))
+    parts = []
+    end = 2**63
+    for attempt in sorted(starts, reverse=True):
+        if starts[attempt] < end:
+            parts.append((run, attempt, starts[attempt], end))
+            end = starts[attempt]
+    if fork is not None:
+        for other, attempt, first, stop in shown(points, fork.parent, forks):
+            if first < min(stop, end, fork.step + 1):
+                parts.append((other, attempt, first, min(stop, end, fork.step + 1)))
+    return parts
 
 
 def extent(
-    points: Sequence[Point], runs: Sequence[int], metric: int, rank: int | None
+    points: Sequence[Point], parts: Sequence[Shown], metric: int, rank: int | None
 ) -> tuple[int, int] | None:
-    """The steps that a chart spans: of each attempt, from its first point of METRIC to its last,
-    as far as its run shows it.
+    """The steps that a line spans: of each attempt, from its first point of METRIC to its last, as
+    far as PARTS show it.
     """
     spans = []
-    for run in runs:
-        starts: dict[int, int] = {}
-        logged: dict[int, list[int]] = {}
-        for p in points:
-            if p.run == run:
-                starts[p.attempt] = min(p.step, starts.get(p.attempt, p.step))
-                if p.metric == metric and rank in (None, p.rank):
-                    logged.setdefault(p.attempt, []).append(p.step)
-        for attempt, steps in logged.items():
-            newer = min((s for a, s in starts.items() if a > attempt), default=2**63)
-            if min(steps) < newer:
-                spans.append((min(steps), min(max(steps) + 1, newer)))
+    for run, attempt, first, end in parts:
+        logged = [
+            p.step
+            for p in points
+            if (p.run, p.attempt, p.metric) == (run, attempt, metric) and rank in (None, p.rank)
+        ]
+        lo, hi = max(first, min(logged, default=end)), min(end, max(logged, default=first) + 1)
+        if lo < hi:
+            spans.append((lo, hi))
     return (min(a for a, _ in spans), max(b for _, b in spans)) if spans else None
 
 
@@ -72,25 +95,27 @@ def chart(
     rank: int | None = None,
     span_rank: int | None = None,
     common_grid: bool = False,
+    forks: Mapping[int, Fork] | None = None,
 ) -> list[Bucket]:
     """One line: of RANK, or over all of them. The grid spans SPAN_RANK, or all ranks.
 
-    POINTS are all that is stored of RUNS, the runs of the request.
+    POINTS are all that is stored; RUNS are those of the request.
     """
+    parts = {one: shown(points, one, forks or {}) for one in runs}
 
-    def span(of: Sequence[int]) -> tuple[int, int] | None:
-        found = extent(points, of, metric, span_rank)
+    def span(of: int) -> tuple[int, int] | None:
+        found = extent(points, parts[of], metric, span_rank)
         if found is None:
             return None
         lo = found[0] if start is None else max(found[0], start)
         hi = found[1] if stop is None else min(found[1], stop)
         return (lo, hi) if lo < hi else None
 
-    own = span([run])
+    own = span(run)
     if own is None:
         return []
-    parts = [part for one in runs if (part := span([one]))]
-    lo, hi = min(a for a, _ in parts), max(b for _, b in parts)
+    spans = [found for one in runs if (found := span(one))]
+    lo, hi = min(a for a, _ in spans), max(b for _, b in spans)
     g = grid(lo, hi, budget, tiers.WIDTHS)
     halvings = 0
     while (own[1] - own[0]) * 2 ** (halvings + 1) <= hi - lo:
@@ -101,8 +126,9 @@ def chart(
         assert g.count <= budget
     wanted = [
         p
-        for p in shown(points, run)
+        for p in points
         if p.metric == metric and lo <= p.step < hi and rank in (None, p.rank)
+        if any((p.run, p.attempt) == (r, a) and f <= p.step < e for r, a, f, e in parts[run])
     ]
     buckets: dict[int, list[Point]] = {}
     for p in wanted:

@@ -50,7 +50,7 @@ _MANY_CELLS = 30_000
 """From so many cells on a chart is read on all cores."""
 _SUMS = 50
 """Buckets that one statement adds up exactly."""
-MOST_POINTS = 2_000_000
+MOST_POINTS = 300_000
 """Up to so many points are brought here and put into buckets; more are left to the engine."""
 
 

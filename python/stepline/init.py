@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from . import _core, current, exits, identity, notices
+from .console import Recorder, listen
 from .context import Gathering
 from .delivery import ByProcess, ByThread, Delivery, NoDelivery
 from .errors import RunExists, ServerUnreachable, from_core
@@ -58,6 +59,7 @@ def init(
     capture: str | bool | Iterable[str] | None = None,
     redact: bool | None = None,
     system_metrics: float | str | bool | None = None,
+    console: bool | str | None = None,
 ) -> Run:
     """Starts a run and makes it the current one.
 
@@ -96,7 +98,9 @@ def init(
         texts such as a token of GitHub) are stored as "***"; True without STEPLINE_REDACT=0.
         system_metrics: seconds between two readings of each host (processors,
         memory, disks, network, GPUs, the processes of the run), or "off"; "15,cores" for each
-        processor as well; STEPLINE_SYSTEM_METRICS or 15 without one.
+        processor as well; STEPLINE_SYSTEM_METRICS or 15 without one. console: True keeps what
+        the processes print, "rank0" what rank 0 prints (docs/capture.md says what is heard);
+        STEPLINE_CONSOLE or "off" without one.
 
     Raises: RunExists, RunIsLive, RunNotFound, AccessDenied, InvalidRequest: the service refuses,
         whatever `on_error` says. ServerUnreachable: only with `on_error="raise"`. SpoolFailed: the
@@ -124,6 +128,7 @@ def init(
         capture=capture,
         redact=redact,
         system_metrics=system_metrics,
+        console=console,
     )
     launch = Launch.detect(rank=rank, world_size=world_size)
     plan = make_plan(settings, launch)
@@ -152,6 +157,8 @@ def _start(settings: Settings, plan: SpoolMeta, launch: Launch, gathering: Gathe
     gathering.record(run._writer.control)
     run._pulse.later(gathering.late)
     run._at_end(gathering.close)
+    if settings.console == "all" or (settings.console == "rank0" and run.rank == 0):
+        _keep_console(run)
     count_start(plan, settings, launch)
     _announce(settings, run)
     return run
@@ -168,6 +175,17 @@ def _register(plan: SpoolMeta, *, reroll: bool) -> SpoolMeta:
                 raise
         plan = replace(plan, run_id=identity.random_run_id())
     return plan
+
+
+def _keep_console(run: Run) -> None:
+    recorder = Recorder(run._writer.control)
+
+    def flush() -> bool:
+        recorder.flush()
+        return False
+
+    run._at_end(listen(recorder))
+    run._pulse.later(flush)
 
 
 def rejoin(settings: Settings, meta: SpoolMeta, spool: str, owner: int) -> Run:

@@ -32,7 +32,7 @@ class Pulse:
         self._unreachable: Callable[[], None] | None = None
         self._looked = self._began
         self._away = 0
-        self._late: Callable[[], bool] | None = None
+        self._late: list[Callable[[], bool]] = []
 
     def attach(self, writer: PointWriter, unreachable: Callable[[], None] | None = None) -> None:
         """The writer can only be made after its pulse, so it comes second. UNREACHABLE is called
@@ -43,7 +43,7 @@ class Pulse:
 
     def later(self, work: Callable[[], bool]) -> None:
         """WORK is done with each beat until it says that it is finished."""
-        self._late = work
+        self._late.append(work)
 
     def detach(self) -> None:
         """The run is over; lets go of the writer."""
@@ -57,8 +57,7 @@ class Pulse:
             self._samples.append((time.monotonic(), writer.last_seq()))
             self._delivery.tend(writer.path)
             self._look(writer.path)
-            if self._late is not None and self._late():
-                self._late = None
+            self._late = [work for work in self._late if not work()]
         except Exception as error:
             if not self._warned:
                 self._warned = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from . import _core
 from .asking import Ranks, SmoothingKind, axis_of, check_range, defined_axis, question, texts
 from .chart import Chart
 from .comparing import Comparison, compared
+from .console.lines import ConsoleLine, in_order
 from .context.record import Context
 from .errors import (
     InvalidRequest,
@@ -471,6 +473,54 @@ class RunView:
                 self.id, attempt=attempt, rank=rank, parts=[]
             )
         return Context.from_reply(found)
+
+    def console(
+        self, *, rank: int = 0, attempt: int = 0, tail: int = 0, contains: str = ""
+    ) -> list[ConsoleLine]:
+        """What RANK printed, each line in its last state: in the newest attempt in which it printed
+        anything, or in ATTEMPT. Only the last TAIL lines, when that is not 0, and only lines that
+        contain the text CONTAINS. Empty unless the run was started with `console=True`.
+        """
+        lines, _ = self._read_console(rank, attempt, b"", tail, contains)
+        return in_order(lines)
+
+    def follow_console(
+        self,
+        *,
+        rank: int = 0,
+        attempt: int = 0,
+        tail: int = 0,
+        contains: str = "",
+        every: float = 1.0,
+    ) -> Iterator[ConsoleLine]:
+        """The same lines and those that follow, for ever: each once, when it has its end. Asks
+        the service again EVERY so many seconds.
+        """
+        lines, cursor = self._read_console(rank, attempt, b"", tail, contains)
+        while True:
+            yield from (line for line in in_order(lines) if not line.open)
+            time.sleep(every)
+            lines, cursor = self._read_console(rank, attempt, cursor, 0, contains)
+
+    def _read_console(
+        self, rank: int, attempt: int, cursor: bytes, tail: int, contains: str
+    ) -> tuple[list[ConsoleLine], bytes]:
+        lines: list[ConsoleLine] = []
+        with self._client._errors():
+            while True:
+                reply = self._client._transport.read_console(
+                    self.id,
+                    attempt=attempt,
+                    rank=rank,
+                    cursor=cursor,
+                    limit=0,
+                    tail=0 if cursor else tail,
+                    contains=contains,
+                )
+                lines += map(ConsoleLine.from_reply, reply["lines"])
+                cursor = reply["cursor"]
+                if not reply["more"]:
+                    return lines, cursor
 
     def metrics(
         self,

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
 from .config import RESERVED, settings_of
+from .console.setting import Console
+from .console.setting import chosen as chosen_console
 from .context.choice import chosen_parts
 from .errors import InvalidRequest
 from .readings import DEFAULT as DEFAULT_READINGS
@@ -64,6 +66,7 @@ class Settings:
     redact: bool
     """Whether secrets in the config are left out of what is stored."""
     readings: Readings
+    console: Console
 
     @classmethod
     def resolve(
@@ -90,6 +93,7 @@ class Settings:
         capture: str | bool | Iterable[str] | None = None,
         redact: bool | None = None,
         system_metrics: float | str | bool | None = None,
+        console: bool | str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> Settings:
         """Fills what is None from ENVIRON (the process environment), and checks everything.
@@ -161,6 +165,9 @@ class Settings:
             redact=env.get("STEPLINE_REDACT") != "0" if redact is None else bool(redact),
             capture=chosen_parts(
                 env.get("STEPLINE_CAPTURE") or "all" if capture is None else capture
+            ),
+            console=chosen_console(
+                env.get("STEPLINE_CONSOLE") or "off" if console is None else console
             ),
             readings=Readings.parse(
                 env.get("STEPLINE_SYSTEM_METRICS") or DEFAULT_READINGS

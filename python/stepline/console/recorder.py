@@ -1,0 +1,156 @@
+"""Recording printed lines as control records of a spool, within limits.
+
+Whoever prints must neither wait nor fail: there is no lock that is waited for. A thread that finds
+another one at work (or itself, when a signal handler prints, or the recording does) leaves its text
+to that one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from ..jsonable import dumps
+from .fold import Fold, Line
+
+OUT, ERR, NOTE = 1, 2, 3
+"""The numbers of ConsoleStream."""
+BURST_BYTES = 1 << 20
+BYTES_PER_SECOND = 64 << 10
+BURST_LINES = 10_000
+LINES_PER_SECOND = 500
+MOST_BYTES = 256 << 20
+"""Of one process."""
+
+
+class Recorder:
+    """The lines of one process for one run. CONTROL records a JSON text."""
+
+    def __init__(self, control: Callable[[str], None]) -> None:
+        self._control = control
+        self._waiting: deque[tuple[int, str] | None] = deque()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting.clear()
+        self._lines = 0
+        self._folds = {
+            stream: Fold(self._next_line, partial(self._keep, stream)) for stream in (OUT, ERR)
+        }
+        self._limit = _Limit()
+
+    def write(self, stream: int, text: str) -> None:
+        """Takes what was printed to STREAM."""
+        self._waiting.append((stream, text))
+        self._work()
+
+    def flush(self) -> None:
+        """Records the states of lines that are not kept yet."""
+        self._waiting.append(None)
+        self._work()
+
+    def close(self) -> None:
+        """Records what is left."""
+        self._work()
+        if self._lock.acquire(timeout=1.0):
+            with contextlib.suppress(Exception):
+                for fold in self._folds.values():
+                    fold.flush(ends=True)
+                self._confess()
+            self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Lines that had begun are the parent's."""
+        self._begin()
+
+    def _work(self) -> None:
+        while self._waiting and self._lock.acquire(blocking=False):
+            try:
+                while self._waiting:
+                    item = self._waiting.popleft()
+                    with contextlib.suppress(Exception):
+                        if item is None:
+                            for fold in self._folds.values():
+                                fold.flush()
+                        else:
+                            self._folds[item[0]].feed(item[1])
+            finally:
+                self._lock.release()
+
+    def _next_line(self) -> int:
+        self._lines += 1
+        return self._lines
+
+    def _keep(self, stream: int, line: Line, is_open: bool) -> None:
+        if not self._limit.lets(len(line.text)):
+            return
+        self._confess()
+        text = line.text.rstrip(" ")
+        if line.left_out:
+            text += f" [stepline: {line.left_out:,} more characters]"
+        self._record(stream, line.number, text, is_open)
+
+    def _confess(self) -> None:
+        """Says what was left out, where it was."""
+        if self._limit.lines:
+            lines, size = self._limit.forget()
+            self._record(
+                NOTE,
+                self._next_line(),
+                f"[stepline: {lines:,} lines with {size:,} characters are left out here: a process "
+                f"may print {BYTES_PER_SECOND:,} characters and {LINES_PER_SECOND:,} lines a "
+                f"second, and {MOST_BYTES:,} characters in all]",
+                False,
+            )
+
+    def _record(self, stream: int, number: int, text: str, is_open: bool) -> None:
+        record = {
+            "line": number,
+            "stream": stream,
+            "time_ms": time.time_ns() // 1_000_000,
+            "text": text.encode("utf-8", "replace").decode(),
+            "open": is_open,
+        }
+        try:
+            self._control(dumps({"console": record}))
+        except Exception:
+            self._limit.left_out(len(text))
+
+
+class _Limit:
+    """A bucket that fills as time goes by, and what did not fit into it."""
+
+    def __init__(self) -> None:
+        self._bytes = float(BURST_BYTES)
+        self._lines = float(BURST_LINES)
+        self._all = 0
+        self._when = time.monotonic()
+        self.lines = 0
+        self._size = 0
+
+    def lets(self, size: int) -> bool:
+        now = time.monotonic()
+        passed, self._when = now - self._when, now
+        self._bytes = min(BURST_BYTES, self._bytes + passed * BYTES_PER_SECOND)
+        self._lines = min(BURST_LINES, self._lines + passed * LINES_PER_SECOND)
+        if self._lines < 1 or self._bytes < size or self._all + size > MOST_BYTES:
+            self.left_out(size)
+            return False
+        self._lines -= 1
+        self._bytes -= size
+        self._all += size
+        return True
+
+    def left_out(self, size: int) -> None:
+        self.lines += 1
+        self._size += size
+
+    def forget(self) -> tuple[int, int]:
+        found = self.lines, self._size
+        self.lines = self._size = 0
+        return found

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 
 from .columns import Columns, Float64, Int64, UInt64, float64, int64, uint64
@@ -107,6 +108,19 @@ class Chart(Columns):
             **{name: column for name, column in more.items() if column is not None},
             **{f"q{level:g}": column for level, column in self.quantiles.items()},
         }
+
+    def above_zero(self) -> Chart:
+        """Without the buckets that a logarithmic x axis cannot show."""
+        shown = self.x > 0
+        if shown.all():
+            return self
+        cut: dict[str, Any] = {
+            name: column[shown]
+            for name in self.__dataclass_fields__
+            if isinstance(column := getattr(self, name), np.ndarray) and len(column) == len(shown)
+        }
+        levels = {level: column[shown] for level, column in self.quantiles.items()}
+        return replace(self, **cut, quantiles=levels)
 
     @property
     def label(self) -> str:

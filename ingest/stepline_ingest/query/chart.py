@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from .axes import as_of
 from .entries import Entry, grouped, message, with_smooth
 from .grid import single
 from .groups import Groups
+from .log_lines import log_lines
 from .names import UnknownMetricsError
 from .panels import Panel, panel_of, panels
 from .parallel import at_once
@@ -118,7 +120,8 @@ def _panel_lines(
         ranks = sorted({rank for pair in pairs for rank in worst.get(pair, ())})
 
     def read() -> dict[LineKey, Line]:
-        return reader.lines(
+        lines = partial(log_lines, reader, points=query.points) if query.log_x else reader.lines
+        return lines(
             panel,
             query.steps,
             by_rank=query.ranks in (Ranks.ALL, Ranks.STRAGGLERS),

@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from stepline_ingest.gen.stepline.v1 import query_pb2
 
 from .blocks import Array
@@ -52,7 +54,7 @@ def grouped(entries: Iterable[Entry], groups: Groups, query: ChartQuery) -> Iter
             if lines:
                 join = joined([line.columns for line in lines], query.quantiles)
                 tier = max(line.tier for line in lines)
-                line = Line(lines[0].grid, tier, join.columns, join.quantiles)
+                line = replace(lines[0], tier=tier, columns=join.columns, quantiles=join.quantiles)
                 whole = replace(whole, line=line, runs=join.runs)
             yield whole
 
@@ -74,11 +76,12 @@ def with_smooth(entries: Iterable[Entry], how: Smoothing, axis: Axis) -> Iterato
 def _rough(line: Line, axis: Axis) -> Rough:
     columns = line.columns
     moments = columns["at"] if axis in (Axis.TIME, Axis.RELATIVE) else None
-    return Rough(
-        columns["mean"],
-        columns["count"] - columns["nonfinite"],
-        places(columns["x"], line.grid.width, moments),
-    )
+    if line.even:
+        place = places(columns["x"], line.grid.width, moments)
+    else:
+        # Even in the logarithm: one bucket is as far from the next as any other.
+        place = np.arange(len(columns["x"]), dtype=np.float64)
+    return Rough(columns["mean"], columns["count"] - columns["nonfinite"], place)
 
 
 def message(entry: Entry, query: ChartQuery) -> query_pb2.ChartLine:
@@ -94,11 +97,12 @@ def message(entry: Entry, query: ChartQuery) -> query_pb2.ChartLine:
     line = entry.line
     if line is None:
         return found
-    found.bucket_width = min(line.grid.width, _MAX_WIDTH)
+    found.bucket_width = min(line.grid.width, _MAX_WIDTH) if line.even else 0
     found.tier_width = line.tier
     found.rows = len(line.columns["x"])
-    wanted = {"x", *query.columns, "at", "smooth"}
-    for name in (*COLUMNS, ARGNONFINITE, "at", "smooth"):
+    made = ("at", "smooth", "widths")
+    wanted = {"x", *query.columns, *made}
+    for name in (*COLUMNS, ARGNONFINITE, *made):
         if name in wanted and name in line.columns:
             setattr(found, name, line.columns[name].tobytes())
     found.quantiles.extend(values.tobytes() for values in line.quantiles)

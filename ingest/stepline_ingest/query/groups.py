@@ -137,6 +137,8 @@ def joined(members: Sequence[Mapping[str, Array]], wanted: Sequence[float]) -> J
         columns[ARGNONFINITE] = beside.first_step(ARGNONFINITE, bad)
     if "at" in beside.names:
         columns["at"] = beside.column("at", _LATEST).min(axis=1)
+    if "widths" in beside.names:
+        columns["widths"] = beside.column("widths", 0).max(axis=1)
     runs = np.count_nonzero(~np.isnan(means), axis=1).astype(np.uint64)
     return Joined(columns, quantiles_over(means, wanted), runs)
 

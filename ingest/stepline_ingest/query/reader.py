@@ -64,6 +64,8 @@ class Line:
     quantiles: Sequence[Array] = ()
     deviation: float | None = None
     """Of a straggler."""
+    even: bool = True
+    """Its buckets are those of the grid; else they are as wide as the column "widths" says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from stepline_ingest.errors import invalid
 from stepline_ingest.gen.stepline.v1 import query_pb2
 
 from . import quantiles, stragglers
+from .log_grid import LEAST_POINTS
 from .smoothing import Smoothing, smoothing
 
 DEFAULT_POINTS = 1_000
@@ -79,6 +80,8 @@ class ChartQuery:
     smoothing: Smoothing | None = None
     quantiles: tuple[float, ...] = ()
     """Of bands."""
+    log_x: bool = False
+    """Buckets are even in the logarithm of the step."""
     group_by: str = ""
     """What runs have in common that share a line; empty when each has its own."""
 
@@ -117,6 +120,8 @@ def chart_query(request: query_pb2.ChartRequest, *, named: bool = True) -> Chart
         )
     if request.group_by:
         _check_grouped(ranks, axis, every_attempt=request.all_attempts)
+    if request.log_x:
+        _check_logarithmic(request, ranks, axis)
     return ChartQuery(
         run_ids=run_ids,
         metrics=metrics,
@@ -127,13 +132,14 @@ def chart_query(request: query_pb2.ChartRequest, *, named: bool = True) -> Chart
         axis=axis,
         x_metric=x_metric,
         # What is put together bucket by bucket has the same buckets.
-        common_grid=request.common_grid or bool(request.group_by),
+        common_grid=request.common_grid or bool(request.group_by) or request.log_x,
         columns=_columns(request.columns),
         all_attempts=request.all_attempts,
         stragglers=request.ranks.stragglers or stragglers.DEFAULT_COUNT,
         smoothing=smoothing(request.smoothing),
         quantiles=quantiles.checked(request.quantiles),
         group_by=request.group_by,
+        log_x=request.log_x,
     )
 
 
@@ -146,6 +152,20 @@ def _ranks(selection: query_pb2.RankSelection) -> Ranks:
         )
     others = {"all": Ranks.ALL, "rank": Ranks.ONE, "stragglers": Ranks.STRAGGLERS}
     return others.get(kind or "band", Ranks.BAND)
+
+
+def _check_logarithmic(request: query_pb2.ChartRequest, ranks: Ranks, axis: Axis) -> None:
+    if request.points and request.points < LEAST_POINTS:
+        raise invalid(
+            f"{request.points} points are too few for a logarithmic axis: ask for {LEAST_POINTS} "
+            "or more"
+        )
+    over_ranks = bool(request.quantiles) and not request.group_by
+    if over_ranks or ranks is Ranks.STRAGGLERS or axis is Axis.METRIC:
+        raise invalid(
+            "quantiles over ranks, stragglers and the axis of another metric need even buckets: "
+            "leave `log_x` away"
+        )
 
 
 def _check_grouped(ranks: Ranks, axis: Axis, *, every_attempt: bool) -> None:

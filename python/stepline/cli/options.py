@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Literal
 
+from ..asking import Ranks
 from ..reader import Client, connect
 from ..settings import DEFAULT_SERVER
 
@@ -35,12 +35,14 @@ def client_of(args: argparse.Namespace) -> Client:
     return connect(args.server, api_key=args.api_key)
 
 
-def ranks(text: str) -> Literal["band", "all"] | int:
-    """The type of --rank: "band", "all" or a number."""
+def ranks(text: str) -> Ranks:
+    """The type of --rank: "band", "all", "stragglers" or a number."""
     if text == "band":
         return "band"
     if text == "all":
         return "all"
+    if text == "stragglers":
+        return "stragglers"
     if text.isdigit():
         return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no rank: use a number, band or all")
+    raise argparse.ArgumentTypeError(f"{text!r} is no rank: use a number, band, all or stragglers")

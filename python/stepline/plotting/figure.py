@@ -22,10 +22,17 @@ _MANY = 10
 
 
 def save_figure(
-    charts: Sequence[Chart], path: Path, *, title: str, log: bool = False, label: str | None = None
+    charts: Sequence[Chart],
+    path: Path,
+    *,
+    title: str,
+    log: bool = False,
+    log_x: bool = False,
+    label: str | None = None,
 ) -> None:
-    """Writes PATH: the mean as a line, minimum to maximum as a band, marks where values are not
-    finite.
+    """Writes PATH: the mean as a line (faint beside its smoothed one), minimum to maximum or the
+    outer quantiles as a band, marks where values are not finite. LOG and LOG_X make the axes
+    logarithmic.
 
     Raises InvalidRequest for another suffix than those of SUFFIXES, ImportError, with the remedy,
     without matplotlib.
@@ -39,6 +46,9 @@ def save_figure(
     figure = Figure(figsize=_SIZE, layout="constrained")
     axes = figure.add_subplot()
     axis = Axis.of(charts)
+    if log_x:
+        charts = [chart.above_zero() for chart in charts]
+        axes.set_xscale("log")
     for chart in charts:
         _draw(axes, chart, axis, alone=len(charts) == 1)
     axes.set_title(title, loc="left", fontweight="bold")
@@ -69,15 +79,22 @@ def _draw(axes: Panel, chart: Chart, axis: Axis, *, alone: bool) -> None:
     if not len(chart):
         return
     x = axis.places(chart)
-    name = "mean" if chart.rank is None else f"rank {chart.rank}"
-    (line,) = axes.plot(x, chart.mean, linewidth=1.3, label=name, zorder=3)
+    drawn = chart.mean if chart.smooth is None else chart.smooth
+    (line,) = axes.plot(x, drawn, linewidth=1.3, label=chart.label, zorder=3)
     color = line.get_color()
-    if np.any(chart.min < chart.max):
-        what = "min to max over ranks" if chart.rank is None else "min to max"
+    if chart.smooth is not None:
+        axes.plot(x, chart.mean, linewidth=0.8, alpha=0.35, color=color, zorder=2)
+    low, high = chart.min, chart.max
+    what = "min to max over ranks" if chart.rank is None else "min to max"
+    if chart.quantiles:
+        least, most = min(chart.quantiles), max(chart.quantiles)
+        low, high = chart.quantiles[least], chart.quantiles[most]
+        what = f"quantiles {least:g} to {most:g}"
+    if np.any(low < high):
         axes.fill_between(
             x,
-            chart.min,
-            chart.max,
+            low,
+            high,
             color=color,
             alpha=0.22 if alone else 0.1,
             linewidth=0,

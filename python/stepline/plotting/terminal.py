@@ -47,12 +47,16 @@ def draw(
     height: int,
     color: bool = True,
     log: bool = False,
+    log_x: bool = False,
     labels: Sequence[str] | None = None,
 ) -> str:
-    """The mean of each chart as a line; for a single one also its minimum and maximum. LABELS name
-    the charts, all of which have points; their ranks do without them."""
+    """The mean of each chart, smoothed where it was asked for, as a line; for a single one also its
+    minimum and maximum, or its quantiles. LOG and LOG_X make the axes logarithmic. LABELS name
+    the charts, all of which have points; they name themselves without them."""
     import plotext
 
+    if log_x:
+        charts = [chart.above_zero() for chart in charts]
     charts = [chart for chart in charts if len(chart)]
     if not charts:
         return f"{title}: no points in this range"
@@ -67,17 +71,21 @@ def draw(
     plotext.xlabel(axis.label)
     if log:
         plotext.yscale("log")
-    single = len(charts) == 1 and not labels
-    if single and _has_band(charts[0]):
-        _line(axis.places(charts[0]), charts[0].max, "max", _EDGE_COLOR, log)
-        _line(axis.places(charts[0]), charts[0].min, "min", _EDGE_COLOR, log)
+    if log_x:
+        plotext.xscale("log")
+    if len(charts) == 1 and not labels:
+        for name, edge in _edges(charts[0]):
+            _line(axis.places(charts[0]), edge, name, _EDGE_COLOR, log)
     for index, chart in enumerate(charts):
-        name = "mean" if single else labels[index] if labels else f"rank {chart.rank}"
-        _line(axis.places(chart), chart.mean, name, _COLORS[index % len(_COLORS)], log)
+        drawn = chart.mean if chart.smooth is None else chart.smooth
+        name = labels[index] if labels else chart.label
+        _line(axis.places(chart), drawn, name, _COLORS[index % len(_COLORS)], log)
     first, last = axis.span(charts)
     if first < last:
         plotext.xlim(first, last)
     ticks = axis.ticks(first, last, _TICKS)
+    if log_x:
+        ticks = np.unique(np.geomspace(first, last, _TICKS).round(6)).tolist()
     plotext.xticks(ticks, [axis.text(tick) for tick in ticks])
     text = str(plotext.build()).rstrip("\n")
     if not color:
@@ -86,11 +94,15 @@ def draw(
     return "\n".join([*lines, *_captions(charts)])
 
 
-def _has_band(chart: Chart) -> bool:
-    return bool(np.any(chart.min < chart.max))
+def _edges(chart: Chart) -> list[tuple[str, Float64]]:
+    """What is drawn around the mean, the upper one first."""
+    if chart.quantiles:
+        levels = sorted(chart.quantiles, reverse=True)
+        return [(f"q{level:g}", chart.quantiles[level]) for level in levels]
+    return [("max", chart.max), ("min", chart.min)] if np.any(chart.min < chart.max) else []
 
 
-def _line(x: np.ndarray, y: np.ndarray, label: str | None, color: str, log: bool) -> None:
+def _line(x: np.ndarray, y: np.ndarray, label: str, color: str, log: bool) -> None:
     import plotext
 
     shown = _shown(y, log)
@@ -106,5 +118,6 @@ def _captions(charts: Sequence[Chart]) -> list[str]:
     count = sum(int(chart.count.sum()) for chart in charts)
     nonfinite = sum(int(chart.nonfinite.sum()) for chart in charts)
     width = max(chart.bucket_width for chart in charts)
-    text = f"{count:,} points, {width:,} {'step' if width == 1 else 'steps'} a bucket"
+    steps = f"{width:,} {'step' if width == 1 else 'steps'} a bucket" if width else "even in log"
+    text = f"{count:,} points, {steps}"
     return [text + (f", {nonfinite:,} not finite" if nonfinite else "")]

@@ -190,7 +190,10 @@ def test_every_command_explains_itself(command: str, output: pytest.CaptureFixtu
         (["history", "r", "m", "--csv", "--json"], "not allowed with"),
         (["history", "r", "m", "--rank", "x"], "invalid int value"),
         (["plot", "r", "m", "--rank", "-1"], "--rank"),
-        (["plot", "r", "m", "--rank", "some"], "'some' is no rank: use a number, band or all"),
+        (
+            ["plot", "r", "m", "--rank", "some"],
+            "'some' is no rank: use a number, band, all or stragglers",
+        ),
         (["runs", "--limit", "x"], "invalid int value"),
     ],
 )

@@ -3,6 +3,7 @@ chart, whatever they were read from."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Iterator, Sequence
@@ -19,10 +20,12 @@ from stepline_ingest.lineage import Descent
 from stepline_ingest.query import plan, rank_means
 from stepline_ingest.query.chart import read_chart
 from stepline_ingest.query.groups import groups_of
+from stepline_ingest.query.log_grid import log_grid
 from stepline_ingest.query.request import chart_query
 from stepline_ingest.query.smoothing import Kind, Rough, Smoothing, smoothed
 from stepline_ingest.query.stragglers import deviations
 from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.schema import tiers
 from stepline_ingest.schema.upkeep import build_rollups
 from stepline_ingest.store import Store, open_store
 from tests.support.points import Point, block
@@ -30,6 +33,7 @@ from tests.support.points import Point, block
 NAN = math.nan
 RANKS, STEPS = 9, 1_500
 KINDS = {"x": "<i8", "argmin": "<i8", "argmax": "<i8", "count": "<u8", "nonfinite": "<u8"}
+ALL = ("at", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite")
 KINDS |= {"at": "<i8", "group_runs": "<u8"}
 
 
@@ -253,3 +257,70 @@ def test_a_rank_alone_deviates_from_nobody(store: Store) -> None:
     assert (line.rank, line.deviation) == (0, 0.0)
     (line,) = chart(store, ["solo"], quantiles=[0.5])
     assert line.quantiles[0] == line.mean
+
+
+@pytest.mark.usefixtures("read_from")
+@pytest.mark.parametrize("request_", [{}, {"start": 9, "stop": 1_111}, {"points": 300}])
+def test_logarithmic_buckets_hold_what_lies_between_their_bounds(
+    store: Store, request_: dict[str, int]
+) -> None:
+    (line,) = chart(store, log_x=True, x="time", **request_)
+    (every,) = chart(store, x="time", **{**request_, "points": 2_000})
+    assert every.bucket_width == 1
+    x, widths = column(line, "x"), np.frombuffer(line.widths, "<u8").astype(np.int64)
+    assert line.bucket_width == 0
+    assert len(x) <= request_.get("points", 50)
+    assert (x[1:] >= (x + widths)[:-1]).all()
+    steps = column(every, "x")
+    for row, (at, width) in enumerate(zip(x, widths, strict=True)):
+        inside = (steps >= at) & (steps < at + width)
+        mine = {name: column(every, name)[inside] for name in ALL}
+        got = {name: column(line, name)[row] for name in ALL}
+        finite = mine["count"] - mine["nonfinite"]
+        known = np.flatnonzero(finite)
+        assert got["count"] == mine["count"].sum()
+        assert got["nonfinite"] == mine["nonfinite"].sum()
+        assert got["at"] == mine["at"].min()
+        if not len(known):
+            assert math.isnan(got["min"])
+            continue
+        assert (got["min"], got["max"]) == (np.nanmin(mine["min"]), np.nanmax(mine["max"]))
+        assert got["argmin"] == mine["argmin"][np.nanargmin(mine["min"])]
+        assert got["argmax"] == mine["argmax"][np.nanargmax(mine["max"])]
+        assert (got["first"], got["last"]) == (mine["first"][known[0]], mine["last"][known[-1]])
+        weighted = (mine["mean"] * finite)[known].sum() / finite.sum()
+        assert got["mean"] == pytest.approx(weighted, abs=1e-5)
+    assert column(line, "count").sum() == column(every, "count").sum()
+    # As even as whole steps and cells allow.
+    growth = (x + widths)[x > 50] / x[x > 50]
+    assert growth.max() < 1.6
+
+
+def test_logarithmic_grids_cover_every_range() -> None:
+    rng = random.Random(3)
+    for _ in range(500):
+        lo = rng.choice([-(2**63), -7, 0, 1, 5, rng.randrange(2**40)])
+        hi = lo + rng.choice([1, 2, 1_000, rng.randrange(1, 2**33), 2**62])
+        points = rng.choice([16, 17, 100, 1_000])
+        grid = log_grid(lo, hi, points, tiers.WIDTHS)
+        assert list(grid.bounds) == sorted(set(grid.bounds))
+        assert len(grid.bounds) - 1 <= points
+        assert grid.bounds[0] <= lo < hi <= grid.bounds[-1]
+        assert grid.zones[-1].end >= hi
+        for before, after in itertools.pairwise(grid.zones):
+            assert before.end == after.first
+        for zone in grid.zones:
+            cells = zone.cells
+            if zone.first >= 1:
+                unit = cells.tier or 1
+                inside = [b for b in grid.bounds if zone.first <= b <= zone.end]
+                assert all(bound % unit == 0 for bound in inside)
+                assert (cells.origin, cells.end, cells.width) == (zone.first, zone.end, unit)
+
+
+def test_what_needs_even_buckets_says_so(store: Store) -> None:
+    for change in ({"quantiles": [0.5]}, {"ranks": pb.RankSelection(stragglers=1)}):
+        with pytest.raises(ServiceError, match="log_x"):
+            chart(store, log_x=True, **change)
+    with pytest.raises(ServiceError, match="16 or more"):
+        chart(store, log_x=True, points=3)

@@ -12,6 +12,7 @@ BENCHMARKS = (
     "end_to_end",
     "bytes",
     "chart",
+    "live",
     "export",
     "dashboard",
     "catalogue",

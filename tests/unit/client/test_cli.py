@@ -192,7 +192,7 @@ def test_every_command_explains_itself(command: str, output: pytest.CaptureFixtu
         (["plot", "r", "m", "--rank", "-1"], "--rank"),
         (
             ["plot", "r", "m", "--rank", "some"],
-            "'some' is no rank: use a number, band, all or stragglers",
+            "'some' is no rank: use a number, band, all",
         ),
         (["runs", "--limit", "x"], "invalid int value"),
     ],

@@ -75,5 +75,7 @@ FROZEN: dict[int, str] = {
     3: "d784e5f13ba5a47e",
     4: "f38fd161782e470c",
     5: "a395f40bb85b6ec6",
+    8: "72cbf472bc2e4d21",
+    9: "ec618f30dee5e7b0",
     10: "a6da7bf4c34817ba",
 }

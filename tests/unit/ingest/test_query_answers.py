@@ -12,7 +12,7 @@ import pytest
 
 from stepline._core import siphash64
 from stepline_ingest.gen.stepline.v1 import query_pb2 as pb
-from stepline_ingest.lineage import STEP_MIN, Descent, Segment, Turn
+from stepline_ingest.lineage import Descent
 from stepline_ingest.query import service as query_service
 from stepline_ingest.store.memo import Memo
 from tests.support.query_service import Harness, serving
@@ -69,8 +69,9 @@ async def test_points_of_the_run_change_the_etag_and_others_do_not(service):
 
 async def test_points_of_the_run_that_a_fork_shows_change_its_etag(service):
     service.runs.known["fork"] = 1
-    base = (Segment(siphash64("r"), 1, STEP_MIN, 100),)
-    service.runs.descents["fork"] = Descent(siphash64("fork"), (Turn(1, 100),), base)
+    parent = Descent.of_attempts(siphash64("r"), [1])
+    fork = Descent.of_fork(siphash64("fork"), parent.lineage({}), 99)
+    service.runs.descents["fork"] = fork.begun(1, 100)
     request = pb.ChartRequest(run_ids=["fork"], metrics=["m"])
     first, _ = await asked(service, request)
     service.store.memo.changed([siphash64("r")])

@@ -206,6 +206,13 @@ def measure(browser: Browser, home: str) -> None:
     many = f"{home}/charts?sel=" + ",".join(f"many{number}" for number in range(10))
     long = f"{home}/charts?sel=" + ",".join(f"long{number}" for number in range(LONG_RUNS))
     cases = (
+        (
+            "the list of projects: what any page costs",
+            home.rpartition("/p/")[0],
+            ".projects a",
+            1,
+            "",
+        ),
         (f"table of {RUNS:,} runs", home, ".run-row[data-run]", 1, "1,000 ms"),
         (f"first chart of {RUNS:,} runs x {METRICS:,} metrics", many, drawn, 1, "1,000 ms"),
         (f"the same as fine as the screen, {LONG_METRICS} panels x 10 runs", many, full, 20, ""),

@@ -1,7 +1,7 @@
 /** How a run came to be what it shows: its starts, and the runs that it was forked from. */
 import { useResource } from "../../api/resource";
 import { runs } from "../../api/transport";
-import type { Attempt, GetLineageReply, Segment } from "../../gen/stepline/v1/runs_pb";
+import type { Attempt, Segment } from "../../gen/stepline/v1/runs_pb";
 import { count, duration, instant } from "../../lib/format";
 import { now } from "../../state/clock";
 import { Link } from "../../ui/Link";
@@ -15,7 +15,7 @@ export function Lineage({ id, alive }: { id: string; alive: boolean }) {
     refresh: alive ? REFRESH_MS : 0,
   });
   if (found.problem) return <Failure problem={found.problem} again={found.reload} />;
-  if (!found.data || isPlain(found.data, id)) return null;
+  if (!found.data) return null;
   const { attempts, segments } = found.data;
   return (
     <section class="wide">
@@ -41,12 +41,6 @@ export function Lineage({ id, alive }: { id: string; alive: boolean }) {
       </div>
     </section>
   );
-}
-
-/** One start and nothing to tell of it. */
-function isPlain({ attempts, segments }: GetLineageReply, id: string): boolean {
-  const [first] = attempts;
-  return attempts.length <= 1 && !first?.errorType && segments.every((segment) => segment.runId === id);
 }
 
 function Row({ attempt }: { attempt: Attempt }) {

@@ -75,7 +75,6 @@ function Tab({ run, tab }: { run: Run; tab: string }) {
 
 function Head({ run }: { run: Run }) {
   const row = runRow(run);
-  const end = row.state === "running" ? now.value : row.updated;
   return (
     <div class="run-title">
       <h1>
@@ -84,7 +83,7 @@ function Head({ run }: { run: Run }) {
       <State state={row.state} />
       <code class="dim">{row.id}</code>
       <span class="dim" title={instant(row.created)}>
-        {ago(row.created, now.value)} · {duration(end - row.created)}
+        {row.state === "running" ? `for ${duration(now.value - row.created)}` : ago(row.created, now.value)}
       </span>
       {row.attempts > 1 && <span class="dim">{row.attempts} attempts</span>}
       {run.worldSize > 1 && <span class="dim">{run.worldSize} ranks</span>}

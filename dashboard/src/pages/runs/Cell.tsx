@@ -1,5 +1,5 @@
 /** One cell of the table of runs. */
-import { ago, duration, instant, json, value } from "../../lib/format";
+import { ago, instant, json, value } from "../../lib/format";
 import { now } from "../../state/clock";
 import type { RunRow } from "../../state/run";
 import { State } from "../../ui/State";
@@ -13,8 +13,6 @@ export function Cell({ run, column }: { run: RunRow; column: Column }) {
       return <State state={run.state} />;
     case "created":
       return <time title={instant(run.created)}>{ago(run.created, now.value)}</time>;
-    case "duration":
-      return <>{duration((run.state === "running" ? now.value : run.updated) - run.created)}</>;
     case "tags":
       return <Tags tags={run.tags} />;
     case "group":

@@ -2,22 +2,12 @@
 import type { RunKey } from "../../gen/stepline/v1/catalogue_pb";
 
 /** Columns that every run has, by the field that the service sorts and filters by. */
-export const FIXED = [
-  "state",
-  "created",
-  "duration",
-  "tags",
-  "group",
-  "job_type",
-  "attempts",
-  "notes",
-  "id",
-] as const;
+export const FIXED = ["state", "created", "tags", "group", "job_type", "attempts", "notes", "id"] as const;
 const SORTABLE = new Set<string>(["name", "state", "created", "group", "job_type", "attempts", "id"]);
 const WIDTHS: Record<string, number> = {
   state: 96,
   created: 104,
-  duration: 88,
+
   tags: 150,
   attempts: 76,
   notes: 180,
@@ -73,7 +63,7 @@ export function defaultColumns(keys: readonly RunKey[]): string[] {
     )
     .sort((a, b) => Number(b.runs - a.runs) || weight(b.key) - weight(a.key))
     .slice(0, MOST_SUMMARY);
-  return ["state", "created", "duration", "tags", ...[...config, ...summary].map((key) => key.key)];
+  return ["state", "created", "tags", ...[...config, ...summary].map((key) => key.key)];
 }
 
 /** Whether runs can differ in it. */

@@ -113,7 +113,7 @@ export const WatchUpdateSchema: GenMessage<WatchUpdate> = /*@__PURE__*/
   messageDesc(file_stepline_v1_live, 2);
 
 /**
- * A line is known by its chart, run_id or group, metric and rank.
+ * A line is known by its chart, run_id or group, attempt, metric and rank.
  *
  * @generated from message stepline.v1.LineUpdate
  */

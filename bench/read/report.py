@@ -94,14 +94,16 @@ def draw(results: dict[str, Any], path: Path) -> None:
         )
         axes.plot(*zip(*ours, strict=True), "-o", color=OURS, lw=2.5, ms=7)
         axes.annotate(
-            "Stepline: chart of 1,000 buckets, end to end",
-            ours[1],
-            (0, -12),
+            "Stepline: a chart of 1,000 buckets, end to end",
+            ours[0],
+            (0, -16),
             textcoords="offset points",
             color=OURS,
             va="top",
             ha="left",
         )
+        axes.set_xlim(1e4, 2e8)
+        axes.set_ylim(bottom=ours[0][1] / 4)
         for name, title in PEERS.items():
             row = results["peers"].get(name, {})
             if "read" in row:

@@ -29,8 +29,10 @@ async def asked(
     *,
     project: str | None,
     transform: Transform | None = None,
+    counted: Callable[[int], None] | None = None,
 ) -> AsyncGenerator[bytes, None]:
-    """The answer piece after piece, each through TRANSFORM in the thread. Raises StoreError.
+    """The answer piece after piece, each through TRANSFORM in the thread. COUNTED is told
+    of rows. Raises StoreError.
 
     Whoever stops reading ends the query in the engine, also while it has given nothing yet.
     """
@@ -38,7 +40,7 @@ async def asked(
     marked: dict[str, Setting] = {**(settings or {}), MARK: mark}
 
     def read() -> Iterator[bytes]:
-        pieces = store.stream_raw(sql, fmt, params, marked, project=project)
+        pieces = store.stream_raw(sql, fmt, params, marked, project=project, counted=counted)
         return pieces if transform is None else transform(pieces)
 
     over = False

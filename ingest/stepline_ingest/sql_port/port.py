@@ -139,6 +139,7 @@ class SqlPort:
             question.params,
             question.settings,
             project=access.project(),
+            counted=ending.count,
             transform=lambda pieces: pack(told(pieces)) if pack else told(pieces),
         )
 
@@ -151,11 +152,14 @@ class SqlPort:
     ) -> web.StreamResponse:
         """Raises StoreError as long as nothing was sent."""
         held: list[bytes] = []
+        whole = True
         async for piece in pieces:
             held.append(piece)
             if sum(map(len, held)) > _HELD:
+                whole = False
                 break
-        else:
+        headers["X-ClickHouse-Summary"] = ending.summary
+        if whole:
             return web.Response(body=b"".join(held), headers=headers)
         response = web.StreamResponse(headers=headers | {"X-ClickHouse-Exception-Tag": ending.tag})
         await response.prepare(request)
@@ -188,7 +192,6 @@ class SqlPort:
             "X-ClickHouse-Query-Id": wanted if _QUERY_ID.fullmatch(wanted) else str(uuid.uuid4()),
             "X-ClickHouse-Server-Display-Name": _NAME,
             "X-ClickHouse-Timezone": await self._zone(),
-            "X-ClickHouse-Summary": _SUMMARY,
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
         }
@@ -210,15 +213,18 @@ class _Ending:
     """Tells an error behind rows from rows."""
     broken: bool = False
     """An error was told as the last piece."""
+    rows: int = 0
+    """Given so far."""
 
+    def count(self, rows: int) -> None:
+        self.rows += rows
 
-_SUMMARY = json.dumps(
-    dict.fromkeys(
-        ("read_rows", "read_bytes", "written_rows", "written_bytes", "total_rows_to_read"), "0"
-    )
-)
-"""The engine counts only when an answer is over, and this comes before it; clients want the
-header to be there."""
+    @property
+    def summary(self) -> str:
+        """Of what is known when the headers go: all of a small answer, the begin of a large one."""
+        counts = dict.fromkeys(("read_rows", "result_rows"), str(self.rows))
+        others = ("read_bytes", "written_rows", "written_bytes", "total_rows_to_read")
+        return json.dumps({**counts, **dict.fromkeys(others, "0")})
 
 
 def _told_within(error: StoreError, tag: str) -> bytes:

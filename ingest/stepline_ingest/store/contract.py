@@ -109,10 +109,12 @@ class Store(Protocol):
         settings: Mapping[str, Setting] | None = None,
         *,
         project: str | None = None,
+        counted: Callable[[int], None] | None = None,
     ) -> Iterator[bytes]:
         """What `query_raw` answers to READONLY, piece after piece as it is made where the format
         allows that (`formats.STREAMED`), and without a limit of its size there. Closing the
-        iterator ends the query."""
+        iterator ends the query. COUNTED hears of the rows of each piece before
+        it comes, from a store that knows."""
 
     def end_orphans(self) -> None:
         """For a service that has just started, before it reads marks: returns when no INSERT of

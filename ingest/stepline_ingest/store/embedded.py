@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from .analyst import FORMAT_QUERY, analyst_settings, can_stream, judged
 from .cancel import CANCEL
@@ -202,6 +202,7 @@ class EmbeddedStore:
         settings: Mapping[str, Setting] | None = None,
         *,
         project: str | None = None,
+        counted: Callable[[int], None] | None = None,
     ) -> Iterator[bytes]:
         statement = judged(sql, self._canonical, tenant=project is not None)
         bare, fmt = split_format(statement, checked_name("format", fmt))
@@ -215,7 +216,7 @@ class EmbeddedStore:
             connection.query(f"SET ROLE {ANALYST_ROLE if project is None else TENANT_ROLE}")
             connection.query("SET " + settings_list(given))
             ask = _streamed if streams else _held
-            yield from ask(connection, bare, fmt, encode_params(params))
+            yield from ask(connection, bare, fmt, encode_params(params), counted)
 
     def create_tenant_views(self) -> None:
         """For SQL of one project; once the tables are there."""
@@ -271,15 +272,24 @@ class EmbeddedStore:
         return connection
 
 
-def _held(connection: Any, sql: str, fmt: str, params: dict[str, str]) -> Iterator[bytes]:
+Counted: TypeAlias = "Callable[[int], None] | None"
+
+
+def _held(
+    connection: Any, sql: str, fmt: str, params: dict[str, str], counted: Counted
+) -> Iterator[bytes]:
     """The answer, made in memory before any of it is given."""
-    answer: bytes = connection.query(sql, fmt, params).bytes()
-    view = memoryview(answer)
+    result = connection.query(sql, fmt, params)
+    if counted is not None:
+        counted(result.rows_read())
+    view = memoryview(result.bytes())
     for begin in range(0, len(view), _PIECE):
         yield bytes(view[begin : begin + _PIECE])
 
 
-def _streamed(connection: Any, sql: str, fmt: str, params: dict[str, str]) -> Iterator[bytes]:
+def _streamed(
+    connection: Any, sql: str, fmt: str, params: dict[str, str], counted: Counted
+) -> Iterator[bytes]:
     """The answer while it is made; see formats.py."""
     header = b""
     if fmt in WITH_HEADER:
@@ -288,6 +298,8 @@ def _streamed(connection: Any, sql: str, fmt: str, params: dict[str, str]) -> It
     stream = connection.send_query(sql, fmt, params)
     try:
         for chunk in stream:
+            if counted is not None:
+                counted(chunk.rows_read())
             piece: bytes = chunk.bytes()
             yield piece[len(header) :] if header else piece
     finally:

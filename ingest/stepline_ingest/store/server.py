@@ -202,6 +202,7 @@ class ServerStore:
         settings: Mapping[str, Setting] | None = None,
         *,
         project: str | None = None,
+        counted: Callable[[int], None] | None = None,
     ) -> Iterator[bytes]:
         if project is not None:
             # The views of tenants need row policies, and a policy on a table can take its rows from

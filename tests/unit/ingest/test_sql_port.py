@@ -121,7 +121,14 @@ def test_headers(service: Service) -> None:
     assert answer.headers["X-ClickHouse-Query-Id"] == "my-id"
     assert answer.headers["X-ClickHouse-Timezone"]
     assert answer.headers["X-ClickHouse-Server-Display-Name"] == "stepline"
-    assert json.loads(answer.headers["X-ClickHouse-Summary"])["written_rows"] == "0"
+    for sql, rows in (
+        ("SELECT 1", "1"),
+        ("SELECT 1 WHERE 0", "0"),
+        ("SELECT 2 FORMAT JSON", "1"),
+    ):
+        summary = json.loads(post(service, sql).headers["X-ClickHouse-Summary"])
+        assert summary["written_rows"] == "0"
+        assert summary["result_rows"] == rows, "JDBC takes 0 for an empty answer"
     assert post(service, "SELECT 1", "query_id=a%0d%0ab").headers["X-ClickHouse-Query-Id"]
     assert "X-ClickHouse-Query-Id" in post(service, "SELEC").headers
 

@@ -134,7 +134,8 @@ def test_buckets_draw_the_pixels_that_all_points_draw(store, monkeypatch):
         monkeypatch.setattr(plan, "POINTS_PER_CELL", 0)
         start = rng.choice((None, rng.randrange(-4000, 4000)))
         stop = rng.choice((None, rng.randrange(4000, 9000)))
-        for line in chart(store, series, rng.randrange(3, 150), start=start, stop=stop):
+        budget = rng.randrange(3, 20 if number % 2 else 150)
+        for line in chart(store, series, budget, start=start, stop=stop):
             points = [
                 (step // line.bucket_width, value)
                 for step, value in zip(*series[line.metric], strict=True)
@@ -149,7 +150,7 @@ def test_buckets_draw_the_pixels_that_all_points_draw(store, monkeypatch):
             compared += 1
             tiered += bool(line.tier_width)
     assert compared == SERIES * CHARTS == 1000
-    assert tiered > 100
+    assert tiered > 50
 
 
 def test_one_step_is_seen_at_every_zoom(store):

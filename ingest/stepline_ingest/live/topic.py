@@ -1,7 +1,7 @@
 """One watched chart: read again when something was stored for its runs, and by whom it is watched.
 
 However many watch it, it is read once; however fast its runs log, it is read a few times a second,
-and never more than a fifth of the time.
+and never more than a third of the time.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from .request import WatchedQuery
 
 log = logging.getLogger(__name__)
 
-REST = 4
-"""A read is followed by a pause of so many times what it took."""
+REST, LEAST_REST, LONG = 4, 2, 0.5
+"""A read is followed by a pause of REST times what it took; where that is LONG (in seconds), of no
+less than LEAST_REST times, so that a busy machine does not make all wait who watch."""
 RETRY = 2.0
 """Seconds until a chart is read again that could not be read."""
 
@@ -129,7 +130,9 @@ class Topic:
     async def _rest(self, began: float, ended: float) -> None:
         """The pause between two reads. Who joins may want it shorter."""
         while True:
-            pause = max(min(self._intervals, default=0.0), (1 + REST) * (ended - began))
+            took = ended - began
+            rest = min(REST * took, max(LEAST_REST * took, LONG))
+            pause = max(min(self._intervals, default=0.0), took + rest)
             self._joined.clear()
             try:
                 left = began + pause - time.monotonic()

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stepline._core import siphash64
 from stepline_ingest.catalogue.filter_parse import parse_fields, parse_filter, parse_sort
 from stepline_ingest.catalogue.index import FieldIndex
 from stepline_ingest.catalogue.known import Scope
 from stepline_ingest.catalogue.runs_table import RunsQuery, RunsTable
+from stepline_ingest.lineage import Descent
 from stepline_ingest.run_record import Attempt, RunRecord
 from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.store import open_store
@@ -83,6 +85,7 @@ def random_run(rng: random.Random, number: int) -> RunRecord:
         group=rng.choice(["", "g", "h"]), job_type=rng.choice(["", "train"]),
         notes=rng.choice(["", "two\nlines"]), created_ms=NOW + rng.randrange(20) * 1000,
         updated_ms=NOW + number, attempts=attempts, version=number + 1,
+        descent=Descent.of_attempts(siphash64(f"run{number}"), [a.number for a in attempts]),
     )  # fmt: skip
 
 

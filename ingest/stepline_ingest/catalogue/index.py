@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepline._core import siphash64
+from stepline_ingest.errors import later
 from stepline_ingest.run_record import RunRecord
 from stepline_ingest.store.contract import Store
 from stepline_ingest.store.errors import StoreError
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 PAUSE = 1.0
 """Seconds in which changes gather, when nobody asks."""
+PATIENCE = 5.0
+"""Seconds that somebody who reads waits for the index of an older store."""
 RETRY = 5.0
 """Seconds until the next attempt at a store that failed."""
 _BATCH = 500
@@ -70,9 +73,12 @@ class FieldIndex:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._caught_up = threading.Event()
+        self._caught_up.set()
 
     def start(self) -> None:
         """Brings everything up to date first."""
+        self._caught_up.clear()
         self._thread = threading.Thread(target=self._run, name="field-index", daemon=True)
         self._thread.start()
 
@@ -91,7 +97,14 @@ class FieldIndex:
         self._wake.set()
 
     def flush(self) -> None:
-        """Returns when what was noted before is in the tables. Raises StoreError."""
+        """Returns when what was noted before is in the tables. Raises StoreError, and
+        ServiceError(UNAVAILABLE) while the runs of an older store are still being indexed: half of
+        them would look like all of them."""
+        if not self._caught_up.wait(PATIENCE):
+            raise later(
+                "the configs of runs are being indexed, once after the start of the service: "
+                "try again soon, or list runs without filter, sort and columns"
+            )
         with self._writing:
             with self._guard:
                 taken, self._pending = self._pending, {}
@@ -159,6 +172,7 @@ class FieldIndex:
                 if behind:
                     self.catch_up()
                     behind = False
+                    self._caught_up.set()
                 self.flush()
             except StoreError as error:
                 log.warning("configs could not be indexed, trying again: %s", error)

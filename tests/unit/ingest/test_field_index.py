@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from stepline._core import siphash64
 from stepline_ingest.catalogue.filter_parse import parse_filter
 from stepline_ingest.catalogue.index import FieldIndex
 from stepline_ingest.catalogue.known import Scope
 from stepline_ingest.catalogue.runs_table import RunsQuery, RunsTable
 from stepline_ingest.errors import ServiceError
+from stepline_ingest.lineage import Descent
 from stepline_ingest.run_record import Attempt, RunRecord
 from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.schema.purge import purge
@@ -22,7 +24,7 @@ def put(
     run = RunRecord(
         run_id=run_id, project="p", name="", config=config, summary={}, tags=[], group="",
         job_type="", notes="", created_ms=version, updated_ms=version, attempts=[attempt],
-        version=version,
+        version=version, descent=Descent.of_attempts(siphash64(run_id), [1]),
     )  # fmt: skip
     tables = SqlRunTables(store, **({} if index is None else {"stored": index.note}))
     tables.put_attempt(run_id, attempt)
@@ -59,6 +61,22 @@ def test_a_store_without_an_index_gets_one(store: Store) -> None:
     assert FieldIndex(store).catch_up() == 1
     assert find(store, "config.lr >= 1") == ["r2"]
     assert FieldIndex(store).catch_up() == 0
+
+
+def test_a_half_made_index_is_not_read(embedded: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stuck:
+        def __getattr__(self, name: str) -> object:
+            raise StoreError("not yet")
+
+    monkeypatch.setattr("stepline_ingest.catalogue.index.PATIENCE", 0.0)
+    index = FieldIndex(Stuck())  # type: ignore[arg-type]
+    index.start()
+    try:
+        with pytest.raises(ServiceError, match="being indexed") as caught:
+            index.flush()
+        assert caught.value.is_retryable
+    finally:
+        index.stop()
 
 
 def test_what_could_not_be_written_is_written_later(embedded: Store) -> None:

@@ -7,6 +7,7 @@ import math
 from stepline._core import siphash64
 from stepline_ingest.catalogue.definitions import Definition, Definitions
 from stepline_ingest.catalogue.summaries import SummaryTable
+from stepline_ingest.lineage import Descent
 from stepline_ingest.run_record import Attempt, RunRecord
 from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.store import Store
@@ -52,6 +53,7 @@ class Job:
                 updated_ms=1,
                 attempts=made,
                 version=self._version,
+                descent=Descent.of_attempts(self.run, [attempt.number for attempt in made]),
             )
         )
 

@@ -16,6 +16,7 @@ BENCHMARKS = (
     "export",
     "dashboard",
     "catalogue",
+    "capture",
 )
 
 

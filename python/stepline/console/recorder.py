@@ -23,6 +23,7 @@ BURST_BYTES = 1 << 20
 BYTES_PER_SECOND = 64 << 10
 BURST_LINES = 10_000
 LINES_PER_SECOND = 500
+_MOST_PIECES = 256
 MOST_BYTES = 256 << 20
 """Of one process."""
 
@@ -45,9 +46,11 @@ class Recorder:
         self._limit = _Limit()
 
     def write(self, stream: int, text: str) -> None:
-        """Takes what was printed to STREAM."""
+        """Takes what was printed to STREAM. The pieces of a line wait for its end: `print` writes
+        each of its arguments by itself."""
         self._waiting.append((stream, text))
-        self._work()
+        if "\n" in text or "\r" in text or len(self._waiting) > _MOST_PIECES:
+            self._work()
 
     def flush(self) -> None:
         """Records the states of lines that are not kept yet."""
@@ -71,16 +74,27 @@ class Recorder:
     def _work(self) -> None:
         while self._waiting and self._lock.acquire(blocking=False):
             try:
-                while self._waiting:
-                    item = self._waiting.popleft()
-                    with contextlib.suppress(Exception):
-                        if item is None:
-                            for fold in self._folds.values():
-                                fold.flush()
-                        else:
-                            self._folds[item[0]].feed(item[1])
+                self._take_all()
             finally:
                 self._lock.release()
+
+    def _take_all(self) -> None:
+        pieces: dict[int, list[str]] = {OUT: [], ERR: []}
+        flushes = False
+        while self._waiting:
+            item = self._waiting.popleft()
+            if item is None:
+                flushes = True
+            else:
+                pieces[item[0]].append(item[1])
+        for stream, texts in pieces.items():
+            if texts:
+                with contextlib.suppress(Exception):
+                    self._folds[stream].feed("".join(texts))
+        if flushes:
+            with contextlib.suppress(Exception):
+                for fold in self._folds.values():
+                    fold.flush()
 
     def _next_line(self) -> int:
         self._lines += 1

@@ -23,7 +23,7 @@ from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.store import open_store
 from tests.support.filter_twin import holds, ordered, value_of
 
-EXAMPLES = int(os.environ.get("STEPLINE_FILTER_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("STEPLINE_FILTER_EXAMPLES", "60"))
 RUNS = 60
 TEXTS = [
     "",

@@ -138,3 +138,22 @@ async def test_a_run_with_forks_is_not_deleted(process: Process) -> None:
         await process.create(launch_id="l2", resume=ALLOW)
     with pytest.raises(Refused, match="was deleted"):
         await process.create(run_id="n", launch_id="ln", fork_from="r@5")
+
+
+async def test_a_key_of_another_project_can_fork_and_bring_back_nothing(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepline_ingest.access.project", lambda: "q")
+    foreign = {"project": "q", "run_id": "f", "launch_id": "lf"}
+    told = set()
+    for origin in ("r@500", "unknown@500"):
+        with pytest.raises(Refused) as refusal:
+            await process.create(**foreign, fork_from=origin)
+        told.add(str(refusal.value).replace("unknown", "r").split("(")[0].split(":")[1])
+    assert len(told) == 1, "whether a run exists elsewhere is not told"
+    with pytest.raises(Refused, match="not known here"):
+        await process.bring_back(1)
+    with pytest.raises(Refused, match="not known here"):
+        await process.lineage()
+    assert await process.beat(("r", 1)) == [("r", 1)], "as if it were not there"
+    assert (await process.restarted().repository.get("r")).state == "finished"

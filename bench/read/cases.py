@@ -1,9 +1,13 @@
 """The questions, through a service in a process of its own and the client; and charts once more
-while something writes."""
+while something writes.
+
+The service keeps answers that it knows. So every round asks for another number of buckets or
+another range: nothing here is answered from what is kept.
+"""
 
 from __future__ import annotations
 
-import base64
+import itertools
 import json
 import re
 import statistics
@@ -11,7 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +46,7 @@ CASES = {
 def measure(service: Service, sizes: dict[str, int], rounds: int) -> Times:
     """Seconds of every case, in the order of the rounds."""
     with stepline.connect(service.grpc) as client:
-        asked = _questions(service, client, sizes, rounds)
+        asked = _questions(service, client, sizes, rounds, itertools.count())
         taken: Times = {name: [] for name in asked}
         for number in range(rounds + 1):
             for name, (times, ask) in asked.items():
@@ -55,31 +59,34 @@ def measure(service: Service, sizes: dict[str, int], rounds: int) -> Times:
 
 
 def _questions(
-    service: Service, client: Any, sizes: dict[str, int], rounds: int
+    service: Service, client: Any, sizes: dict[str, int], rounds: int, fresh: Iterator[int]
 ) -> dict[str, tuple[int, Callable[[], object]]]:
     def chart(run: str, **more: Any) -> object:
-        found = client.run(run).chart(METRIC, points=1000, **more)
+        found = client.run(run).chart(METRIC, points=900 + next(fresh) % 500, **more)
         assert len(found.x) > 50
         return found
 
+    def zoom(number: int) -> object:
+        start, stop = (step + 97 * number for step in ZOOM)
+        return chart("1M", start=start, stop=stop)
+
     many = [f"many/{i}" for i in range(SERIES)]
-    start, stop = ZOOM
     asked: dict[str, tuple[int, Callable[[], object]]] = {
         f"chart of {name} steps": (rounds, lambda name=name: chart(name))  # type: ignore[misc]
         for name in sizes
     }
     last = list(sizes)[-1]
     asked |= {
-        "the same over HTTP": (rounds, _by_http(service, last)),
+        "the same over HTTP": (rounds, _by_http(service, last, fresh)),
         "chart of 100 series x 100,000": (
             rounds,
-            lambda: client.chart(runs=["series"], metrics=many, points=1000),
+            lambda: client.chart(runs=["series"], metrics=many, points=900 + next(fresh) % 500),
         ),
         "band over 1,024 ranks x 10,000": (
             rounds,
             lambda: chart("ranks", ranks="band"),
         ),
-        "zoom on 100,000 steps, no tier": (rounds, lambda: chart("1M", start=start, stop=stop)),
+        "zoom on 100,000 steps, no tier": (rounds, lambda: zoom(next(fresh))),
         "history, 1 M points": (5, lambda: client.run("1M").history(METRIC)),
         "history, 100,000 points": (rounds, lambda: client.run("small").history(METRIC)),
         "chart of 100,000 steps": (rounds, lambda: chart("small")),
@@ -95,16 +102,15 @@ def _questions(
     return asked
 
 
-def _by_http(service: Service, run: str) -> Callable[[], object]:
+def _by_http(service: Service, run: str, fresh: Iterator[int]) -> Callable[[], object]:
     """What the dashboard does, without what the browser does."""
-    message = {"runIds": [run], "metrics": [METRIC], "points": 1000, "ranks": {"band": True}}
-    packed = base64.urlsafe_b64encode(json.dumps(message).encode()).decode()
-    query = urllib.parse.urlencode({"encoding": "json", "base64": "1", "message": packed})
+    asked = {"runIds": [run], "metrics": [METRIC], "ranks": {"band": True}}
     pool = urllib3.HTTPConnectionPool(*service.http.rsplit(":", 1))  # type: ignore[arg-type]
-    path = f"/stepline.v1.Query/Chart?{query}"
 
     def ask() -> object:
-        answer = pool.request("GET", path)
+        message = json.dumps({**asked, "points": 900 + next(fresh) % 500})
+        query = urllib.parse.urlencode({"encoding": "json", "message": message})
+        answer = pool.request("GET", f"/stepline.v1.Query/Chart?{query}")
         assert answer.status == 200
         return answer.data
 
@@ -116,13 +122,13 @@ def under_ingest(service: Service, run: str, rounds: int) -> dict[str, float]:
     speed."""
     top = _written(_writer(service, rate=0, seconds=6))
     with stepline.connect(service.grpc) as client:
-        view = client.run(run)
+        view, fresh = client.run(run), itertools.count()
 
         def charts(until: Callable[[], bool]) -> list[float]:
             taken = []
             while not until() or len(taken) < rounds:
                 begun = time.perf_counter()
-                view.chart(METRIC, points=1000)
+                view.chart(METRIC, points=900 + next(fresh) % 500)
                 taken.append((time.perf_counter() - begun) * 1e3)
                 time.sleep(0.005)
             return taken

@@ -95,7 +95,7 @@ function line(context: CanvasRenderingContext2D, one: Strokes, layout: Layout, s
     context.stroke();
   }
   context.globalAlpha = one.opacity;
-  context.lineWidth = one.width;
+  context.lineWidth = one.width || 1 / context.getTransform().a;
   context.setLineDash(one.dash as number[]);
   context.beginPath();
   traceLine(context, one.line, one.main, layout, scene.axis);

@@ -16,6 +16,7 @@ export interface Strokes {
   behind: Float64Array | undefined;
   main: Float64Array;
   opacity: number;
+  /** Pixels; 0 for one pixel of the screen, which browsers paint ten times as fast as any other width. */
   width: number;
 }
 
@@ -56,7 +57,7 @@ function look(
     behind: line.smooth && !scene.bands && !dimmed ? line.mean : undefined,
     main: line.smooth ?? line.mean,
     opacity: dimmed ? 0.22 : 1,
-    width: mine ? 2.1 : many ? 1.1 : 1.45,
+    width: mine ? 2.1 : many ? 0 : 1.45,
   };
 }
 

@@ -69,7 +69,7 @@ export function svg(scene: Scene, title: string, style: ChartStyle, width: numbe
       out.push(`<path d="${pen}" fill="none" stroke="${one.color}" ${attributes}/>`);
     };
     if (one.behind) stroke(one.behind, `stroke-opacity=".28"`);
-    stroke(one.main, `stroke-width="${one.width}" stroke-dasharray="${one.dash.join(" ")}"`);
+    stroke(one.main, `stroke-width="${one.width || 1}" stroke-dasharray="${one.dash.join(" ")}"`);
     for (const [x, y] of loners(one.line, one.main, place, scene.axis)) {
       out.push(`<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="2.4" fill="${one.color}"/>`);
     }

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from stepline_ingest.page import FOLDER
 from tests.support.service import Service
@@ -16,6 +16,8 @@ from tests.support.showcase import fill
 
 TIMEOUT_MS = 20_000
 """Only ends what hangs: every wait is for something that happens."""
+expect.set_options(timeout=TIMEOUT_MS)
+
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 

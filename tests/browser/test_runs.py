@@ -80,4 +80,4 @@ def test_selected_runs_are_compared(page: Page, service: Service) -> None:
     # Only what differs.
     expect(table.get_by_role("rowheader", name="model", exact=True)).to_have_count(0)
     page.get_by_role("tab", name="Parallel").click()
-    expect(page.get_by_text("24 of 12 runs")).to_be_visible()
+    expect(page.get_by_text("12 of 12 runs")).to_be_visible()

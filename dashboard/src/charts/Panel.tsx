@@ -3,7 +3,7 @@ import { useComputed } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { change } from "../state/address";
 import { type Options, options, setOptions } from "../state/options";
-import { inkOf } from "../state/slots";
+import { assign, inkOf } from "../state/slots";
 import { dark } from "../state/theme";
 import { Icon } from "../ui/icons";
 import { Menu } from "../ui/Menu";
@@ -117,6 +117,8 @@ export function Panel({ metric, large = false }: { metric: string; large?: boole
 }
 
 function sceneOf(data: PanelData, shown: Options, labelling: Labelling): Scene {
+  // Ranks and groups have inks of their own, beside those of the runs.
+  assign(data.lines.map((line) => inkKey(line, labelling)));
   return {
     drawn: data.lines.map((line) => ({
       line,

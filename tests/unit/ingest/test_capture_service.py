@@ -10,58 +10,44 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import grpc
 import pytest
 
 from stepline_ingest.capture import CaptureService, CaptureTables
 from stepline_ingest.gen.stepline.v1 import capture_pb2, runs_pb2
 from stepline_ingest.limits import Limits
-from stepline_ingest.runs import RunsService
-from stepline_ingest.runs_repository import RunsRepository
 from stepline_ingest.store import Store, open_store
 from tests.support.memory_runs import MemoryRunTables
+from tests.support.run_process import Context, Process, Refused
 
 LIMITS = replace(Limits(), max_context_bytes=500, max_console_line_bytes=100, max_console_lines=50)
 OUT = capture_pb2.CONSOLE_STREAM_OUT
 _RUNS = itertools.count()
 
 
-class Refused(Exception):
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        super().__init__(f"{code.name}: {message}")
-
-
-class Context:
-    async def abort(self, code: grpc.StatusCode, details: str = "", trailing: Any = ()) -> None:
-        raise Refused(code, details)
-
-
 class Capture:
     """The service with one run that has two attempts of four ranks."""
 
     def __init__(self, store: Store) -> None:
-        self.runs = RunsRepository(MemoryRunTables(), ThreadPoolExecutor(2), LIMITS)
-        self.runs_service = RunsService(self.runs, LIMITS)
+        self.process = Process(MemoryRunTables(), LIMITS)
         self.service = CaptureService(
             CaptureTables(store),
-            self.runs,
+            self.process.repository,
             LIMITS,
             ThreadPoolExecutor(2),
-            bind=self.runs_service.bind,
+            bind=self.process.service.bind,
         )
         self.writer = os.urandom(16)
         self.run_id = f"r{next(_RUNS)}"
 
     async def begin(self) -> None:
         for launch in ("1", "2"):
-            request = runs_pb2.CreateRunRequest(
+            await self.process.create(
                 run_id=self.run_id,
                 launch_id=launch,
                 world_size=4,
-                writer=os.urandom(16),
                 resume=runs_pb2.RESUME_ALLOW,
+                on_live=runs_pb2.ON_LIVE_TAKE_OVER,
             )
-            await self.runs_service.CreateRun(request, Context())
 
     async def put(self, part: str, content: Any, attempt: int = 1, rank: int = 0) -> None:
         place = {"run_id": self.run_id, "attempt": attempt, "rank": rank, "writer": os.urandom(16)}

@@ -70,23 +70,20 @@ function why({ errorType, errorMessage, exitCode }: Attempt): string {
   return exitCode ? `exit code ${exitCode}` : "";
 }
 
-/** Which steps are read from where: as wide as they are many. */
+const LEAST = -(2n ** 63n);
+const MOST = 2n ** 63n - 1n;
+
+/** Which steps are read from where. */
 function Bar({ segments, id }: { segments: readonly Segment[]; id: string }) {
   if (!segments.length) return null;
   return (
     <ol class="lineage">
       {segments.map((segment, index) => {
-        const steps = Number(segment.lastStep - segment.firstStep) + 1;
-        const range = `steps ${count(segment.firstStep)} to ${count(segment.lastStep)}`;
+        const range = stepsOf(segment);
         const own = segment.runId === id;
         const name = own ? `attempt ${segment.attempt}` : `${segment.runId}, attempt ${segment.attempt}`;
         return (
-          <li
-            key={index}
-            class={own ? "" : "other"}
-            style={{ flexGrow: String(steps) }}
-            title={`${name}: ${range}`}
-          >
+          <li key={index} class={own ? "" : "other"} title={`${name}: ${range}`}>
             {own ? <b>{name}</b> : <Link path={["r", segment.runId]}>{name}</Link>}
             <span class="dim">{range}</span>
           </li>
@@ -94,4 +91,11 @@ function Bar({ segments, id }: { segments: readonly Segment[]; id: string }) {
       })}
     </ol>
   );
+}
+
+function stepsOf({ firstStep, lastStep }: Segment): string {
+  if (firstStep === LEAST) return lastStep === MOST ? "all steps" : `up to step ${count(lastStep)}`;
+  return lastStep === MOST
+    ? `from step ${count(firstStep)} on`
+    : `steps ${count(firstStep)} to ${count(lastStep)}`;
 }

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from .chart import Chart
     from .history import History
     from .lineage import Attempt, Lineage, Segment
-    from .reader import Client, RunView, connect
+    from .reader import Client, connect
+    from .run_view import RunView
     from .runs import Metric, RunInfo
     from .table import Table
 

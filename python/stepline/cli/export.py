@@ -13,7 +13,8 @@ from typing import Any
 from ..columns import need
 from ..errors import InvalidRequest
 from ..points import Points, arrow_schema
-from ..reader import Client, RunView
+from ..reader import Client
+from ..run_view import RunView
 from .options import add_range, add_server, client_of
 from .progress import Bar
 

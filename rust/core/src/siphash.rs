@@ -35,14 +35,10 @@ impl State {
 
     #[inline(always)]
     fn take(&mut self, words: Words) {
-        for i in 0..LANES {
-            self.v[3][i] ^= words[i];
-        }
+        self.v[3].iter_mut().zip(words).for_each(|(lane, word)| *lane ^= word);
         self.round();
         self.round();
-        for i in 0..LANES {
-            self.v[0][i] ^= words[i];
-        }
+        self.v[0].iter_mut().zip(words).for_each(|(lane, word)| *lane ^= word);
     }
 
     #[inline(always)]
@@ -61,10 +57,9 @@ impl State {
 pub fn hash_rows(count: usize, rows: impl Fn(usize) -> [u64; 5], mut each: impl FnMut(usize, u64)) {
     for first in (0..count).step_by(LANES) {
         let lanes: [[u64; 5]; LANES] = std::array::from_fn(|lane| rows((first + lane).min(count - 1)));
+        let words: [Words; 5] = std::array::from_fn(|word| lanes.map(|row| row[word]));
         let mut state = State::new();
-        for word in 0..5 {
-            state.take(std::array::from_fn(|lane| lanes[lane][word]));
-        }
+        words.into_iter().for_each(|words| state.take(words));
         let hashes = state.finish(40);
         hashes.into_iter().take(count - first).enumerate().for_each(|(lane, hash)| each(first + lane, hash));
     }

@@ -91,7 +91,8 @@ test-page: $(PAGE_TOOLS) ## Run the unit tests of the dashboard; those in a brow
 .PHONY: chromium
 chromium: # The browser of the tests
 	@command -v chromium chromium-browser google-chrome >/dev/null || { \
-		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "installing Chromium for the tests of the dashboard" && apt-get install -y -qq chromium >/dev/null; \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "installing Chromium for the tests of the dashboard" && \
+			{ apt-get install -y -qq chromium >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }; }; \
 	} || { echo "Chromium is missing: the tests of the dashboard need it (Debian: apt-get install chromium), or STEPLINE_CHROMIUM=/path/to/one" >&2; test -n "$${STEPLINE_CHROMIUM:-}"; }
 
 .PHONY: test-fault

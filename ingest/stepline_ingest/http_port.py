@@ -44,6 +44,18 @@ class _Full(asyncio.Protocol):
         transport.close()
 
 
+async def write_to(
+    request: web.Request, response: web.StreamResponse, data: bytes, limits: Limits
+) -> None:
+    """Waits for a slow reader, but not for ever: it holds a query of the store."""
+    assert request.transport is not None
+    patience = asyncio.get_running_loop().call_later(limits.http_stall, request.transport.abort)
+    try:
+        await response.write(data)
+    finally:
+        patience.cancel()
+
+
 class HttpPort:
     """Serves one application."""
 

@@ -207,7 +207,7 @@ def json_object(field: str, text: str, limits: Limits) -> JsonObject:
     return value
 
 
-def json_text(value: JsonObject) -> str:
+def json_text(value: Any) -> str:
     """Readable in any script; escaped only where UTF-8 cannot hold it (half of a surrogate
     pair)."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))

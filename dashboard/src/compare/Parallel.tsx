@@ -1,6 +1,6 @@
 /** Parallel coordinates: a line for each run over its config and what came of it. Drag on an axis to pick runs. */
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { faded, ramp } from "../charts/palette";
 import type { Range } from "../charts/scale";
 import { chartStyle } from "../charts/style";
@@ -8,6 +8,7 @@ import { json } from "../lib/format";
 import { go } from "../state/address";
 import { type RunRow, title } from "../state/run";
 import { dark } from "../state/theme";
+import { sized, useWidth } from "../ui/size";
 import { axisFor, inside, type ParallelAxis } from "./axes";
 
 interface Props {
@@ -25,7 +26,7 @@ const REACH = 6;
 export function Parallel({ runs, keys }: Props) {
   const root = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const [width, setWidth] = useState(0);
+  const width = useWidth(root);
   const brushes = useSignal<ReadonlyMap<number, Range>>(new Map());
   const pointed = useSignal<number>(-1);
   const axes = keys.map((key, place) =>
@@ -42,21 +43,8 @@ export function Parallel({ runs, keys }: Props) {
   const kept = inside(places, brushes.value);
 
   useEffect(() => {
-    const element = root.current;
-    if (!element) return;
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
-  useEffect(() => {
-    const element = canvas.current;
-    const context = element?.getContext("2d");
-    if (!element || !context || !width) return;
-    const ratio = window.devicePixelRatio || 1;
-    element.width = width * ratio;
-    element.height = HEIGHT * ratio;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    paint(context);
+    const context = sized(canvas.current, width, HEIGHT);
+    if (context) paint(context);
   });
 
   const paint = (context: CanvasRenderingContext2D) => {

@@ -1,10 +1,11 @@
 /** The heat map on the screen. */
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { heat } from "../charts/palette";
 import { chartStyle } from "../charts/style";
 import { instant, value } from "../lib/format";
 import { dark } from "../state/theme";
+import { sized, useWidth } from "../ui/size";
 import { type HeatRow, heatAt, heatLayout, paintHeat } from "./heat";
 
 interface Props {
@@ -18,26 +19,12 @@ const STOPS = 24;
 export function HeatMap({ rows, percent, onPick }: Props) {
   const root = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const [width, setWidth] = useState(0);
+  const width = useWidth(root);
   const pointer = useSignal<{ x: number; y: number } | undefined>(undefined);
   const place = heatLayout(rows, width, percent);
   useEffect(() => {
-    const element = root.current;
-    if (!element) return;
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
-  useEffect(() => {
-    const element = canvas.current;
-    const context = element?.getContext("2d");
-    if (!element || !context || !width) return;
-    const ratio = window.devicePixelRatio || 1;
-    element.width = width * ratio;
-    element.height = place.height * ratio;
-    element.style.height = `${place.height}px`;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    paintHeat(context, rows, place, chartStyle(), dark.value);
+    const context = sized(canvas.current, width, place.height);
+    if (context) paintHeat(context, rows, place, chartStyle(), dark.value);
   }, [rows, width, dark.value, percent]);
   const at = pointer.value;
   const found = at && heatAt(rows, place, at.x, at.y);

@@ -13,9 +13,10 @@ from typing import Any
 
 from stepline._core import siphash64
 from stepline_ingest.gen.stepline.v1 import catalogue_pb2
+from stepline_ingest.run_request import json_text
 from stepline_ingest.store.contract import Setting, Store
 
-from .fields import MISSING, RESERVED, dump, fields_of
+from .fields import MISSING, RESERVED, fields_of
 
 MAX_CHANGES = 10_000
 """Of one reply: the latest ones."""
@@ -108,10 +109,10 @@ def read_changes(
 
 
 def _top(values: Mapping[str, Any], key: str) -> str:
-    return _shown(dump(values[key])) if key in values else ""
+    return _shown(json_text(values[key])) if key in values else ""
 
 
 def _shown(json: str) -> str:
     if json == "null":
         return ""
-    return json if len(json) <= _CUT else dump(json[:_CUT] + "..")
+    return json if len(json) <= _CUT else json_text(json[:_CUT] + "..")

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from stepline_ingest.run_request import json_text
+
 RESERVED = "_stepline"
 """The key of the config under which the client keeps its own."""
 MAX_FIELDS = 5_000
@@ -46,7 +48,7 @@ class Value:
         """As JSON, which has no NaN: that and the infinities are text."""
         if self.kind is Kind.NONE:
             return "null"
-        return dump(self.text) if self.kind is Kind.TEXT else self.text
+        return json_text(self.text) if self.kind is Kind.TEXT else self.text
 
 
 MISSING = Value(Kind.NONE, 0.0, "")
@@ -79,18 +81,8 @@ def value_of(value: Any) -> Value:
         return _number(value)
     if isinstance(value, str):
         return Value(Kind.TEXT, 0.0, value[:MAX_TEXT])
-    text = dump(value)
+    text = json_text(value)
     return Value(Kind.LIST, 0.0, text if len(text) <= MAX_TEXT else "[]")
-
-
-def dump(value: Any) -> str:
-    """The JSON of the tables: compact, in any script."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":"))
-    return text
 
 
 def _number(value: int | float) -> Value:

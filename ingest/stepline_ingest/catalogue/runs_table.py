@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from stepline._core import siphash64
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.run_record import RunRecord
+from stepline_ingest.run_request import json_text
 from stepline_ingest.store.contract import Setting, Store, StoreError
 
-from .fields import MISSING, Kind, Value, dump
+from .fields import MISSING, Kind, Value
 from .filter_sql import FilterSql, keys_of
 from .filter_text import Source, quoted, typed_name
 from .filter_tree import Comparison, Field, FieldKind, SortKey, Tree, comparisons
@@ -305,12 +306,14 @@ def _shown(
     if statistic is None or statistic != statistic:
         return MISSING
     exact = int(statistic) if place.column == "points" else statistic
-    return Value(Kind.NUMBER, statistic, dump(exact) if abs(statistic) != float("inf") else "null")
+    return Value(
+        Kind.NUMBER, statistic, json_text(exact) if abs(statistic) != float("inf") else "null"
+    )
 
 
 def _own(run: RunRecord, one: Field) -> Value:
     if one.kind is FieldKind.TAGS:
-        return Value(Kind.LIST, 0.0, dump(run.tags))
+        return Value(Kind.LIST, 0.0, json_text(run.tags))
     numbers = {
         "created": run.created_ms,
         "updated": run.updated_ms,

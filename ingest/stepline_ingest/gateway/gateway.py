@@ -13,6 +13,7 @@ import grpc
 from aiohttp import web
 
 from stepline_ingest.errors import ServiceError, later
+from stepline_ingest.http_port import write_to
 from stepline_ingest.limits import Limits
 from stepline_ingest.metrics import Refusal, metrics
 
@@ -169,16 +170,20 @@ class Gateway:
             await response.prepare(request)
             try:
                 if first is not None:
-                    await self._write(request, response, await self._enveloped(asked, first))
+                    await write_to(
+                        request, response, await self._enveloped(asked, first), self._limits
+                    )
                 if error is None:
                     async for reply in replies:
-                        await self._write(request, response, await self._enveloped(asked, reply))
+                        await write_to(
+                            request, response, await self._enveloped(asked, reply), self._limits
+                        )
             except grpc.aio.AioRpcError as failed:
                 error = _json_of(failed)
             trailers: dict[str, list[str]] = {}
             for name, value in wire.headers_of(await call.trailing_metadata()):
                 trailers.setdefault(name, []).append(value)
-            await self._write(request, response, wire.end_of_stream(error, trailers))
+            await write_to(request, response, wire.end_of_stream(error, trailers), self._limits)
             if error is not None and first is not None and "etag" in metadata:
                 # Without the end that HTTP asks for, so that no cache keeps a part of it.
                 request.protocol.force_close()
@@ -203,17 +208,6 @@ class Gateway:
 
     async def _packed(self, body: bytes) -> bytes:
         return await self._threaded(len(body), lambda: codec.gzipped(body))
-
-    async def _write(self, request: web.Request, response: web.StreamResponse, data: bytes) -> None:
-        """Waits for a slow reader, but not for ever: it holds a query of the store."""
-        assert request.transport is not None
-        patience = asyncio.get_running_loop().call_later(
-            self._limits.http_stall, request.transport.abort
-        )
-        try:
-            await response.write(data)
-        finally:
-            patience.cancel()
 
     async def _threaded(self, size: int, convert: Callable[[], bytes]) -> bytes:
         """CONVERT(), in the thread when what it converts is large."""

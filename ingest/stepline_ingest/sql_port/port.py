@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from stepline_ingest import access
+from stepline_ingest.http_port import write_to
 from stepline_ingest.limits import Limits
 from stepline_ingest.metrics import QueryKind, metrics
 from stepline_ingest.query.ask import Transform, asked
@@ -163,27 +164,16 @@ class SqlPort:
             return web.Response(body=b"".join(held), headers=headers)
         response = web.StreamResponse(headers=headers | {"X-ClickHouse-Exception-Tag": ending.tag})
         await response.prepare(request)
-        await self._write(request, response, b"".join(held))
+        await write_to(request, response, b"".join(held), self._limits)
         held.clear()
         async for piece in pieces:
-            await self._write(request, response, piece)
+            await write_to(request, response, piece, self._limits)
         if ending.broken:
             # Without the end that HTTP asks for, so that nobody takes it for whole.
             request.protocol.force_close()
             return response
         await response.write_eof()
         return response
-
-    async def _write(self, request: web.Request, response: web.StreamResponse, data: bytes) -> None:
-        """Waits for a slow reader, but not for ever: it holds a query of the store."""
-        assert request.transport is not None
-        patience = asyncio.get_running_loop().call_later(
-            self._limits.http_stall, request.transport.abort
-        )
-        try:
-            await response.write(data)
-        finally:
-            patience.cancel()
 
     async def _headers(self, request: web.Request) -> dict[str, str]:
         """Of every answer."""

@@ -64,7 +64,7 @@ def test_it_ends_like_any_other(run: stepline.Run) -> None:
 
 
 def test_wrong_arguments_are_refused_as_they_would_be_online(tmp_path: Path) -> None:
-    for wrong in ({"run_id": "a b"}, {"config": {"a": {1, 2}}}, {"rank": -1}, {"tags": "x"}):
+    for wrong in ({"run_id": "a b"}, {"config": {"a": 1j}}, {"rank": -1}, {"tags": "x"}):
         with pytest.raises(stepline.SteplineError):
             stepline.init(mode="disabled", dir=tmp_path, **wrong)  # type: ignore[arg-type]
     run = stepline.init(mode="disabled", dir=tmp_path)

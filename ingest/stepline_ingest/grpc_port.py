@@ -67,6 +67,11 @@ def bind_inner(server: grpc.aio.Server, directory: Path) -> str:
     returns what to connect to. It needs no TLS, and asks for keys as the other port does."""
     path = directory / "gateway.sock"
     short = path
+    try:
+        # Over a server nothing else lives there.
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartupError(f"cannot make {directory} ({error.strerror}): pass --data") from error
     if Path("/proc/self/fd").is_dir():
         # The path of a socket has room for 107 bytes. The descriptor lives as long as the process.
         folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -101,6 +101,8 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 
 def _wants_page(request: web.Request) -> bool:
     """A browser that follows an address, not a script that misses a file."""
+    if request.path == "/":
+        return True
     return "text/html" in request.headers.get("Accept", "") and not request.path.startswith(_HASHED)
 
 

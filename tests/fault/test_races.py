@@ -57,7 +57,9 @@ def test_fifty_jobs_race_for_one_run(stage: Stage, chance: random.Random) -> Non
                 assert values == logged
                 assert len(values) == job.get("points", len(values))
             states = [attempt.state for attempt in view.lineage().attempts]
-            for job, state in zip(held, states, strict=True):
+            # One more may have been let in, and killed with the round before it heard of it.
+            assert len(held) <= len(states) <= len(held) + 1
+            for job, state in zip(held, states, strict=False):
                 if "killed" in job:
                     assert (state == "crashed") is job["killed"]
             # Every job logs from step 0 on, so the last one that logged is all that is shown.

@@ -82,7 +82,8 @@ test-rust: toolchain ## Run the Rust tests
 
 .PHONY: test-python
 test-python: dev chromium ## Run the Python tests, real service and real chDB included
-	@$(BIN)/pytest -q
+	@# By file, since a file shares its service; an engine takes up to 1 GiB, so no more than four at a time.
+	@$(BIN)/pytest -q -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: test-page
 test-page: $(PAGE_TOOLS) ## Run the unit tests of the dashboard; those in a browser belong to the Python tests

@@ -200,9 +200,7 @@ def same(got: dict, expected: list[chart_twin.Bucket]) -> None:
         ), (name, got[name][:10], wanted[:10])
 
 
-@settings(
-    max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=CASES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_every_column_is_what_the_definition_says(store, monkeypatch, seed):
     rng = random.Random(seed)

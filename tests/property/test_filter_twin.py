@@ -185,7 +185,7 @@ sorts = st.lists(
 ).map(tuple)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(text=filters, project=st.sampled_from(["", *PROJECTS]), sort=sorts)
 def test_sql_finds_what_python_finds(
     catalogue: Catalogue, text: str, project: str, sort: tuple[str, ...]
@@ -195,7 +195,7 @@ def test_sql_finds_what_python_finds(
     assert (found, total) == (expected, len(expected)), text
 
 
-@settings(max_examples=EXAMPLES // 8, deadline=None)
+@settings(max_examples=EXAMPLES // 8)
 @given(text=filters, by=st.lists(st.one_of(keys, text_fields), min_size=1, max_size=2))
 def test_groups_are_all_runs_and_open_to_their_own(
     catalogue: Catalogue, text: str, by: list[str]

@@ -232,9 +232,7 @@ def check(world: World, descents: dict[str, Descent]) -> None:
         assert list(longs(line.count)) == counts, run
 
 
-@settings(
-    max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=CASES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_random_trees(store: Store, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     rng = random.Random(seed)

@@ -71,7 +71,7 @@ def gaussian(line: Rough, sigma: float) -> list[float]:
 TWINS = {Kind.EMA: ema, Kind.EMA_OVER_X: ema_over_x, Kind.GAUSSIAN: gaussian}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     lines=st.lists(rough(), max_size=4),
     kind=st.sampled_from(list(Kind)),
@@ -143,7 +143,7 @@ def test_what_smooths_nothing_is_refused(bad):
     assert smoothing(query_pb2.Smoothing(ema=0.0)) == Smoothing(Kind.EMA, 0.0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     means=st.integers(1, 8).flatmap(
         lambda members: st.lists(
@@ -185,7 +185,7 @@ def deviation(means: np.ndarray, logged: np.ndarray, rank: int) -> float:
     return statistics.fmean(scores) if scores else 0.0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     means=st.integers(1, 9).flatmap(
         lambda ranks: st.lists(

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from stepline_ingest.store import StoreError
 
-ONE_STORE = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
-)
+ONE_STORE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 

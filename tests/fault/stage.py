@@ -6,14 +6,16 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import subprocess
+import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import stepline
 from tests.support.faults import Faults
+from tests.support.nursery import Nursery
 from tests.support.offline import send
 from tests.support.oracle import Oracle, acknowledged, judge_acknowledged
 from tests.support.processes import Trainer
@@ -30,6 +32,7 @@ def rounds(short: int, share: float = 1.0) -> range:
 
 
 _NUMBERS = itertools.count()
+DEATHS_OF_A_STORE = 25
 
 
 class Stage:
@@ -39,16 +42,12 @@ class Stage:
         self.directory = directory
         self.faults = Faults(directory / "faults")
         self.oracle = Oracle()
-        self.service = Service(
-            directory / "store",
-            # Clients of a failing store are sent away sooner than usual.
-            env=self.faults.env(store_patience=1.0, retry_max=0.5),
-            module="tests.support.faulty_service",
-        )
+        self.nursery = Nursery()
+        self.service = self._service()
         self.proxy = Proxy(self.service.grpc)
         self.spools = directory / "spools"
-        self.deaths = 0
-        """How often the service was revived."""
+        self.deaths = self.audits = self.points = self._deaths_of_store = 0
+        """How often the service was revived, the store audited; points that were judged."""
         self._trainers: list[Trainer] = []
 
     @property
@@ -80,13 +79,27 @@ class Stage:
         if not self.service.alive:
             self.service.start()
 
+    def renew(self) -> None:
+        """Another store in the place of one that has seen many deaths, between two rounds: audits
+        take as long as a store is large."""
+        if self._deaths_of_store < DEATHS_OF_A_STORE:
+            return
+        used = self.service
+        used.stop()
+        self.audit()
+        shutil.rmtree(used.data)
+        # On the same ports: proxy and uploaders know no others.
+        used.start()
+        self._deaths_of_store = 0
+
     def revive(self) -> None:
         """Audits the store that the dead service has left, starts the service, and holds it to what
         was acknowledged. The short version audits now and then."""
         promised = acknowledged(self.spools)
         if ROUNDS or self.deaths % 5 == 0:
-            audit(self.service.data)
+            self.audit()
         self.deaths += 1
+        self._deaths_of_store += 1
         self.service.start()
         with self.connect() as client:
             judge_acknowledged(client, promised)
@@ -97,7 +110,9 @@ class Stage:
     def judge(self) -> int:
         """Everything that the oracle was told, from the stored rows; returns the points."""
         with self.connect() as client:
-            return self.oracle.judge(client)
+            points = self.oracle.judge(client)
+        self.points += points
+        return points
 
     @contextlib.contextmanager
     def sending(self, spool: Path, server: str | None = None) -> Iterator[None]:
@@ -128,16 +143,32 @@ class Stage:
             sys.stderr.write(f"--- {self.service.log}\n{self.service.log_tail()}\n")
         self.service.stop()
         if error is None:
-            audit(self.service.data)
+            self.audit()
+            sys.stderr.write(
+                f"\n{self.deaths} deaths of the service, {self.proxy.cuts} cut connections, "
+                f"{self.audits} clean audits, {self.points:,} points judged\n"
+            )
+        self.nursery.close()
 
+    def audit(self) -> None:
+        """`stepline doctor` finds nothing wrong in the store, which no service has open."""
+        with tempfile.TemporaryFile() as said:
+            doctor = self.nursery.start(
+                ["-m", "stepline.cli.main", "doctor", "--data", str(self.service.data)],
+                env=os.environ,
+                stdout=said,
+                stderr=said,
+            )
+            code = doctor.wait(600)
+            said.seek(0)
+            assert code == 0, f"doctor: {said.read().decode()}"
+        self.audits += 1
 
-def audit(data: Path) -> None:
-    """`stepline doctor` finds nothing wrong in a store that no service has open."""
-    doctor = subprocess.run(
-        [sys.executable, "-m", "stepline.cli", "doctor", "--data", str(data)],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert doctor.returncode == 0, f"doctor: {doctor.stdout}\n{doctor.stderr}"
+    def _service(self) -> Service:
+        return Service(
+            self.directory / "store",
+            # Clients of a failing store are sent away sooner than usual.
+            env=self.faults.env(store_patience=1.0, retry_max=0.5),
+            module="tests.support.faulty_service",
+            nursery=self.nursery,
+        )

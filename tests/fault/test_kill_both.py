@@ -19,6 +19,7 @@ from tests.support.processes import stop_uploaders
 
 def test_every_returned_call_survives(stage: Stage, chance: random.Random) -> None:
     for _ in rounds(short=3, share=0.2):
+        stage.renew()
         run = stage.new_run("kill-both")
         trainer = stage.trainer(run, 0, 10_000_000)
         if chance.random() < 0.5:

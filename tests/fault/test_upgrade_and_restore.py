@@ -22,7 +22,6 @@ import pytest
 import stepline
 from stepline import _core
 from stepline_ingest.store.embedded import EmbeddedStore
-from tests.fault.stage import audit
 from tests.support.faults import Faults
 from tests.support.offline import PATIENCE, fill, send
 from tests.support.oracle import Oracle, acknowledged, row
@@ -158,4 +157,4 @@ def test_a_backup_that_is_restored_in_the_middle_of_a_run(tmp_path: Path, spools
                     oracle.judge(client)
         finally:
             trainer.process.kill()
-    audit(restored)
+    stepline_command("doctor", "--data", str(restored))

@@ -10,19 +10,24 @@ import sys
 import time
 from pathlib import Path
 
-from tests.support.faults import ENVIRONMENT, LIMITS, Faults
+from tests.support.faults import ENVIRONMENT, LIMITS, Faults, clock_offset
 
 
-def _bend_clock(faults: Faults) -> None:
-    """Before anything keeps `time.time` as a default argument."""
+def bend_clock() -> None:
+    """Before anything keeps `time.time` as a default argument. Who takes no orders has the true
+    time."""
     true_time, true_time_ns = time.time, time.time_ns
-    time.time = lambda: true_time() + faults.clock_offset()
-    time.time_ns = lambda: true_time_ns() + int(faults.clock_offset() * 1e9)
+
+    def offset() -> float:
+        directory = os.environ.get(ENVIRONMENT)
+        return clock_offset(Path(directory)) if directory else 0.0
+
+    time.time = lambda: true_time() + offset()
+    time.time_ns = lambda: true_time_ns() + int(offset() * 1e9)
 
 
 def main() -> int:
     faults = Faults(Path(os.environ[ENVIRONMENT]))
-    _bend_clock(faults)
     import stepline_ingest.main as service
     from stepline_ingest.limits import Limits
     from stepline_ingest.store.embedded import EmbeddedStore
@@ -37,4 +42,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    bend_clock()
     sys.exit(main())

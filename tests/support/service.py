@@ -13,6 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from tests.support.nursery import Newborn, Nursery
+
+Process = subprocess.Popen[bytes] | Newborn
+
 # Only ends a test that hangs: a cold engine on a busy machine takes seconds.
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 30.0
@@ -23,7 +27,7 @@ class Service:
 
     `grpc`, `http` and `sql` are "HOST:PORT". Port 0 takes a free one the first time; every restart
     comes back on the same ports and the same data. Standard error goes to `log`, a file beside the
-    data. MODULE is what `python -m` runs.
+    data. MODULE is what `python -m` runs; a NURSERY starts it sooner.
     """
 
     def __init__(
@@ -36,16 +40,17 @@ class Service:
         sql_port: int = 0,
         env: dict[str, str] | None = None,
         module: str = "stepline_ingest",
+        nursery: Nursery | None = None,
     ) -> None:
         self.data = Path(data)
         self.log = self.data.with_name(self.data.name + ".log")
         self._module = module
+        self._nursery = nursery
         self._options = options
-        self._module = module
         self._host = host
         self._ports = {"grpc": grpc_port, "http": http_port, "sql": sql_port}
         self._env = {**os.environ, **(env or {})}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self.grpc = self.http = self.sql = ""
         self.start()
 
@@ -61,19 +66,24 @@ class Service:
         """Starts the process and reads its ready line."""
         assert not self.alive, "the service runs already"
         self.data.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", self._module, "--data", str(self.data)]
-        command += ["--host", self._host]
+        arguments = ["-m", self._module, "--data", str(self.data), "--host", self._host]
         for name, port in self._ports.items():
-            command += [f"--{name}-port", str(port)]
+            arguments += [f"--{name}-port", str(port)]
+        arguments += self._options
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, *self._options],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=self._env,
-                # A Ctrl-C at the terminal is for the tests; they stop the service themselves.
-                start_new_session=True,
-            )
+            if self._nursery is not None:
+                self._process = self._nursery.start(
+                    arguments, env=self._env, stdout=subprocess.PIPE, stderr=log
+                )
+            else:
+                self._process = subprocess.Popen(
+                    [sys.executable, *arguments],
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=self._env,
+                    # A Ctrl-C at the terminal is for the tests; they stop the service themselves.
+                    start_new_session=True,
+                )
         addresses = self._read_ready_line(self._process)
         self.grpc, self.http, self.sql = (addresses[name] for name in ("grpc", "http", "sql"))
         self._ports = {name: int(addresses[name].rsplit(":", 1)[1]) for name in self._ports}
@@ -138,18 +148,18 @@ class Service:
             sys.stderr.write(f"--- {self.log}\n{self.log_tail()}\n")
         self.stop()
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> Process:
         assert self._process is not None
         assert self.alive, f"the service does not run:\n{self.log_tail()}"
         return self._process
 
-    def _reap(self, process: subprocess.Popen[bytes], timeout: float = STOP_TIMEOUT) -> int:
+    def _reap(self, process: Process, timeout: float = STOP_TIMEOUT) -> int:
         code = process.wait(timeout)
         if process.stdout is not None:
             process.stdout.close()
         return code
 
-    def _read_ready_line(self, process: subprocess.Popen[bytes]) -> dict[str, str]:
+    def _read_ready_line(self, process: Process) -> dict[str, str]:
         assert process.stdout is not None
         line = _read_line(process.stdout, START_TIMEOUT)
         words = line.split()

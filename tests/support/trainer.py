@@ -2,12 +2,15 @@
 which calls have returned.
 
 python -m tests.support.trainer SERVER DIR RUN_ID RANK STEPS [--pause SECONDS] [--finish]
+
+SIGUSR1 ends the logging early.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import time
 
 import stepline
@@ -37,8 +40,12 @@ def main() -> None:
         capture="none",
         system_metrics="off",
     )
+    told_to_stop: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, frame: told_to_stop.append(number))
     os.write(1, b"ready\n")
     for step in range(args.first, args.first + args.steps):
+        if told_to_stop:
+            break
         run.log({m: value(args.rank, step, i) for i, m in enumerate(METRICS)}, step=step)
         os.write(1, b"%d\n" % step)
         if args.pause:

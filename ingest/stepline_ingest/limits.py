@@ -138,8 +138,11 @@ class Limits:
     """Memory of the engine for one request."""
     slow_query_seconds: float = 5.0
     """A query that takes longer is named in the log."""
-    query_threads: int = 8
-    """Queries that run at a time."""
+    query_threads: int = 16
+    """Queries that run at a time; those of one project take half of them at most, and a third when
+    another one does the same."""
+    lookup_threads: int = 8
+    """The same for what creates, finds and changes runs."""
 
     # --- the HTTP ports ---
 

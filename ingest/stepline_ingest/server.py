@@ -22,7 +22,7 @@ import grpc
 from aiohttp import web
 from grpc_health.v1 import health_pb2_grpc
 
-from stepline_ingest import grpc_port, live
+from stepline_ingest import access, grpc_port, live
 from stepline_ingest.access import Guard, KeyRing, KeyTables, Scope
 from stepline_ingest.access.grpc_guard import GuardInterceptor
 from stepline_ingest.access.http_guard import guarded, refusal
@@ -40,6 +40,7 @@ from stepline_ingest.commit import Committer
 from stepline_ingest.config import ServeConfig, address
 from stepline_ingest.doctor.service import AuditService
 from stepline_ingest.errors import ServiceError, StartupError
+from stepline_ingest.fair_threads import FairThreads
 from stepline_ingest.forks import Lineages
 from stepline_ingest.gateway import Gateway
 from stepline_ingest.gen.stepline.v1 import (
@@ -153,8 +154,8 @@ class Server:
         # Apart, so that slow queries keep neither commits nor new streams waiting.
         self._commits = ThreadPoolExecutor(2, "commit")  # one stores, one builds the next block
         self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "decode")
-        self._lookups = ThreadPoolExecutor(4, "lookup")
-        self._queries = ThreadPoolExecutor(config.limits.query_threads, "query")
+        self._lookups = FairThreads(config.limits.lookup_threads, "lookup", tenant=access.project)
+        self._queries = FairThreads(config.limits.query_threads, "query", tenant=access.project)
         self._watched = ThreadPoolExecutor(config.limits.live_threads, "live")
         self._backups = ThreadPoolExecutor(1, "backup")
 

@@ -13,6 +13,7 @@ export function line(values: number[], options: Partial<Line> = {}): Line {
     group: undefined,
     runs: ["a"],
     deviation: undefined,
+    axis: "step",
     width,
     raw: width === 1,
     step,

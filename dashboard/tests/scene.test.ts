@@ -118,7 +118,7 @@ describe("exports", () => {
   });
 
   it("as CSV has a row for each bucket, and no formula", () => {
-    const rows = table(scene([line([1, 2], { run: "=cmd|' /C calc'!A0" })]))
+    const rows = table([scene([line([1, 2], { run: "=cmd|' /C calc'!A0" })])])
       .trim()
       .split("\r\n");
     expect(rows).toHaveLength(3);

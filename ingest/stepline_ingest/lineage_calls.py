@@ -12,7 +12,7 @@ from stepline_ingest.gen.stepline.v1 import runs_pb2, runs_pb2_grpc
 from stepline_ingest.leases import Leases
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import STEP_MIN, Descent
-from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.run_record import Attempt, Missing, RunRecord
 from stepline_ingest.runs_repository import RunsRepository
 
 
@@ -57,6 +57,7 @@ class LineageCalls(runs_pb2_grpc.RunsServicer):
         return runs_pb2.GetLineageReply(
             segments=await self._segments(run),
             attempts=[self._attempt(run, attempt, now_ms) for attempt in run.attempts],
+            missing=[_missing(one) for one in await self._runs.missing(run.run_id)],
         )
 
     @answered
@@ -121,6 +122,7 @@ class LineageCalls(runs_pb2_grpc.RunsServicer):
             pid=attempt.pid,
             begin_step=told.get(attempt.number),
             seen_ms=None if age is None else now_ms - int(age * 1_000),
+            ran_ms=attempt.ran_ms or 0,
         )
 
 
@@ -133,3 +135,13 @@ def _ends_with(descent: Descent, attempt: int, step: int) -> bool:
         return False
     before = Descent(undone.run, undone.layers[:-1])
     return attempt in before.attempts and before.brought_back(attempt, step) == descent
+
+
+def _missing(one: Missing) -> runs_pb2.Missing:
+    return runs_pb2.Missing(
+        attempt=one.attempt,
+        rank=one.rank,
+        count=one.count,
+        reason=one.reason,
+        time_ms=one.time_ms,
+    )

@@ -27,6 +27,19 @@ class End:
     error_type: str = ""
     """Of the exception that ended it."""
     error_message: str = ""
+    finished_ms: int = field(default=0, compare=False)
+    """By the clock of its host; 0 where nobody knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """What a rank logged and was never stored."""
+
+    attempt: int
+    rank: int
+    count: int
+    reason: str
+    time_ms: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,6 +100,15 @@ class Attempt:
         well = self._all_ended and not any(end.vanished for end in self.ends.values())
         return 0 if well else None
 
+    @property
+    def ran_ms(self) -> int | None:
+        """How long it went on, by the clock of its hosts where these have said when it ended; None
+        while it goes on."""
+        if self.ended_ms is None:
+            return None
+        last = max((end.finished_ms for end in self.ends.values()), default=0)
+        return max(0, min(last or self.ended_ms, self.ended_ms) - self.created_ms)
+
     def copy(self) -> Attempt:
         """To be changed by itself."""
         return replace(self, ends=dict(self.ends))
@@ -135,6 +157,17 @@ class RunRecord:
     @property
     def outcome(self) -> tuple[str, int | None]:
         return self.state, self.exit_code
+
+    @property
+    def ran_ms(self) -> int:
+        """How long its attempts went on that have ended. One that was superseded and never said how
+        it ended counts nothing."""
+        return sum(attempt.ran_ms or 0 for attempt in self.attempts)
+
+    def duration_ms(self, now_ms: int) -> int:
+        """The same with what goes on."""
+        going = now_ms - self.newest.created_ms if self.newest.ended_ms is None else 0
+        return self.ran_ms + max(0, going)
 
     def copy(self) -> RunRecord:
         """To be changed by itself. The attempts are the same objects."""

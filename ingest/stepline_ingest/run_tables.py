@@ -11,7 +11,7 @@ from typing import Any
 from stepline import _core
 from stepline_ingest.catalogue.changes import ConfigChange, put_change
 from stepline_ingest.lineage import Descent, Layer
-from stepline_ingest.run_record import CRASHED, PREEMPTED, Attempt, End, RunRecord
+from stepline_ingest.run_record import CRASHED, PREEMPTED, Attempt, End, Missing, RunRecord
 from stepline_ingest.run_request import json_text
 from stepline_ingest.runs_repository import FinishRow, WriterRow
 from stepline_ingest.store.contract import Store
@@ -28,7 +28,7 @@ SELECT run, attempt, launch_id, world_size, created, state, ended, host, pid, pr
 FROM raw_attempts FINAL WHERE run IN {runs:Array(UInt64)} ORDER BY run, attempt
 """
 _FINISHES = """
-SELECT run, attempt, rank, exit_code, how, error_type, error_message
+SELECT run, attempt, rank, exit_code, how, error_type, error_message, finished
 FROM raw_finishes FINAL WHERE run IN {runs:Array(UInt64)}
 """
 _LAYERS = """
@@ -55,6 +55,11 @@ ORDER BY created DESC, run_id LIMIT {limit:UInt64} OFFSET {offset:UInt64}
 """
 _TOTAL = """
 SELECT count() FROM raw_runs FINAL WHERE {project:String} = '' OR project = {project:String}
+"""
+_MISSING = """
+SELECT attempt, rank, sum(last_seq - first_seq + 1), reason, max(toUnixTimestamp(received)) AS last
+FROM raw_rejects FINAL WHERE run = {run:UInt64}
+GROUP BY attempt, rank, reason ORDER BY last DESC, attempt, rank, reason LIMIT 100
 """
 _WRITERS = """
 SELECT writer, run_id, run, attempt, rank
@@ -240,6 +245,13 @@ class SqlRunTables:
     def run_ids(self, runs: Sequence[int]) -> dict[int, str]:
         return dict(self._rows(_IDS, {"runs": list(runs)}))
 
+    def missing(self, run_id: str) -> list[Missing]:
+        rows = self._rows(_MISSING, {"run": _core.siphash64(run_id)})
+        return [
+            Missing(attempt=attempt, rank=rank, count=count, reason=reason, time_ms=seconds * 1_000)
+            for attempt, rank, count, reason, seconds in rows
+        ]
+
     def put_writers(self, rows: Sequence[WriterRow]) -> None:
         self._store.insert_rows(
             "raw_writers",
@@ -324,13 +336,14 @@ def _stored_end(end: End | None) -> tuple[int, str, str, str]:
     )
 
 
-def _end(exit_code: int, how: str, error_type: str, error_message: str) -> End:
+def _end(exit_code: int, how: str, error_type: str, error_message: str, finished: int) -> End:
     return End(
         exit_code=exit_code,
         vanished=how == "vanished",
         preempted=how == "preempted",
         error_type=error_type,
         error_message=error_message,
+        finished_ms=finished,
     )
 
 

@@ -217,4 +217,7 @@ def to_message(run: RunRecord) -> runs_pb2.Run:
         fork_step=run.fork_step if run.fork_run_id else None,
         error_type=failure.error_type if failure else "",
         error_message=failure.error_message if failure else "",
+        ran_ms=run.ran_ms,
+        running_since_ms=run.newest.created_ms if run.newest.ended_ms is None else None,
+        host=run.newest.host,
     )

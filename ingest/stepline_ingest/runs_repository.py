@@ -14,7 +14,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
 
@@ -27,7 +28,7 @@ from stepline_ingest.errors import ServiceError
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
 from stepline_ingest.metrics import Refusal
-from stepline_ingest.run_record import RUNNING, Attempt, End, RunRecord
+from stepline_ingest.run_record import RUNNING, Attempt, End, Missing, RunRecord
 from stepline_ingest.run_request import json_text
 from stepline_ingest.writers import Binding, conflicting
 
@@ -86,6 +87,9 @@ class RunTables(Protocol):
 
     def put_writers(self, rows: Sequence[WriterRow]) -> None: ...
 
+    def missing(self, run_id: str) -> list[Missing]:
+        """What its ranks logged and was never stored."""
+
     def put_finishes(self, rows: Sequence[FinishRow]) -> None: ...
 
     def find_writers(self, writers: Sequence[bytes]) -> list[Binding]:
@@ -120,6 +124,19 @@ class RunsRepository:
         if lock is None:
             lock = self._locks[run_id] = asyncio.Lock()
         return lock
+
+    async def preload(self, run_ids: Sequence[str]) -> None:
+        """Reads those that are not at hand all at once, so that require() does not one by one."""
+        cold = [one for one in run_ids if one not in self._cache and one not in self._deleted]
+        if len(cold) < 2:
+            return
+        async with AsyncExitStack() as locks:
+            # In one order, so that two who preload never wait for each other.
+            for run_id in sorted(set(cold)):
+                await locks.enter_async_context(self.lock(run_id))
+            wanted = [one for one in cold if one not in self._cache]
+            for run in await self._blocking(lambda: self._tables.load(wanted)):
+                self._remember(run)
 
     # --- under the lock of the run ---
 
@@ -256,6 +273,7 @@ class RunsRepository:
     async def finish(self, binding: Binding, end: End, *, finished_ms: int) -> None:
         """Remembers how a rank ended. Its last word counts; that it vanished counts only as long as
         it has said nothing."""
+        end = replace(end, finished_ms=finished_ms)
         await self._finishes.add(FinishRow(binding=binding, end=end, finished_ms=finished_ms))
 
         def ended(attempt: Attempt) -> None:
@@ -315,6 +333,10 @@ class RunsRepository:
         """The runs that show points of RUN_ID besides itself."""
         found = await self._blocking(lambda: self._tables.forks(run_id))
         return [fork for fork in found if fork not in self._deleted]
+
+    async def missing(self, run_id: str) -> Sequence[Missing]:
+        """What the ranks of a run logged and was never stored, the latest first."""
+        return await self._blocking(lambda: self._tables.missing(run_id))
 
     async def run_ids(self, runs: Sequence[int]) -> dict[int, str]:
         """The ids of RUNS, by hash."""

@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.views import drawn, ink, panel, visit
+from stepline_ingest.gen.stepline.v1 import query_pb2
+from tests.browser.views import chart_requests, drawn, ink, panel, visit
 from tests.support.service import Service
 
 
@@ -32,13 +33,14 @@ def test_zoom_refines_to_points_and_double_click_shows_all(page: Page, service: 
 
 
 def test_panels_on_the_screen_ask_together(page: Page, service: Service) -> None:
-    asked: list[str] = []
-    page.on("request", lambda one: asked.append(one.url) if "Query/Chart" in one.url else None)
-    visit(page, service, "/r/gpt-125m-00?m=layers/0?/weight*")
-    expect(page.locator(".panel[data-metric]")).to_have_count(6)
-    expect(page.locator('.panel[data-resolution="full"]').nth(3)).to_be_visible()
-    # Coarse, then fine, for all of them; one that comes into sight meanwhile may ask again.
-    assert len(asked) <= 4
+    asked: list[query_pb2.ChartRequest] = []
+    page.on("request", lambda one: asked.extend(chart_requests(one)))
+    visit(page, service, "/r/gpt-125m-00?m=/^(train.l|val.l)/")
+    expect(page.locator('.panel[data-resolution="full"]')).to_have_count(3)
+    page.wait_for_load_state("networkidle")
+    coarse, full = asked
+    assert set(coarse.metrics) == set(full.metrics) == {"train/loss", "train/lr", "val/loss"}
+    assert coarse.points < 100 <= full.points
 
 
 def test_metrics_are_searched_by_glob_and_expression(page: Page, service: Service) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 import stepline
-from tests.browser.views import drawn, visit
+from tests.browser.views import chart_requests, drawn, visit
 from tests.support.service import Service
 
 
@@ -38,6 +38,13 @@ def test_points_appear_as_they_are_logged(page: Page, service: Service, tmp_path
     expect(legend).to_have_text("42.5")
     run.finish()
     expect(page.locator(".run-title .state")).to_have_text("finished")
+    # What is whole with few points is asked for once.
+    asked: list[object] = []
+    page.on("request", lambda one: asked.extend(chart_requests(one)))
+    visit(page, service, "/r/live-1")
+    drawn(page, "loss")
+    page.wait_for_load_state("networkidle")
+    assert len(asked) == 1
 
 
 def test_the_address_of_a_deleted_run_says_so(tab: Page, service: Service, tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator, Page, expect
+import base64
+from urllib.parse import parse_qs, urlsplit
 
+from playwright.sync_api import Locator, Page, Request, expect
+
+from stepline_ingest.gen.stepline.v1 import query_pb2
 from tests.support.service import Service
 
 _INK = """async (canvas) => {
@@ -37,3 +41,17 @@ def drawn(page: Page, metric: str) -> Locator:
 def ink(canvas: Locator) -> int:
     """Pixels of a canvas that something was painted on in a colour."""
     return int(canvas.evaluate(_INK))
+
+
+def chart_requests(request: Request) -> list[query_pb2.ChartRequest]:
+    """What a request of the page asks Query.Chart for; nothing where it asks something else."""
+    if "Query/Chart" not in request.url:
+        return []
+    found = query_pb2.ChartRequest()
+    if request.method == "GET":
+        (text,) = parse_qs(urlsplit(request.url).query)["message"]
+        found.ParseFromString(base64.urlsafe_b64decode(text + "=="))
+    else:
+        # Behind the five bytes of an envelope.
+        found.ParseFromString((request.post_data_buffer or b"")[5:])
+    return [found]

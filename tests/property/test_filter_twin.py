@@ -75,7 +75,13 @@ def random_config(rng: random.Random) -> dict[str, object]:
 
 def random_run(rng: random.Random, number: int) -> RunRecord:
     attempts = [
-        Attempt(number=n + 1, launch_id=f"l{n}", world_size=1, created_ms=NOW)
+        Attempt(
+            number=n + 1,
+            launch_id=f"l{n}",
+            world_size=1,
+            created_ms=NOW,
+            ended_ms=NOW + rng.randrange(5) * 1000 if rng.random() < 0.7 else None,
+        )
         for n in range(rng.randrange(1, 4))
     ]
     return RunRecord(
@@ -165,6 +171,7 @@ comparison = st.one_of(
     st.tuples(st.just("tags matches"), patterns).map(" ".join),
     st.sampled_from(["tags = null", "group != null", "tags contains \"ü\""]),
     st.tuples(st.just("attempts"), orders, st.sampled_from(["1", "2", "3"])).map(" ".join),
+    st.tuples(st.just("duration"), orders, st.sampled_from(["0", "2", "1e6"])).map(" ".join),
     st.tuples(st.just("created"), orders, st.just('"2023-11-14T22:13:25Z"')).map(" ".join),
 )  # fmt: skip
 filters = st.recursive(
@@ -179,7 +186,7 @@ filters = st.recursive(
 sorts = st.lists(
     st.tuples(
         st.sampled_from(["", "-"]),
-        st.one_of(keys, text_fields, st.sampled_from(["created", "attempts", "state"])),
+        st.one_of(keys, text_fields, st.sampled_from(["created", "attempts", "duration", "state"])),
     ).map("".join),
     max_size=3,
 ).map(tuple)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,6 +57,7 @@ def value_of(run: RunRecord, field: Field) -> Any:
     own = {
         "id": run.run_id, "attempts": float(len(run.attempts)), "created": float(run.created_ms),
         "updated": float(run.updated_ms),
+        "duration": run.duration_ms(int(time.time() * 1000)) / 1000,
     }  # fmt: skip
     return own[field.name] if field.name in own else getattr(run, field.name) or None
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from stepline._core import siphash64
 from stepline_ingest.catalogue.changes import ConfigChange
 from stepline_ingest.lineage import Descent
-from stepline_ingest.run_record import Attempt, End, RunRecord
+from stepline_ingest.run_record import Attempt, End, Missing, RunRecord
 from stepline_ingest.runs_repository import FinishRow, WriterRow
 from stepline_ingest.store.errors import StoreError
 from stepline_ingest.writers import Binding
@@ -34,6 +34,10 @@ class MemoryRunTables:
     def put_deletion(self, run: RunRecord, deleted_ms: int) -> None:
         self._work()
         self.deleted.append(run.run_id)
+
+    def missing(self, run_id: str) -> list[Missing]:
+        self._work()
+        return []
 
     def deleted_ids(self) -> list[str]:
         self._work()

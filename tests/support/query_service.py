@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -38,6 +38,9 @@ class Runs:
 
     def lock(self, run_id: str) -> asyncio.Lock:
         return asyncio.Lock()
+
+    async def preload(self, run_ids: Sequence[str]) -> None:
+        """They are all at hand."""
 
     async def require(self, run_id: str) -> SimpleNamespace:
         if run_id not in self.known:

@@ -15,11 +15,13 @@ import { follow } from "./live";
 import type { Cursor } from "./Plot";
 import type { Shape } from "./request";
 import { Sections } from "./Sections";
+import { Sight } from "./sight";
 import { ChartStore } from "./store";
 import { METRIC_SEARCH, Toolbar } from "./Toolbar";
 
 const PANEL_POINTS = 500;
 const LARGE_POINTS = 1600;
+const NEAR = "300px";
 
 interface Props {
   /** The runs that are drawn, in the order of the legend. */
@@ -34,6 +36,11 @@ export function ChartsView({ runs, onRuns }: Props) {
   const page = usePage(shown);
   const large = param("open");
   const shape = useShape(page);
+  // Runs are often listed anew; a stream begins anew only when other ones go on.
+  const runningKey = useComputed(() =>
+    JSON.stringify(shown.value.filter((run) => run.state === "running").map((run) => run.id)),
+  );
+  const running = useComputed(() => JSON.parse(runningKey.value) as string[]);
   useSignalEffect(() => {
     if (shape.value) page.store.reshape(shape.value);
   });
@@ -43,12 +50,13 @@ export function ChartsView({ runs, onRuns }: Props) {
   useEffect(() => {
     const stop = follow(page.store, {
       shape: () => shape.value,
-      running: () => shown.value.filter((run) => run.state === "running").map((run) => run.id),
+      running: () => running.value,
       onRuns: (news) => onRuns?.(news),
     });
     return () => {
       stop();
       page.store.close();
+      page.sight.close();
     };
   }, [page.store]);
   useShortcuts([
@@ -61,11 +69,10 @@ export function ChartsView({ runs, onRuns }: Props) {
     },
     { keys: "0", what: "Show the whole x axis", run: () => setOptions({ zoom: undefined }) },
   ]);
-  const running = runs.some((run) => run.state === "running");
   return (
     <ChartPageProvider value={page}>
       <Toolbar grouping={runs.length > 1} />
-      <Sections search={param("m")} live={running} />
+      <Sections search={param("m")} live={running.value.length > 0} />
       {large && <Large key={large} metric={large} />}
     </ChartPageProvider>
   );
@@ -101,5 +108,5 @@ function usePage(runs: ReadonlySignal<readonly RunRow[]>): ChartPage {
     return ids;
   });
   const labelling = useComputed(() => ({ titles: titles(runs.value), single: runs.value.length === 1 }));
-  return useMemo(() => ({ store, cursor, labelling, runIds }), []);
+  return useMemo(() => ({ store, cursor, labelling, runIds, sight: new Sight(NEAR) }), []);
 }

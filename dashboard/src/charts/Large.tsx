@@ -8,16 +8,26 @@ import { Icon } from "../ui/icons";
 import { Swatch } from "../ui/Swatch";
 import { useChartPage } from "./context";
 import { inkKey, labelOf } from "./labels";
+import { axisKind, type Line } from "./line";
 import { Panel } from "./Panel";
+import { rowAt } from "./pick";
 
 const MOST_ENTRIES = 200;
 
 export function Large({ metric }: { metric: string }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const { store, labelling } = useChartPage();
+  const { store, labelling, cursor } = useChartPage();
   const close = () => change({ open: undefined });
   useEffect(() => dialog.current?.showModal(), []);
-  const lines = useComputed(() => store.data(metric).value.lines);
+  const data = store.data(metric);
+  const lines = useComputed(() => data.value.lines);
+  const { definition, axis } = data.value;
+  const at = cursor.value?.owner === `large ${metric}` ? cursor.value.x : undefined;
+  const said = (line: Line) => {
+    const column = line.smooth ?? line.mean;
+    const row = at === undefined ? -1 : rowAt(line, at, axisKind(axis));
+    return row < 0 ? last(column) : (column[row] as number);
+  };
   return (
     <dialog
       class="large-dialog"
@@ -33,7 +43,14 @@ export function Large({ metric }: { metric: string }) {
             <li key={line.key}>
               <Swatch ink={inkOf(inkKey(line, labelling.value))} />
               <bdi title={labelOf(line, labelling.value)}>{labelOf(line, labelling.value)}</bdi>
-              <b>{value(last(line.mean))}</b>
+              {definition?.goal && (
+                <span class="dim" title={`The best value: its goal is to ${definition.goal}`}>
+                  {value(best(line, definition.goal))}
+                </span>
+              )}
+              <b title={at === undefined ? "The last value" : "The value at the pointer"}>
+                {value(said(line))}
+              </b>
             </li>
           ))}
           {lines.value.length > MOST_ENTRIES && (
@@ -46,6 +63,14 @@ export function Large({ metric }: { metric: string }) {
       </button>
     </dialog>
   );
+}
+
+/** The least or the greatest value of all points. */
+function best(line: Line, goal: string): number {
+  const wanted = goal === "minimize" ? line.min : line.max;
+  const finite = wanted.filter(Number.isFinite);
+  if (!finite.length) return Number.NaN;
+  return finite.reduce((a, b) => (goal === "minimize" ? Math.min(a, b) : Math.max(a, b)));
 }
 
 function last(column: Float64Array): number {

@@ -2,21 +2,17 @@
 import { useComputed } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { change } from "../state/address";
-import { type Options, options, setOptions } from "../state/options";
-import { assign, inkOf } from "../state/slots";
+import { chartCommand } from "../state/command";
+import { options, setOptions } from "../state/options";
 import { dark } from "../state/theme";
+import { Copy } from "../ui/Copy";
 import { Icon } from "../ui/icons";
 import { Menu } from "../ui/Menu";
+import { sceneOf } from "./compose";
 import { useChartPage } from "./context";
-import { exportPanel, type Format } from "./export";
-import { inkKey, type Labelling, labelOf } from "./labels";
-import { axisKind } from "./line";
+import { exportPanel, FORMATS } from "./export";
 import { Plot } from "./Plot";
-import type { Scene } from "./scene";
-import type { PanelData } from "./store";
-
-const FORMATS: Format[] = ["PNG", "SVG", "CSV"];
-const NEAR = "300px";
+import { pinned, togglePin } from "./pins";
 
 export function Panel({ metric, large = false }: { metric: string; large?: boolean }) {
   const page = useChartPage();
@@ -30,22 +26,28 @@ export function Panel({ metric, large = false }: { metric: string; large?: boole
 
   useEffect(() => {
     const element = root.current;
-    if (!element || large) return;
-    const observer = new IntersectionObserver((entries) => setSeen(entries.at(-1)?.isIntersecting ?? false), {
-      rootMargin: NEAR,
-    });
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, [large]);
-  useEffect(() => {
-    if (!seen) return;
-    page.store.show(metric);
-    return () => page.store.hide(metric);
-  }, [seen, metric, page.store]);
+    if (!element) return;
+    const { store, sight } = page;
+    let shown = false;
+    // At once, not with the next painting: the panels that are told of together ask together.
+    const tell = (now: boolean) => {
+      if (now === shown) return;
+      shown = now;
+      setSeen(now);
+      if (now) store.show(metric);
+      else store.hide(metric);
+    };
+    if (large) tell(true);
+    const stop = large ? undefined : sight.watch(element, tell);
+    return () => {
+      stop?.();
+      tell(false);
+    };
+  }, [large, metric, page]);
 
   const cut = metric.lastIndexOf("/") + 1;
   const open = () => change({ open: metric }, { push: true });
-  const { lines, resolution, problem } = data.value;
+  const { lines, resolution, problem, axis, definition } = data.value;
   return (
     <section
       class={large ? "panel large" : "panel"}
@@ -59,29 +61,52 @@ export function Panel({ metric, large = false }: { metric: string; large?: boole
             <span>{metric.slice(0, cut)}</span>
             {metric.slice(cut)}
           </bdi>
+          {definition?.unit && <span class="unit"> {definition.unit}</span>}
         </h3>
         {lines.length > 0 && lines.every((line) => line.raw) && (
           <span class="badge" title="Every point as it was logged">
             points
           </span>
         )}
+        {axis !== "step" && options.value.x === "" && (
+          <span class="badge" title="The x axis, as define_metric() set it">
+            over {axis.replace(/^metric:/, "")}
+          </span>
+        )}
         <div class="panel-tools">
+          <button
+            type="button"
+            class="quiet"
+            aria-pressed={pinned.value.includes(metric)}
+            title={pinned.value.includes(metric) ? "Unpin" : "Pin to the top"}
+            aria-label={`Pin ${metric}`}
+            onClick={() => togglePin(metric)}
+          >
+            <Icon name="pin" size={14} />
+          </button>
           <Menu label={<Icon name="download" size={14} />} title="Export" class="quiet" align="right">
-            {(close) =>
-              FORMATS.map((format) => (
-                <button
-                  type="button"
-                  key={format}
-                  class="menu-item"
-                  onClick={() => {
-                    void exportPanel(scene.value, metric, format);
-                    close();
-                  }}
-                >
-                  {format}
-                </button>
-              ))
-            }
+            {(close) => (
+              <>
+                {FORMATS.map((format) => (
+                  <button
+                    type="button"
+                    key={format}
+                    class="menu-item"
+                    onClick={() => {
+                      void exportPanel(scene.value, metric, format);
+                      close();
+                    }}
+                  >
+                    {format}
+                  </button>
+                ))}
+                <Copy
+                  name="Copy the command"
+                  text={() => chartCommand(metric, page.runIds.peek(), axis, options.peek())}
+                  onDone={close}
+                />
+              </>
+            )}
           </Menu>
           {!large && (
             <button
@@ -103,7 +128,7 @@ export function Panel({ metric, large = false }: { metric: string; large?: boole
             label={`${metric}, ${lines.length} lines`}
             scene={scene.value}
             cursor={page.cursor}
-            onZoom={(zoom) => setOptions({ zoom })}
+            onZoom={(zoom) => setOptions({ zoom, zoomX: axis })}
             {...(large ? {} : { onOpen: open })}
           />
         )}
@@ -114,23 +139,4 @@ export function Panel({ metric, large = false }: { metric: string; large?: boole
       </div>
     </section>
   );
-}
-
-function sceneOf(data: PanelData, shown: Options, labelling: Labelling): Scene {
-  // Ranks and groups have inks of their own, beside those of the runs.
-  assign(data.lines.map((line) => inkKey(line, labelling)));
-  return {
-    drawn: data.lines.map((line) => ({
-      line,
-      ink: inkOf(inkKey(line, labelling)),
-      label: labelOf(line, labelling),
-    })),
-    axis: axisKind(shown.x),
-    axisLabel: shown.x.replace(/^metric:/, ""),
-    logX: shown.logX,
-    logY: shown.logY,
-    bands: shown.bands !== "off",
-    view: shown.zoom,
-    clip: shown.clip,
-  };
 }

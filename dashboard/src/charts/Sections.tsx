@@ -6,22 +6,27 @@ import { address, change } from "../state/address";
 import { Icon } from "../ui/icons";
 import { Failure, Notice } from "../ui/Notice";
 import { useChartPage } from "./context";
-import { listNames, listSections, type Section } from "./names";
+import { known, listNames, listSections, type Names, type Section } from "./names";
 import { Panel } from "./Panel";
+import { pinned } from "./pins";
 
 const PAGE = 24;
 const REFRESH_MS = 15_000;
 
 export function Sections({ search, live }: { search: string; live: boolean }) {
-  const ids = useChartPage().runIds.value;
+  const { runIds, store } = useChartPage();
+  const ids = runIds.value;
   const key = ids.length ? JSON.stringify([ids, search]) : "";
   // A run that goes on may begin to log something new.
   const names = useResource(key, (abort) => listSections(ids, search, abort), {
     refresh: live ? REFRESH_MS : 0,
   });
+  // Whether a chosen run is there is for the page to say.
+  if (names.problem?.kind === "missing") return <div class="loading" />;
   if (names.problem) return <Failure problem={names.problem} again={names.reload} />;
   if (!names.data) return <div class="loading" />;
-  const { sections, loose } = names.data;
+  const { sections, loose, first } = names.data;
+  store.define(first);
   if (!sections.length && !loose.length) {
     return search ? (
       <Notice title="No metric has such a name">
@@ -34,11 +39,24 @@ export function Sections({ search, live }: { search: string; live: boolean }) {
   }
   return (
     <>
+      {!search && pinned.value.length > 0 && <Pinned names={pinned.value} />}
       {loose.length > 0 && <Loose names={loose} />}
       {sections.map((section) => (
-        <SectionOf key={section.prefix} section={section} search={search} />
+        <SectionOf key={section.prefix} section={section} search={search} names={names.data as Names} />
       ))}
     </>
+  );
+}
+
+function Pinned({ names }: { names: readonly string[] }) {
+  return (
+    <Frame prefix="*" title="pinned" total={names.length}>
+      <div class="panels">
+        {names.map((name) => (
+          <Panel key={name} metric={name} />
+        ))}
+      </div>
+    </Frame>
   );
 }
 
@@ -56,22 +74,34 @@ function Loose({ names }: { names: string[] }) {
   );
 }
 
-function SectionOf({ section, search }: { section: Section; search: string }) {
+interface SectionProps {
+  section: Section;
+  search: string;
+  names: Names;
+}
+
+function SectionOf({ section, search, names }: SectionProps) {
   return (
     <Frame prefix={section.prefix} title={section.prefix} total={section.count}>
-      <Pages section={section} search={search} />
+      <Pages section={section} search={search} names={names} />
     </Frame>
   );
 }
 
 /** The panels of a section, a page of names at a time. */
-function Pages({ section, search }: { section: Section; search: string }) {
+function Pages({ section, search, names: listed }: SectionProps) {
   const [wanted, setWanted] = useState(PAGE);
-  const ids = useChartPage().runIds.value;
-  const key = JSON.stringify([ids, section.prefix, search, wanted]);
+  const { runIds, store } = useChartPage();
+  const ids = runIds.value;
+  const there = known(listed, section, wanted);
+  const key = there ? "" : JSON.stringify([ids, section.prefix, search, wanted]);
   const found = useResource(key, (abort) => listNames(ids, section.prefix, search, wanted, 0, abort));
   const before = useRef<string[]>([]);
-  if (found.data) before.current = found.data.map((metric) => metric.name);
+  const latest = there ?? found.data;
+  if (latest) {
+    store.define(latest);
+    before.current = latest.map((metric) => metric.name);
+  }
   const names = before.current;
   if (found.problem) return <Failure problem={found.problem} again={found.reload} />;
   return (
@@ -88,7 +118,7 @@ function Pages({ section, search }: { section: Section; search: string }) {
       {names.length > 0 && wanted < section.count && (
         <More
           left={section.count - names.length}
-          onSeen={() => found.loading || setWanted(wanted + 2 * PAGE)}
+          onSeen={() => (key && found.loading) || setWanted(wanted + 2 * PAGE)}
         />
       )}
     </>
@@ -103,17 +133,10 @@ function Frame(props: { prefix: string; title: string; total: number; children: 
   const closed = (address.value.query.closed ?? "").split(",").filter(Boolean);
   const mark = prefix || "/";
   const open = !closed.includes(mark);
+  const { sight } = useChartPage();
   useEffect(() => {
-    if (!root.current || near) return;
-    const observer = new IntersectionObserver(
-      (entries) => entries.some((entry) => entry.isIntersecting) && setNear(true),
-      {
-        rootMargin: "400px",
-      },
-    );
-    observer.observe(root.current);
-    return () => observer.disconnect();
-  }, [near]);
+    return root.current && !near ? sight.watch(root.current, (seen) => seen && setNear(true)) : undefined;
+  }, [near, sight]);
   const toggle = () =>
     change({ closed: (open ? [...closed, mark] : closed.filter((one) => one !== mark)).join(",") });
   return (
@@ -133,16 +156,9 @@ function More({ left, onSeen }: { left: number; onSeen: () => void }) {
   const root = useRef<HTMLDivElement>(null);
   const latest = useRef(onSeen);
   latest.current = onSeen;
+  const { sight } = useChartPage();
   useEffect(() => {
-    if (!root.current) return;
-    const observer = new IntersectionObserver(
-      (entries) => entries.some((entry) => entry.isIntersecting) && latest.current(),
-      {
-        rootMargin: "500px",
-      },
-    );
-    observer.observe(root.current);
-    return () => observer.disconnect();
+    return root.current ? sight.watch(root.current, (seen) => seen && latest.current()) : undefined;
   });
   return (
     <div class="more" ref={root}>

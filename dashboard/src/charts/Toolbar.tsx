@@ -7,8 +7,10 @@ import { Icon } from "../ui/icons";
 import { Menu } from "../ui/Menu";
 import { Search } from "../ui/Search";
 import { axisKind } from "./line";
+import { Share } from "./Share";
 
 const AXES = [
+  ["", "as defined"],
   ["step", "step"],
   ["relative", "relative time"],
   ["time", "wall time"],
@@ -30,7 +32,7 @@ export const METRIC_SEARCH = "metric-search";
 
 export function Toolbar({ grouping }: { grouping: boolean }) {
   const shown = options.value;
-  const axis = axisKind(shown.x);
+  const axis = shown.x && axisKind(shown.x);
   return (
     <div class="toolbar" role="toolbar" aria-label="Charts">
       <Search
@@ -87,6 +89,7 @@ export function Toolbar({ grouping }: { grouping: boolean }) {
         />
       </div>
       {grouping && <GroupBy />}
+      <Share />
       {shown.zoom && (
         <button
           type="button"

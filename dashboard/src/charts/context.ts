@@ -4,6 +4,7 @@ import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import type { Labelling } from "./labels";
 import type { Cursor } from "./Plot";
+import type { Sight } from "./sight";
 import type { ChartStore } from "./store";
 
 export interface ChartPage {
@@ -11,6 +12,7 @@ export interface ChartPage {
   cursor: Signal<Cursor | undefined>;
   labelling: ReadonlySignal<Labelling>;
   runIds: ReadonlySignal<readonly string[]>;
+  sight: Sight;
 }
 
 const Context = createContext<ChartPage | undefined>(undefined);

@@ -1,11 +1,16 @@
 /** A panel as a file. */
 import { download } from "../lib/download";
 import type { Scene } from "./scene";
+import { sheet } from "./sheet";
 import { chartStyle } from "./style";
 import { svg } from "./svg";
 import { table } from "./table";
 
 export type Format = "PNG" | "SVG" | "CSV";
+export const FORMATS: readonly Format[] = ["PNG", "SVG", "CSV"];
+
+/** Panels of one file. */
+export type Sheet = readonly { title: string; scene: Scene }[];
 
 const WIDTH = 960;
 const HEIGHT = 480;
@@ -14,10 +19,23 @@ const RATIO = 2;
 
 export async function exportPanel(scene: Scene, title: string, format: Format): Promise<void> {
   if (format === "CSV") {
-    download(`${title}.csv`, new Blob([table(scene)], { type: "text/csv" }));
+    download(`${title}.csv`, new Blob([table([scene])], { type: "text/csv" }));
     return;
   }
-  const text = svg(scene, title, chartStyle(), WIDTH, HEIGHT);
+  await save(svg(scene, title, chartStyle(), WIDTH, HEIGHT), title, format);
+}
+
+/** Several panels as one file. */
+export async function exportSheet(panels: Sheet, title: string, format: Format): Promise<void> {
+  if (format === "CSV") {
+    const text = table(panels.map(({ scene }) => scene));
+    download(`${title}.csv`, new Blob([text], { type: "text/csv" }));
+    return;
+  }
+  await save(sheet(panels, chartStyle()), title, format);
+}
+
+async function save(text: string, title: string, format: Format): Promise<void> {
   const drawing = new Blob([text], { type: "image/svg+xml" });
   download(`${title}.${format.toLowerCase()}`, format === "SVG" ? drawing : await raster(drawing));
 }

@@ -14,6 +14,8 @@ export interface Line {
   runs: readonly string[];
   /** How far a straggler is from the other ranks, in robust standard deviations. */
   deviation: number | undefined;
+  /** What its x counts, as a chart request says it. */
+  axis: string;
   /** Steps a bucket; 0 where they differ. */
   width: number;
   /** True when these are the points as they were logged. */
@@ -42,7 +44,8 @@ export function axisKind(x: string): AxisKind {
   return x.startsWith("metric:") ? "metric" : "step";
 }
 
-export function decode(message: ChartLine, axis: AxisKind): Line {
+/** AXIS is what was asked for, or what the service took by itself. */
+export function decode(message: ChartLine, axis: string): Line {
   const step = integers(message.x);
   return {
     key: keyOf(message),
@@ -52,10 +55,11 @@ export function decode(message: ChartLine, axis: AxisKind): Line {
     group: message.runId ? undefined : message.group,
     runs: message.runId ? [message.runId] : message.groupRunIds,
     deviation: message.deviation,
+    axis,
     width: Number(message.bucketWidth),
     raw: message.tierWidth === 0n && message.bucketWidth === 1n,
     step,
-    x: places(message, axis, step),
+    x: places(message, axisKind(axis), step),
     mean: floats(message.mean),
     min: floats(message.min),
     max: floats(message.max),

@@ -5,13 +5,18 @@ import { isAbort } from "../api/problem";
 import { live } from "../api/transport";
 import type { LineUpdate } from "../gen/stepline/v1/live_pb";
 import type { Run } from "../gen/stepline/v1/runs_pb";
-import { axisKind, decode, type Line, merged } from "./line";
+import { decode, type Line, merged } from "./line";
 import { chartRequest, type Shape } from "./request";
 import type { ChartStore } from "./store";
 
 const SETTLE_MS = 400;
 const INTERVAL_MS = 500;
 const MOST_PANELS = 32;
+
+interface Watched {
+  x: string;
+  chart: ReturnType<typeof chartRequest>;
+}
 
 const visible = signal(!document.hidden);
 document.addEventListener("visibilitychange", () => {
@@ -43,15 +48,17 @@ export function follow(store: ChartStore, options: Options): () => void {
     void epoch.value;
     stop();
     if (!visible.value || !shape || !running.length || !metrics.length) return;
-    // Steps of a zoom over another axis follow from lines that are drawn: it stands still.
-    if (shape.options.zoom && axisKind(shape.options.x) !== "step") return;
     // Finished runs do not change, unless they share a line with one that goes on.
     const runs = shape.options.groupBy ? shape.runs : shape.runs.filter((id) => running.includes(id));
     if (!runs.length) return;
     timer = window.setTimeout(() => {
       abort = new AbortController();
-      const request = chartRequest({ ...shape, runs }, metrics, steps(shape), shape.points);
-      void watch(store, request, shape, options, abort.signal);
+      const charts = store.lots(metrics, shape.options.x).map((lot) => {
+        const x = store.axisOf(lot, shape);
+        const over = { ...shape, runs, options: { ...shape.options, x } };
+        return { x, chart: chartRequest(over, lot, x, shape.points) };
+      });
+      void watch(store, charts, shape, options, abort.signal);
     }, SETTLE_MS);
   });
   return () => {
@@ -62,15 +69,15 @@ export function follow(store: ChartStore, options: Options): () => void {
 
 async function watch(
   store: ChartStore,
-  chart: ReturnType<typeof chartRequest>,
+  charts: readonly Watched[],
   shape: Shape,
   options: Options,
   abort: AbortSignal,
 ): Promise<void> {
-  const axis = axisKind(shape.options.x);
+  const axes = charts.map(({ x }) => x);
   try {
     const updates = live.watch(
-      { charts: [{ chart, patterns: [] }], intervalMs: INTERVAL_MS },
+      { charts: charts.map(({ chart }) => ({ chart, patterns: [] })), intervalMs: INTERVAL_MS },
       { signal: abort },
     );
     let parts: LineUpdate[] = [];
@@ -78,7 +85,7 @@ async function watch(
       parts.push(...update.lines);
       if (update.runs.length) untracked(() => options.onRuns(update.runs));
       if (update.more) continue;
-      apply(store, parts, axis, shape.runs);
+      apply(store, parts, axes, shape.runs);
       parts = [];
     }
   } catch (error) {
@@ -89,35 +96,31 @@ async function watch(
 function apply(
   store: ChartStore,
   updates: LineUpdate[],
-  axis: ReturnType<typeof axisKind>,
+  axes: readonly string[],
   runs: readonly string[],
 ): void {
   const byMetric = Map.groupBy(updates, (update) => update.line?.metric ?? "");
   for (const [metric, changes] of byMetric) {
     if (!metric) continue;
-    store.put(metric, (lines) => changed(lines, changes, axis, runs));
+    store.put(metric, (lines) => changed(lines, changes, axes, runs));
   }
 }
 
-/** LINES with what changed of them. */
+/** LINES with what changed of them; AXES are those of the charts that are watched. */
 export function changed(
   lines: readonly Line[],
   updates: readonly LineUpdate[],
-  axis: ReturnType<typeof axisKind>,
+  axes: readonly string[],
   runs: readonly string[],
 ): Line[] {
   const byKey = new Map(lines.map((line) => [line.key, line]));
   for (const update of updates) {
     if (!update.line) continue;
-    const line = decode(update.line, axis);
+    const line = decode(update.line, axes[update.chart] ?? "step");
     const old = byKey.get(line.key);
     if (update.gone) byKey.delete(line.key);
     else byKey.set(line.key, update.whole || !old ? line : merged(old, line));
   }
   const order = new Map(runs.map((run, index) => [run, index]));
   return [...byKey.values()].sort((a, b) => (order.get(a.run) ?? 0) - (order.get(b.run) ?? 0));
-}
-
-function steps(shape: Shape) {
-  return axisKind(shape.options.x) === "step" ? shape.options.zoom : undefined;
 }

@@ -54,7 +54,7 @@ function look(
     band: banded ? (dimmed ? 0.03 : mine ? 0.28 : 0.16) : 0,
     edge: banded && !dimmed ? 0.38 : 0,
     bands: quantiles.length ? quantiles : [[line.min, line.max]],
-    behind: line.smooth && !scene.bands && !dimmed ? line.mean : undefined,
+    behind: line.smooth && !many && !dimmed ? line.mean : undefined,
     main: line.smooth ?? line.mean,
     opacity: dimmed ? 0.22 : 1,
     width: mine ? 2.1 : many ? 0 : 1.45,

@@ -14,8 +14,12 @@ export interface Names {
   sections: Section[];
   /** Names without a "/", which belong to no section of their own. */
   loose: string[];
-  total: number;
+  /** The first names of all, in order: enough for what is seen first. */
+  first: Metric[];
 }
+
+/** So many names come with the sections. */
+const FIRST = 200;
 
 export async function listSections(
   runIds: readonly string[],
@@ -23,15 +27,21 @@ export async function listSections(
   abort: AbortSignal,
 ): Promise<Names> {
   const reply = await query.listMetrics(
-    { ...base(runIds), ...readSearch(search), grouped: true, limit: 1 },
+    { ...base(runIds), ...readSearch(search), grouped: true, limit: FIRST },
     { signal: abort },
   );
   const sections = reply.groups.filter((group) => group.prefix.endsWith("/") && group.prefix !== SYSTEM);
   return {
     sections: sections.map((group) => ({ prefix: group.prefix, count: Number(group.count) })),
     loose: reply.groups.filter((group) => !group.prefix.endsWith("/")).map((group) => group.prefix),
-    total: Number(reply.total),
+    first: reply.metrics,
   };
+}
+
+/** The first names of a section, as many as WANTED or all of it, where they are known already. */
+export function known(names: Names, section: Section, wanted: number): Metric[] | undefined {
+  const mine = names.first.filter((metric) => metric.name.startsWith(section.prefix));
+  return mine.length >= Math.min(wanted, section.count) ? mine.slice(0, wanted) : undefined;
 }
 
 export async function listNames(

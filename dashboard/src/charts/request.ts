@@ -3,8 +3,6 @@ import { create } from "@bufbuild/protobuf";
 import { type ChartRequest, ChartRequestSchema, type RankSelection } from "../gen/stepline/v1/query_pb";
 import type { Options, Ranks } from "../state/options";
 import { axisKind } from "./line";
-import type { Range } from "./scale";
-
 export interface Shape {
   runs: readonly string[];
   options: Options;
@@ -21,13 +19,8 @@ const BEYOND = 0.03;
 const LEAST = -(2n ** 63n);
 const MOST = 2n ** 63n - 1n;
 
-/** STEPS is the range on the axis of steps; all when absent. */
-export function chartRequest(
-  shape: Shape,
-  metrics: string[],
-  steps: Range | undefined,
-  points: number,
-): ChartRequest {
+/** AXIS is what METRICS are drawn over: a zoom over another one is not theirs. */
+export function chartRequest(shape: Shape, metrics: string[], axis: string, points: number): ChartRequest {
   const { options } = shape;
   const banded = options.bands === "quantiles" && (options.ranks === "band" || options.groupBy !== "");
   const request = create(ChartRequestSchema, {
@@ -39,13 +32,19 @@ export function chartRequest(
     ranks: selection(options.ranks),
     groupBy: options.groupBy,
     quantiles: banded ? QUANTILES : [],
-    logX: options.logX && axisKind(options.x) === "step",
+    logX: options.logX && axisKind(axis) === "step",
   });
   if (options.smooth > 0) request.smoothing = smoothing(options.smooth);
-  if (steps) {
-    const room = (steps.hi - steps.lo) * BEYOND + 1;
-    request.start = clamped(Math.floor(steps.lo - room));
-    request.stop = clamped(Math.ceil(steps.hi + room) + 1);
+  const { zoom } = options;
+  if (zoom && options.zoomX === axis) {
+    const room = (zoom.hi - zoom.lo) * BEYOND;
+    if (axis === "step") {
+      request.start = clamped(Math.floor(zoom.lo - room - 1));
+      request.stop = clamped(Math.ceil(zoom.hi + room + 2));
+    } else {
+      request.atStart = zoom.lo - room;
+      request.atStop = zoom.hi + room;
+    }
   }
   return request;
 }

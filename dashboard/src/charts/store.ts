@@ -2,17 +2,20 @@
  * The lines of all panels of a page. Panels say when they are seen; what is seen and not there yet is fetched in one request,
  * first coarse, then as fine as the screen. Lines stay on the screen until better ones are there.
  */
-import { type Signal, signal } from "@preact/signals";
+import { batch, type Signal, signal } from "@preact/signals";
 import { failed } from "../api/connection";
 import { isAbort, type Problem } from "../api/problem";
 import { query } from "../api/transport";
+import type { MetricDefinition } from "../gen/stepline/v1/query_pb";
 import { axisKind, decode, type Line } from "./line";
 import { chartRequest, type Shape } from "./request";
-import type { Range } from "./scale";
-import { stepsWithin } from "./zoom";
 
 export interface PanelData {
   lines: readonly Line[];
+  /** What the x axis counts, as a chart request says it. */
+  axis: string;
+  /** What define_metric() said of the metric. */
+  definition: MetricDefinition | undefined;
   /** How fine the lines are; "none" before the first answer. */
   resolution: "none" | "coarse" | "full";
   problem: Problem | undefined;
@@ -20,6 +23,8 @@ export interface PanelData {
 
 interface Panel {
   data: Signal<PanelData>;
+  /** The axis that was defined for it; undefined before its name was listed. */
+  defined: string | undefined;
   seen: number;
   /** The version of the shape that its lines belong to, coarse and full. */
   coarse: number;
@@ -28,7 +33,13 @@ interface Panel {
 
 const COARSE_POINTS = 80;
 const MOST_METRICS = 32;
-const NOTHING: PanelData = { lines: [], resolution: "none", problem: undefined };
+const NOTHING: PanelData = {
+  lines: [],
+  axis: "step",
+  definition: undefined,
+  resolution: "none",
+  problem: undefined,
+};
 
 export class ChartStore {
   /** The metrics on the screen. */
@@ -60,7 +71,8 @@ export class ChartStore {
       for (const panel of this.panels.values()) {
         const { lines } = panel.data.peek();
         const left = compatible ? lines.filter((line) => line.group === undefined && kept.has(line.run)) : [];
-        panel.data.value = { ...NOTHING, lines: left, resolution: left.length ? "coarse" : "none" };
+        const resolution = left.length ? "coarse" : "none";
+        panel.data.value = { ...panel.data.peek(), lines: left, resolution, problem: undefined };
       }
     }
     this.renew();
@@ -72,6 +84,30 @@ export class ChartStore {
     this.abort?.abort();
     this.abort = undefined;
     this.schedule();
+  }
+
+  /** Takes in what was defined of metrics, before they are shown. */
+  define(metrics: Iterable<{ name: string; definition?: MetricDefinition | undefined }>): void {
+    for (const { name, definition } of metrics) {
+      const panel = this.panel(name);
+      panel.defined = definition?.x ?? "";
+      const data = panel.data.peek();
+      if (definition && !alike(definition, data.definition)) panel.data.value = { ...data, definition };
+    }
+  }
+
+  /** The metrics on the screen by the axis that they are drawn over; each lot is one request. */
+  lots(metrics: readonly string[], x: string): string[][] {
+    if (x) return [[...metrics]];
+    const lots = new Map<string, string[]>();
+    for (const metric of metrics) {
+      // The service takes the axis that all metrics of a request agree on.
+      const key = this.panel(metric).defined ?? `? ${metric}`;
+      const lot = lots.get(key);
+      if (lot) lot.push(metric);
+      else lots.set(key, [metric]);
+    }
+    return [...lots.values()];
   }
 
   show(metric: string): void {
@@ -101,7 +137,7 @@ export class ChartStore {
   private panel(metric: string): Panel {
     let panel = this.panels.get(metric);
     if (!panel) {
-      panel = { data: signal(NOTHING), seen: 0, coarse: -1, full: -1 };
+      panel = { data: signal(NOTHING), defined: undefined, seen: 0, coarse: -1, full: -1 };
       this.panels.set(metric, panel);
     }
     return panel;
@@ -145,65 +181,80 @@ export class ChartStore {
     );
     if (!wanted.length) return false;
     const coarse = empty.length > 0;
-    const found = await this.fetch(
-      shape,
-      wanted.map(([metric]) => metric),
-      coarse,
-      abort,
+    const metrics = wanted.map(([metric]) => metric);
+    const answers = await Promise.all(
+      this.lots(metrics, shape.options.x).map((lot) => this.fetch(shape, lot, coarse, abort)),
     );
     if (abort.aborted || this.version !== version) return false;
-    for (const [metric, panel] of wanted) {
-      if (coarse) panel.coarse = version;
-      // A call that failed is not made again for the same view; coming back of the service makes a new one.
-      if (!coarse || found.problem) panel.full = version;
-      if (found.problem) {
-        panel.data.value = { ...panel.data.peek(), problem: found.problem };
-        continue;
-      }
-      const lines = found.lines.get(metric) ?? [];
-      panel.data.value = { lines, resolution: coarse ? "coarse" : "full", problem: undefined };
-    }
+    const found = new Map(answers.flatMap((answer) => answer.metrics.map((metric) => [metric, answer])));
+    batch(() => {
+      for (const [metric, panel] of wanted) this.take(metric, panel, found.get(metric) as Answer, coarse);
+    });
     return true;
   }
 
-  private async fetch(
-    shape: Shape,
-    metrics: string[],
-    coarse: boolean,
-    abort: AbortSignal,
-  ): Promise<{ lines: Map<string, Line[]>; problem?: Problem }> {
+  private take(metric: string, panel: Panel, answer: Answer, coarse: boolean): void {
+    const { problem } = answer;
+    if (coarse) panel.coarse = this.version;
+    const data = panel.data.peek();
+    if (problem) {
+      // A call that failed is not made again for the same view; coming back of the service makes a new one.
+      panel.full = this.version;
+      panel.data.value = { ...data, problem };
+      return;
+    }
+    const lines = answer.lines.get(metric) ?? [];
+    // Short lines are whole with few points: there is nothing finer to ask for.
+    const full = !coarse || (lines.length > 0 && lines.every((line) => line.raw));
+    if (full) panel.full = this.version;
+    const axis = lines[0]?.axis ?? data.axis;
+    panel.data.value = { ...data, lines, axis, resolution: full ? "full" : "coarse", problem: undefined };
+  }
+
+  private async fetch(shape: Shape, metrics: string[], coarse: boolean, abort: AbortSignal): Promise<Answer> {
     const lines = new Map<string, Line[]>();
-    const request = chartRequest(
-      shape,
-      metrics,
-      this.steps(shape, coarse),
-      coarse ? COARSE_POINTS : shape.points,
-    );
+    const points = coarse ? COARSE_POINTS : shape.points;
+    const request = chartRequest(shape, metrics, this.axisOf(metrics, shape), points);
     try {
       for await (const message of query.chart(request, { signal: abort })) {
         if (message.rows === 0n) continue;
-        const line = decode(message, axisKind(shape.options.x));
+        const line = decode(message, message.definedX || shape.options.x || "step");
         const list = lines.get(line.metric);
         if (list) list.push(line);
         else lines.set(line.metric, [line]);
       }
     } catch (error) {
-      if (isAbort(error)) return { lines };
+      if (isAbort(error)) return { metrics, lines };
       const problem = failed(error);
       // None of the runs has any of these metrics: panels without lines say so themselves.
-      return problem.kind === "missing" ? { lines } : { lines, problem };
+      return problem.kind === "missing" ? { metrics, lines } : { metrics, lines, problem };
     }
-    return { lines };
+    return { metrics, lines };
   }
 
-  /** The steps to ask for: where the axis is another one, only what was drawn before tells them. */
-  private steps(shape: Shape, coarse: boolean): Range | undefined {
-    const { zoom, x } = shape.options;
-    const axis = axisKind(x);
-    if (!zoom || (coarse && axis !== "step")) return undefined;
-    const drawn = this.seen.peek().flatMap((metric) => this.panel(metric).data.peek().lines);
-    return stepsWithin(drawn, zoom, axis);
+  /** The axis that METRICS, which are of one lot, will be drawn over. */
+  axisOf(metrics: readonly string[], shape: Shape): string {
+    if (shape.options.x) return shape.options.x;
+    const first = metrics[0] === undefined ? undefined : this.panel(metrics[0]);
+    const data = first?.data.peek();
+    return data?.lines.length ? data.axis : axisNamed(first?.defined ?? "");
   }
+}
+
+interface Answer {
+  metrics: string[];
+  lines: Map<string, Line[]>;
+  problem?: Problem;
+}
+
+function alike(a: MetricDefinition, b: MetricDefinition | undefined): boolean {
+  return b !== undefined && a.x === b.x && a.goal === b.goal && a.unit === b.unit;
+}
+
+/** The axis that define_metric() means by NAME. */
+export function axisNamed(name: string): string {
+  if (!name) return "step";
+  return axisKind(name) === "step" && name !== "step" ? `metric:${name}` : name;
 }
 
 /** Whether the lines of one shape can stand in for those of the other until these are there. */

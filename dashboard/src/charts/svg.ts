@@ -25,8 +25,15 @@ const TITLE = 30;
 const ENTRY = 16;
 const MOST_ENTRIES = 30;
 
-/** A file of WIDTH by HEIGHT pixels and what the legend takes. */
-export function svg(scene: Scene, title: string, style: ChartStyle, width: number, height: number): string {
+/** A file of WIDTH by HEIGHT pixels and what the legend takes. CLIP is a name of its own within a file. */
+export function svg(
+  scene: Scene,
+  title: string,
+  style: ChartStyle,
+  width: number,
+  height: number,
+  clip = "plot",
+): string {
   const place = layout(scene, { width, height });
   const entries = scene.drawn.slice(0, MOST_ENTRIES);
   const total =
@@ -38,7 +45,7 @@ export function svg(scene: Scene, title: string, style: ChartStyle, width: numbe
     `<rect width="100%" height="100%" fill="${style.ground}"/>`,
     `<text x="12" y="19" font-size="13" font-weight="600" fill="${style.text}">${xml(title)}</text>`,
     `<g transform="translate(0 ${TITLE})">`,
-    `<clipPath id="plot"><rect x="${left}" y="${top - 2}" width="${right - left}" height="${bottom - top + 3}"/></clipPath>`,
+    `<clipPath id="${clip}"><rect x="${left}" y="${top - 2}" width="${right - left}" height="${bottom - top + 3}"/></clipPath>`,
   ];
   for (const tick of place.ticksY) {
     const y = place.y.at(tick.at).toFixed(1);
@@ -53,7 +60,7 @@ export function svg(scene: Scene, title: string, style: ChartStyle, width: numbe
       `<text x="${x}" y="${bottom + 16}" text-anchor="middle" fill="${style.dim}">${xml(tick.label)}</text>`,
     );
   }
-  out.push(`<path d="M${left} ${bottom}H${right}" stroke="${style.axis}"/>`, `<g clip-path="url(#plot)">`);
+  out.push(`<path d="M${left} ${bottom}H${right}" stroke="${style.axis}"/>`, `<g clip-path="url(#${clip})">`);
   for (const one of strokes(scene, undefined)) {
     if (one.band) {
       for (const [lower, upper] of one.bands) {

@@ -18,8 +18,12 @@ const HEADER = [
 ];
 
 /** One row for each bucket of each line. */
-export function table(scene: Scene): string {
-  return csv(HEADER, rows(scene));
+export function table(scenes: readonly Scene[]): string {
+  return csv(HEADER, all(scenes));
+}
+
+function* all(scenes: readonly Scene[]): Iterable<Cell[]> {
+  for (const scene of scenes) yield* rows(scene);
 }
 
 function* rows(scene: Scene): Iterable<Cell[]> {

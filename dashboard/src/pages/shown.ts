@@ -1,6 +1,6 @@
 /** The runs that a view of a project draws: those that were chosen, or the first ones of the list. */
 import { useResource } from "../api/resource";
-import { type RunRow, runsById } from "../state/run";
+import { provisional, type RunRow, runsById } from "../state/run";
 import { chosen, DEFAULT_RUNS } from "../state/selection";
 import { assign } from "../state/slots";
 import type { RunPages } from "./runs/pages";
@@ -18,7 +18,9 @@ export function useShown(
     { refresh: REFRESH_MS },
   );
   void pages.version.value;
-  const runs = ids.length ? (picked.data ?? []) : pages.first(DEFAULT_RUNS);
+  // What is chosen can be drawn before it is known what it is called.
+  const waiting = ids.length > 0 && picked.data === undefined && picked.problem === undefined;
+  const runs = waiting ? ids.map(provisional) : ids.length ? (picked.data ?? []) : pages.first(DEFAULT_RUNS);
   assign(runs.map((run) => run.id));
   const ready = ids.length
     ? picked.data !== undefined || picked.problem !== undefined

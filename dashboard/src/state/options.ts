@@ -7,7 +7,7 @@ export type Ranks = "band" | "all" | "worst" | number;
 export type Bands = "minmax" | "quantiles" | "off";
 
 export interface Options {
-  /** "step", "time", "relative" or "metric:" and a name. */
+  /** "step", "time", "relative", "metric:" and a name; empty for what was defined of each metric, else "step". */
   x: string;
   logX: boolean;
   logY: boolean;
@@ -19,13 +19,15 @@ export interface Options {
   bands: Bands;
   clip: boolean;
   zoom: Range | undefined;
+  /** The axis that `zoom` is a range of; panels over another one show all. */
+  zoomX: string;
 }
 
 const SMOOTHEST = 0.995;
 
 export function readOptions(query: Readonly<Record<string, string>>): Options {
   return {
-    x: query.x || "step",
+    x: query.x ?? "",
     logX: query.logx === "1",
     logY: query.log === "1",
     smooth: Math.min(SMOOTHEST, Math.max(0, Number(query.smooth ?? 0) || 0)),
@@ -34,6 +36,7 @@ export function readOptions(query: Readonly<Record<string, string>>): Options {
     bands: query.bands === "off" || query.bands === "quantiles" ? query.bands : "minmax",
     clip: query.clip === "1",
     zoom: readRange(query.zoom),
+    zoomX: query.x || query.over || "step",
   };
 }
 
@@ -42,8 +45,8 @@ export const options = computed(() => readOptions(address.value.query));
 export function setOptions(changes: Partial<Options>): void {
   const texts: Record<string, string | undefined> = {};
   if (changes.x !== undefined) {
-    texts.x = changes.x === "step" ? undefined : changes.x;
-    texts.zoom = undefined;
+    texts.x = changes.x;
+    texts.zoom = texts.over = undefined;
   }
   if (changes.logX !== undefined) texts.logx = changes.logX ? "1" : undefined;
   if (changes.logY !== undefined) texts.log = changes.logY ? "1" : undefined;
@@ -52,7 +55,11 @@ export function setOptions(changes: Partial<Options>): void {
   if (changes.groupBy !== undefined) texts.by = changes.groupBy;
   if (changes.bands !== undefined) texts.bands = changes.bands === "minmax" ? undefined : changes.bands;
   if (changes.clip !== undefined) texts.clip = changes.clip ? "1" : undefined;
-  if ("zoom" in changes) texts.zoom = changes.zoom && printRange(changes.zoom);
+  if ("zoom" in changes) {
+    texts.zoom = changes.zoom && printRange(changes.zoom);
+    const over = changes.zoomX ?? "step";
+    texts.over = changes.zoom && over !== "step" && !options.peek().x ? over : undefined;
+  }
   // A zoom is a place to come back from.
   change(texts, { push: "zoom" in changes });
 }

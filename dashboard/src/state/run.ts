@@ -16,6 +16,12 @@ export interface RunRow {
   /** Milliseconds since the epoch. */
   created: number;
   updated: number;
+  /** Of the attempts that have ended, in milliseconds. */
+  ran: number;
+  /** When the attempt began that goes on, in milliseconds since the epoch. */
+  since: number | undefined;
+  /** Where the newest attempt was begun. */
+  host: string;
   /** The values of the columns that were asked for; undefined where the run has none. */
   values: readonly unknown[];
 }
@@ -69,6 +75,19 @@ export async function runsById(
   return ids.map((id) => found.get(id)).filter((row) => row !== undefined);
 }
 
+/** A run of which nothing is known yet but its id. */
+export function provisional(id: string): RunRow {
+  return {
+    ...{ id, project: "", name: "", state: "", tags: [], group: "", jobType: "", notes: "", host: "" },
+    ...{ attempts: 1, created: 0, updated: 0, ran: 0, since: undefined, values: [] },
+  };
+}
+
+/** How long a run has gone on, in milliseconds. */
+export function durationOf(run: RunRow, now: number): number {
+  return run.ran + (run.since === undefined ? 0 : Math.max(0, now - run.since));
+}
+
 export function runRow(run: Run): RunRow {
   return {
     id: run.runId,
@@ -82,6 +101,9 @@ export function runRow(run: Run): RunRow {
     attempts: run.attempts,
     created: Number(run.createdMs),
     updated: Number(run.updatedMs),
+    ran: Number(run.ranMs),
+    since: run.runningSinceMs === undefined ? undefined : Number(run.runningSinceMs),
+    host: run.host,
     values: readList(run.columnsJson),
   };
 }

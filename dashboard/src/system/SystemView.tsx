@@ -121,9 +121,12 @@ async function read(
   zoom: Range | undefined,
   abort: AbortSignal,
 ): Promise<HeatRow[]> {
-  const shape = { runs: [runId], options: { ...readOptions({}), ranks: "all" as const }, points: POINTS };
+  const options = { ...readOptions({}), ranks: "all" as const, zoom, zoomX: "step", x: "step" };
+  const shape = { runs: [runId], options, points: POINTS };
   const lines: Line[] = [];
-  for await (const message of query.chart(chartRequest(shape, kind.names, zoom, POINTS), { signal: abort })) {
+  for await (const message of query.chart(chartRequest(shape, kind.names, "step", POINTS), {
+    signal: abort,
+  })) {
     if (message.rows > 0n) lines.push(decode(message, "step"));
   }
   lines.sort(

@@ -25,7 +25,22 @@ _COLUMN = {
     "job_type": "r.job_type",
     "notes": "r.notes",
 }
-_ATTEMPTS = "SELECT run, max(attempt) AS number FROM raw_attempts GROUP BY run"
+_NUMBERS = {
+    "attempts": "SELECT run, max(attempt) AS number FROM raw_attempts GROUP BY run",
+    # As Attempt.ran_ms says it; what goes on has gone on until now.
+    "duration": (
+        "SELECT run, sum(greatest(0, multiIf(isNull(ended) AND attempt < newest, began, "
+        "isNull(ended), toUnixTimestamp64Milli(now64(3)), last > 0, least(last, until), until) "
+        "- began)) / 1000 AS number FROM (SELECT run, attempt, ended, "
+        "toUnixTimestamp64Milli(created) AS began, "
+        "toUnixTimestamp64Milli(assumeNotNull(ended)) AS until, "
+        "max(attempt) OVER (PARTITION BY run) AS newest FROM raw_attempts FINAL) AS a "
+        "LEFT JOIN (SELECT run, attempt, toUnixTimestamp64Milli(max(finished)) AS last "
+        "FROM raw_finishes FINAL WHERE how != 'anew' GROUP BY run, attempt) AS f "
+        "USING (run, attempt) GROUP BY run"
+    ),
+}
+"""(run, number) of the fields that are numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +88,7 @@ class FilterSql:
             else:
                 rows = (
                     f"SELECT run, {int(Kind.NUMBER)} AS kind, number, toString(number) AS text "
-                    f"FROM ({_ATTEMPTS})"
+                    f"FROM ({_NUMBERS[field.name]})"
                 )
             self._clauses.append(f" ANY LEFT JOIN ({rows}) AS {alias} ON {alias}.run = r.run")
             return ValueSql(f"{alias}.kind", f"{alias}.number", f"{alias}.text")
@@ -140,7 +155,7 @@ class FilterSql:
             moment = f"toFloat64(toUnixTimestamp64Milli(r.{field.name}))"
             return self._number(moment, one.operator, one.values)
         condition = self._number("number", one.operator, one.values)
-        return f"r.run IN (SELECT run FROM ({_ATTEMPTS}) WHERE {condition})"
+        return f"r.run IN (SELECT run FROM ({_NUMBERS[field.name]}) WHERE {condition})"
 
     def _key(self, one: Comparison) -> str:
         alias = self._joined.get((one.field.kind, one.field.name))

@@ -38,6 +38,7 @@ COLUMNS = {
     "created": FieldKind.TIME,
     "updated": FieldKind.TIME,
     "attempts": FieldKind.NUMBER,
+    "duration": FieldKind.NUMBER,
 }
 """The fields of a run that are no keys."""
 _SPACES = {"config": FieldKind.CONFIG, "summary": FieldKind.SUMMARY}

@@ -8,6 +8,7 @@ ordered by key, so that a key costs the reading of its own values and nothing el
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -318,6 +319,7 @@ def _own(run: RunRecord, one: Field) -> Value:
         "created": run.created_ms,
         "updated": run.updated_ms,
         "attempts": len(run.attempts),
+        "duration": run.duration_ms(time.time_ns() // 1_000_000) / 1_000,
     }
     if one.name in numbers:
         return Value(Kind.NUMBER, float(numbers[one.name]), str(numbers[one.name]))

@@ -29,6 +29,7 @@ from .reader import Line, LineKey, Reader
 from .request import Axis, ChartQuery, Range, Ranks
 from .series import Shown, read_series
 from .views import View, read_views
+from .within import read_within
 
 
 def read_chart(
@@ -48,9 +49,17 @@ def read_chart(
     Raises UnknownMetricsError, StoreError, ServiceError when it is too much to be compared.
     """
     since = began if began and query.axis is Axis.RELATIVE else {}
+
+    def read(asked: ChartQuery) -> Iterator[tuple[View, str, int | None, Line | None]]:
+        mine = {run_id: descents[run_id] for run_id in asked.run_ids}
+        return read_lines(store, asked, mine, limits)
+
+    lines = read(query)
+    if query.within is not None:
+        lines = read_within(query, query.within, read, began=since)
     entries: Iterator[Entry] = (
         Entry(view.run_id, metric, rank, _at(line, since.get(view.run_id, 0)), view.attempt)
-        for view, metric, rank, line in read_lines(store, query, descents, limits)
+        for view, metric, rank, line in lines
     )
     if groups is not None:
         entries = grouped(entries, groups, query)

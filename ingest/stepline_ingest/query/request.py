@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -59,6 +60,14 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A range of an axis, both ends inclusive; an end that is not finite is open."""
+
+    lo: float
+    hi: float
+
+
+@dataclass(frozen=True, slots=True)
 class ChartQuery:
     run_ids: tuple[str, ...]
     metrics: tuple[str, ...]
@@ -84,6 +93,8 @@ class ChartQuery:
     """Buckets are even in the logarithm of the step."""
     group_by: str = ""
     """What runs have in common that share a line; empty when each has its own."""
+    within: Span | None = None
+    """The range of an axis that is not that of steps."""
 
     @property
     def read_columns(self) -> frozenset[str]:
@@ -122,11 +133,14 @@ def chart_query(request: query_pb2.ChartRequest, *, named: bool = True) -> Chart
         _check_grouped(ranks, axis, every_attempt=request.all_attempts)
     if request.log_x:
         _check_logarithmic(request, ranks, axis)
+    steps, within = step_range(request), _span(request)
+    if axis is Axis.STEP and within is not None:
+        steps, within = _steps_of(steps, within), None
     return ChartQuery(
         run_ids=run_ids,
         metrics=metrics,
         points=request.points or DEFAULT_POINTS,
-        steps=step_range(request),
+        steps=steps,
         ranks=ranks,
         rank=request.ranks.rank,
         axis=axis,
@@ -140,6 +154,7 @@ def chart_query(request: query_pb2.ChartRequest, *, named: bool = True) -> Chart
         quantiles=quantiles.checked(request.quantiles),
         group_by=request.group_by,
         log_x=request.log_x,
+        within=within,
     )
 
 
@@ -203,6 +218,33 @@ def _axis(x: str) -> tuple[Axis, str]:
         f"the x axis cannot be {x!r}: "
         "use 'step', 'time', 'relative', or 'metric:' and the name of a metric"
     )
+
+
+def _span(request: query_pb2.ChartRequest) -> Span | None:
+    """Raises ServiceError(INVALID_ARGUMENT) for an inverted range, and for one of NaN."""
+    if not (request.HasField("at_start") or request.HasField("at_stop")):
+        return None
+    lo = request.at_start if request.HasField("at_start") else -math.inf
+    hi = request.at_stop if request.HasField("at_stop") else math.inf
+    if not lo <= hi:
+        raise invalid(
+            f"the range of the x axis begins at {lo} and stops at {hi}: at_start must be a number "
+            "that is at most at_stop"
+        )
+    return Span(lo, hi)
+
+
+def _steps_of(steps: Range, span: Span) -> Range:
+    """STEPS that lie in SPAN as well."""
+    start = math.ceil(span.lo) if math.isfinite(span.lo) else None
+    stop = math.floor(span.hi) + 1 if math.isfinite(span.hi) else None
+    lows = [bound for bound in (steps.start, start) if bound is not None]
+    highs = [bound for bound in (steps.stop, stop) if bound is not None]
+    first = max(lows, default=None)
+    end = min(highs, default=None)
+    if first is not None and end is not None and first > end:
+        return Range(first, first)
+    return Range(first, end)
 
 
 def step_range(

@@ -67,6 +67,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
             run_ids = list(dict.fromkeys(request.run_ids)) or [request.run_id]
             if len(run_ids) > _MOST_RUNS:
                 raise invalid(f"{len(run_ids)} runs, {_MOST_RUNS} are allowed: name fewer")
+            await self._runs.preload(run_ids)
             runs = [await self._run(run_id) for run_id in run_ids]
             definitions = Definitions(run.config for run in runs)
             query = NamesQuery(
@@ -146,6 +147,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
     ) -> AsyncIterator[query_pb2.ChartLine]:
         async def lines() -> AsyncGenerator[query_pb2.ChartLine, None]:
             query = chart_query(request)
+            await self._runs.preload(query.run_ids)
             runs = {run_id: await self._run(run_id) for run_id in query.run_ids}
             axis = "" if request.x else await self._defined_axis(query, list(runs.values()))
             if axis:

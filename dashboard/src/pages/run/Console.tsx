@@ -88,19 +88,20 @@ interface Output {
 /** The last lines of a rank, and from then on what is new. */
 function useConsole(run: RunRow, rank: number, contains: string): Output {
   const [output, setOutput] = useState<Output>({ lines: [], problem: undefined, ready: false });
-  const alive = useRef(false);
-  alive.current = run.state === "running";
+  // Its end is a reason to look once more.
+  const alive = run.state === "running";
   useEffect(() => {
     const abort = new AbortController();
     const kept = new ConsoleLines();
     let cursor: Uint8Array = new Uint8Array();
     let timer = 0;
+    const { signal } = abort;
     const read = async () => {
       try {
         for (;;) {
           const reply = await capture.readConsole(
             { runId: run.id, rank, contains, cursor, tail: cursor.length ? 0 : TAIL },
-            { signal: abort.signal },
+            { signal },
           );
           cursor = reply.cursor;
           if (kept.add(reply.lines) || !reply.more)
@@ -115,17 +116,17 @@ function useConsole(run: RunRow, rank: number, contains: string): Output {
           return;
         }
       }
-      if (!abort.signal.aborted)
-        timer = window.setTimeout(() => void (alive.current && !document.hidden ? read() : wait()), POLL_MS);
+      if (alive && !signal.aborted) timer = window.setTimeout(again, POLL_MS);
     };
-    const wait = () => {
-      timer = window.setTimeout(() => void (document.hidden ? wait() : read()), 2 * POLL_MS);
+    const again = () => {
+      if (!document.hidden) void read();
+      else document.addEventListener("visibilitychange", again, { once: true, signal });
     };
     void read();
     return () => {
       abort.abort();
       clearTimeout(timer);
     };
-  }, [run.id, rank, contains, epoch.value]);
+  }, [run.id, rank, contains, alive, epoch.value]);
   return output;
 }

@@ -1,7 +1,7 @@
 /** How a run came to be what it shows: its starts, and the runs that it was forked from. */
 import { useResource } from "../../api/resource";
 import { runs } from "../../api/transport";
-import type { Attempt, Segment } from "../../gen/stepline/v1/runs_pb";
+import type { Attempt, Missing, Segment } from "../../gen/stepline/v1/runs_pb";
 import { count, duration, instant } from "../../lib/format";
 import { now } from "../../state/clock";
 import { Link } from "../../ui/Link";
@@ -16,9 +16,10 @@ export function Lineage({ id, alive }: { id: string; alive: boolean }) {
   });
   if (found.problem) return <Failure problem={found.problem} again={found.reload} />;
   if (!found.data) return null;
-  const { attempts, segments } = found.data;
+  const { attempts, segments, missing } = found.data;
   return (
     <section class="wide">
+      {missing.length > 0 && <Incomplete missing={missing} />}
       <h2>Attempts</h2>
       <Bar segments={segments} id={id} />
       <div class="metric-scroll">
@@ -43,9 +44,25 @@ export function Lineage({ id, alive }: { id: string; alive: boolean }) {
   );
 }
 
+function Incomplete({ missing }: { missing: readonly Missing[] }) {
+  return (
+    <>
+      <h2 id="incomplete">Incomplete data</h2>
+      <ul class="incomplete">
+        {missing.map((one, index) => (
+          <li key={index}>
+            <b class="bad">{count(one.count)}</b> of rank {one.rank}, attempt {one.attempt}, were logged and
+            never stored: <bdi>{one.reason}</bdi> <time class="dim">({instant(Number(one.timeMs))})</time>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
 function Row({ attempt }: { attempt: Attempt }) {
   const began = Number(attempt.createdMs);
-  const ended = attempt.endedMs === undefined ? now.value : Number(attempt.endedMs);
+  const ran = attempt.endedMs === undefined ? now.value - began : Number(attempt.ranMs);
   return (
     <tr>
       <th scope="row">{attempt.attempt}</th>
@@ -53,7 +70,7 @@ function Row({ attempt }: { attempt: Attempt }) {
         <State state={attempt.state} />
       </td>
       <td>{instant(began)}</td>
-      <td>{duration(ended - began)}</td>
+      <td>{duration(ran)}</td>
       <td>{attempt.worldSize}</td>
       <td>
         <bdi>{attempt.host}</bdi>

@@ -1,14 +1,14 @@
 /** One run. */
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { useResource } from "../../api/resource";
 import { runs } from "../../api/transport";
 import { ChartsView } from "../../charts/ChartsView";
 import type { Run } from "../../gen/stepline/v1/runs_pb";
-import { ago, duration, instant } from "../../lib/format";
+import { ago, count, duration, instant } from "../../lib/format";
 import { go } from "../../state/address";
 import { now } from "../../state/clock";
 import { useShortcuts } from "../../state/keys";
-import { runRow, title } from "../../state/run";
+import { durationOf, provisional, runRow, title } from "../../state/run";
 import { SystemView } from "../../system/SystemView";
 import { Link } from "../../ui/Link";
 import { Name } from "../../ui/Name";
@@ -52,13 +52,15 @@ export function RunPage({ id, tab }: { id: string; tab: string }) {
     );
   }
   if (found.problem) return <Failure problem={found.problem} again={found.reload} />;
-  if (!run) return <div class="loading" />;
+  // Its charts can be asked for before it is known what it is called.
+  if (!run && tab !== "") return <div class="loading" />;
+  const row = run ? runRow(run) : provisional(id);
   return (
     <div class="page full">
-      <Head run={run} />
+      {run ? <Head run={run} /> : <div class="run-title" />}
       <Tabs id={id} tab={tab} />
       <div class="scroll">
-        <Tab run={run} tab={tab} />
+        {tab === "" ? <ChartsView runs={[row]} /> : run && <Tab run={run} tab={tab} />}
       </div>
     </div>
   );
@@ -66,7 +68,6 @@ export function RunPage({ id, tab }: { id: string; tab: string }) {
 
 function Tab({ run, tab }: { run: Run; tab: string }) {
   const row = runRow(run);
-  if (tab === "") return <ChartsView runs={[row]} />;
   if (tab === "overview") return <Overview run={run} />;
   if (tab === "console") return <Console run={row} />;
   if (tab === "system") return <SystemView runs={[row]} />;
@@ -83,7 +84,8 @@ function Head({ run }: { run: Run }) {
       <State state={row.state} />
       <code class="dim">{row.id}</code>
       <span class="dim" title={instant(row.created)}>
-        {row.state === "running" ? `for ${duration(now.value - row.created)}` : ago(row.created, now.value)}
+        {row.state === "running" ? "" : `${ago(row.created, now.value)}, `}
+        for {duration(durationOf(row, now.value))}
       </span>
       {row.attempts > 1 && <span class="dim">{row.attempts} attempts</span>}
       {run.worldSize > 1 && <span class="dim">{run.worldSize} ranks</span>}
@@ -92,6 +94,7 @@ function Head({ run }: { run: Run }) {
           fork of <Link path={["r", run.forkRunId]}>{run.forkRunId}</Link>
         </span>
       )}
+      <Incomplete id={row.id} />
       {run.errorType && (
         <bdi class="bad" title={run.errorMessage}>
           {run.errorType}
@@ -99,6 +102,28 @@ function Head({ run }: { run: Run }) {
       )}
       <Tags tags={row.tags} />
     </div>
+  );
+}
+
+const CALM_MS = 1500;
+
+/** Says when something that was logged is not there; asked once the page has what it is about. */
+function Incomplete({ id }: { id: string }) {
+  const [calm, setCalm] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setCalm(true), CALM_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  const found = useResource(calm ? `missing ${id}` : "", (abort) =>
+    runs.getLineage({ runId: id }, { signal: abort }),
+  );
+  const missing = found.data?.missing ?? [];
+  if (!missing.length) return null;
+  const total = missing.reduce((sum, one) => sum + one.count, 0n);
+  return (
+    <Link path={["r", id, "overview"]} class="bad" title={missing[0]?.reason ?? ""}>
+      incomplete: {count(total)} never stored
+    </Link>
   );
 }
 

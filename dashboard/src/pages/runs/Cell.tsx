@@ -1,7 +1,7 @@
 /** One cell of the table of runs. */
-import { ago, instant, json, value } from "../../lib/format";
+import { ago, duration, instant, json, value } from "../../lib/format";
 import { now } from "../../state/clock";
-import type { RunRow } from "../../state/run";
+import { durationOf, type RunRow } from "../../state/run";
 import { State } from "../../ui/State";
 import { Tags } from "../../ui/Tags";
 import type { Column } from "./columns";
@@ -13,6 +13,12 @@ export function Cell({ run, column }: { run: RunRow; column: Column }) {
       return <State state={run.state} />;
     case "created":
       return <time title={instant(run.created)}>{ago(run.created, now.value)}</time>;
+    case "updated":
+      return <time title={instant(run.updated)}>{ago(run.updated, now.value)}</time>;
+    case "duration":
+      return <>{duration(durationOf(run, now.value))}</>;
+    case "host":
+      return <Text text={run.host} />;
     case "tags":
       return <Tags tags={run.tags} />;
     case "group":

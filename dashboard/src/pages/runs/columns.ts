@@ -2,12 +2,17 @@
 import type { RunKey } from "../../gen/stepline/v1/catalogue_pb";
 
 /** Columns that every run has, by the field that the service sorts and filters by. */
-export const FIXED = ["state", "created", "tags", "group", "job_type", "attempts", "notes", "id"] as const;
-const SORTABLE = new Set<string>(["name", "state", "created", "group", "job_type", "attempts", "id"]);
+export const FIXED = [
+  ...(["state", "created", "updated", "duration", "host", "tags"] as const),
+  ...(["group", "job_type", "attempts", "notes", "id"] as const),
+];
+const UNSORTABLE = new Set<string>(["tags", "notes", "host"]);
 const WIDTHS: Record<string, number> = {
   state: 96,
   created: 104,
-
+  updated: 104,
+  duration: 96,
+  host: 130,
   tags: 150,
   attempts: 76,
   notes: 180,
@@ -40,7 +45,7 @@ export function columnsOf(keys: readonly string[]): Column[] {
       title: fixed ? key.replace("_", " ") : rest.join("."),
       origin: origin ?? "",
       width: WIDTHS[key] ?? KEY_WIDTH,
-      sortable: fixed ? SORTABLE.has(key) : true,
+      sortable: !fixed || !UNSORTABLE.has(key),
       value: fixed ? -1 : value++,
     };
   });
@@ -63,7 +68,7 @@ export function defaultColumns(keys: readonly RunKey[]): string[] {
     )
     .sort((a, b) => Number(b.runs - a.runs) || weight(b.key) - weight(a.key))
     .slice(0, MOST_SUMMARY);
-  return ["state", "created", "tags", ...[...config, ...summary].map((key) => key.key)];
+  return ["state", "created", "duration", "tags", ...[...config, ...summary].map((key) => key.key)];
 }
 
 /** Whether runs can differ in it. */

@@ -595,6 +595,25 @@ pub struct GetLineageReply {
     /// The oldest first.
     #[prost(message, repeated, tag = "2")]
     pub attempts: ::prost::alloc::vec::Vec<Attempt>,
+    /// What was logged and never came to be stored, the latest first; at most 100.
+    #[prost(message, repeated, tag = "3")]
+    pub missing: ::prost::alloc::vec::Vec<Missing>,
+}
+/// Sequences of a rank that were refused for ever or lost before they were sent.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Missing {
+    #[prost(uint32, tag = "1")]
+    pub attempt: u32,
+    #[prost(uint32, tag = "2")]
+    pub rank: u32,
+    /// How many, of points and records, they are.
+    #[prost(uint64, tag = "3")]
+    pub count: u64,
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// When the service last heard of such, milliseconds since the epoch.
+    #[prost(int64, tag = "5")]
+    pub time_ms: i64,
 }
 /// Steps first_step \<= step \<= last_step of one attempt.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -641,6 +660,9 @@ pub struct Attempt {
     /// When its last sign of life came, by the clock of the service.
     #[prost(int64, optional, tag = "13")]
     pub seen_ms: ::core::option::Option<i64>,
+    /// Once it has ended: how long it went on, by the clock of its hosts where these have said when it ended.
+    #[prost(int64, tag = "30")]
+    pub ran_ms: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BringBackRequest {
@@ -675,7 +697,8 @@ pub struct ListRunsRequest {
     #[prost(uint32, tag = "3")]
     pub offset: u32,
     /// Only runs for which this holds, such as: config.lr > 0.001 and state = "running" and ("big" in tags or not name contains "try").
-    /// Fields: id, name, project, state, group, job_type, tags, notes, created, updated, attempts, config.KEY, summary.KEY, and
+    /// Fields: id, name, project, state, group, job_type, tags, notes, created, updated, duration (in
+    /// seconds), attempts, config.KEY, summary.KEY, and
     /// summary.METRIC.STAT, where STAT is min, max, mean, first, last, best or count. docs/filters.md has the grammar.
     #[prost(string, tag = "4")]
     pub filter: ::prost::alloc::string::String,
@@ -757,6 +780,15 @@ pub struct Run {
     /// A JSON list: the value of each of the request's `columns`; null where the run has none.
     #[prost(string, tag = "30")]
     pub columns_json: ::prost::alloc::string::String,
+    /// How long its attempts went on that have ended, in all.
+    #[prost(int64, tag = "31")]
+    pub ran_ms: i64,
+    /// When the attempt began that goes on; absent when none does.
+    #[prost(int64, optional, tag = "32")]
+    pub running_since_ms: ::core::option::Option<i64>,
+    /// Where the newest attempt was begun.
+    #[prost(string, tag = "33")]
+    pub host: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1938,6 +1970,12 @@ pub struct ChartRequest {
     /// A line for each attempt of a run, superseded or not, and one for what it was forked from.
     #[prost(bool, tag = "40")]
     pub all_attempts: bool,
+    /// A range of the axis `x`, both ends inclusive: steps, milliseconds ("time": since the epoch, "relative": since a run began), or
+    /// values of the metric. Each run is read over the steps on which it is there, a bucket more at either end.
+    #[prost(double, optional, tag = "61")]
+    pub at_start: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "62")]
+    pub at_stop: ::core::option::Option<f64>,
 }
 /// A smoothed line beside the mean, over the finite means of the buckets; NaN where a bucket has none.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]

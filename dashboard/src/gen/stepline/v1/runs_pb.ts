@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stepline/v1/runs.proto.
  */
 export const file_stepline_v1_runs: GenFile = /*@__PURE__*/
-  fileDesc("ChZzdGVwbGluZS92MS9ydW5zLnByb3RvEgtzdGVwbGluZS52MSLXAgoQQ3JlYXRlUnVuUmVxdWVzdBIPCgdwcm9qZWN0GAEgASgJEg4KBnJ1bl9pZBgCIAEoCRIMCgRuYW1lGAMgASgJEhMKC2NvbmZpZ19qc29uGAQgASgJEgwKBHRhZ3MYBSADKAkSDQoFZ3JvdXAYBiABKAkSEAoIam9iX3R5cGUYByABKAkSIwoGcmVzdW1lGAggASgOMhMuc3RlcGxpbmUudjEuUmVzdW1lEhEKCWZvcmtfZnJvbRgJIAEoCRIRCglsYXVuY2hfaWQYCiABKAkSDAoEcmFuaxgLIAEoDRISCgp3b3JsZF9zaXplGAwgASgNEg4KBndyaXRlchgNIAEoDBIMCgRob3N0GA4gASgJEgsKA3BpZBgPIAEoDRISCgpjcmVhdGVkX21zGBAgASgDEiQKB29uX2xpdmUYESABKA4yEy5zdGVwbGluZS52MS5PbkxpdmUiQAoOQ3JlYXRlUnVuUmVwbHkSDwoHYXR0ZW1wdBgBIAEoDRIdCgNydW4YAiABKAsyEC5zdGVwbGluZS52MS5SdW4ixwIKEFVwZGF0ZVJ1blJlcXVlc3QSDgoGcnVuX2lkGAEgASgJEhMKC2NvbmZpZ19qc29uGAIgASgJEhQKDHN1bW1hcnlfanNvbhgDIAEoCRIRCgRuYW1lGAQgASgJSACIAQESEgoFbm90ZXMYBSABKAlIAYgBARInCgR0YWdzGAYgASgLMhQuc3RlcGxpbmUudjEuVGFnTGlzdEgCiAEBEhIKBWdyb3VwGBQgASgJSAOIAQESFQoIam9iX3R5cGUYFSABKAlIBIgBARIQCghhZGRfdGFncxgWIAMoCRITCgtyZW1vdmVfdGFncxgXIAMoCRISCgpwcmVlbXB0aW5nGB4gASgIEg8KB2F0dGVtcHQYHyABKA1CBwoFX25hbWVCCAoGX25vdGVzQgcKBV90YWdzQggKBl9ncm91cEILCglfam9iX3R5cGUiFwoHVGFnTGlzdBIMCgR0YWdzGAEgAygJIhAKDlVwZGF0ZVJ1blJlcGx5IskBChBGaW5pc2hSdW5SZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNEgwKBHJhbmsYAyABKA0SDgoGd3JpdGVyGAQgASgMEhEKCWV4aXRfY29kZRgFIAEoBRITCgtmaW5pc2hlZF9tcxgGIAEoAxIQCgh2YW5pc2hlZBgHIAEoCBISCgplcnJvcl90eXBlGAggASgJEhUKDWVycm9yX21lc3NhZ2UYCSABKAkSEQoJcHJlZW1wdGVkGAogASgIIhAKDkZpbmlzaFJ1blJlcGx5Ih8KDUdldFJ1blJlcXVlc3QSDgoGcnVuX2lkGAEgASgJIiwKC0dldFJ1blJlcGx5Eh0KA3J1bhgBIAEoCzIQLnN0ZXBsaW5lLnYxLlJ1biI6ChBIZWFydGJlYXRSZXF1ZXN0EiYKBXNpZ25zGAEgAygLMhcuc3RlcGxpbmUudjEuU2lnbk9mTGlmZSItCgpTaWduT2ZMaWZlEg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNIk4KDkhlYXJ0YmVhdFJlcGx5Eg8KB25leHRfbXMYASABKA0SKwoKc3VwZXJzZWRlZBgCIAMoCzIXLnN0ZXBsaW5lLnYxLlNpZ25PZkxpZmUiIwoRR2V0TGluZWFnZVJlcXVlc3QSDgoGcnVuX2lkGAEgASgJImEKD0dldExpbmVhZ2VSZXBseRImCghzZWdtZW50cxgBIAMoCzIULnN0ZXBsaW5lLnYxLlNlZ21lbnQSJgoIYXR0ZW1wdHMYAiADKAsyFC5zdGVwbGluZS52MS5BdHRlbXB0IlEKB1NlZ21lbnQSDgoGcnVuX2lkGAEgASgJEg8KB2F0dGVtcHQYAiABKA0SEgoKZmlyc3Rfc3RlcBgDIAEoEhIRCglsYXN0X3N0ZXAYBCABKBIivgIKB0F0dGVtcHQSDwoHYXR0ZW1wdBgBIAEoDRINCgVzdGF0ZRgCIAEoCRIRCglsYXVuY2hfaWQYAyABKAkSEgoKd29ybGRfc2l6ZRgEIAEoDRISCgpjcmVhdGVkX21zGAUgASgDEhUKCGVuZGVkX21zGAYgASgDSACIAQESFgoJZXhpdF9jb2RlGAcgASgFSAGIAQESEgoKZXJyb3JfdHlwZRgIIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAkgASgJEgwKBGhvc3QYCiABKAkSCwoDcGlkGAsgASgNEhcKCmJlZ2luX3N0ZXAYDCABKBJIAogBARIUCgdzZWVuX21zGA0gASgDSAOIAQFCCwoJX2VuZGVkX21zQgwKCl9leGl0X2NvZGVCDQoLX2JlZ2luX3N0ZXBCCgoIX3NlZW5fbXMiTwoQQnJpbmdCYWNrUmVxdWVzdBIOCgZydW5faWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoDRIRCgRzdGVwGAMgASgSSACIAQFCBwoFX3N0ZXAiOAoOQnJpbmdCYWNrUmVwbHkSJgoIc2VnbWVudHMYASADKAsyFC5zdGVwbGluZS52MS5TZWdtZW50IiIKEERlbGV0ZVJ1blJlcXVlc3QSDgoGcnVuX2lkGAEgASgJIhAKDkRlbGV0ZVJ1blJlcGx5IoIBCg9MaXN0UnVuc1JlcXVlc3QSDwoHcHJvamVjdBgBIAEoCRINCgVsaW1pdBgCIAEoDRIOCgZvZmZzZXQYAyABKA0SDgoGZmlsdGVyGAQgASgJEgwKBHNvcnQYBSADKAkSDwoHY29sdW1ucxgGIAMoCRIQCghncm91cF9ieRgHIAMoCSJlCg1MaXN0UnVuc1JlcGx5Eh4KBHJ1bnMYASADKAsyEC5zdGVwbGluZS52MS5SdW4SDQoFdG90YWwYAiABKAQSJQoGZ3JvdXBzGAMgAygLMhUuc3RlcGxpbmUudjEuUnVuR3JvdXAiPgoIUnVuR3JvdXASEwoLdmFsdWVzX2pzb24YASABKAkSDQoFY291bnQYAiABKAQSDgoGZmlsdGVyGAMgASgJIpwDCgNSdW4SDgoGcnVuX2lkGAEgASgJEg8KB3Byb2plY3QYAiABKAkSDAoEbmFtZRgDIAEoCRINCgVzdGF0ZRgEIAEoCRITCgtjb25maWdfanNvbhgFIAEoCRIUCgxzdW1tYXJ5X2pzb24YBiABKAkSDAoEdGFncxgHIAMoCRINCgVncm91cBgIIAEoCRIQCghqb2JfdHlwZRgJIAEoCRINCgVub3RlcxgKIAEoCRIQCghhdHRlbXB0cxgLIAEoDRISCgp3b3JsZF9zaXplGAwgASgNEhIKCmNyZWF0ZWRfbXMYDSABKAMSEgoKdXBkYXRlZF9tcxgOIAEoAxIWCglleGl0X2NvZGUYDyABKAVIAIgBARITCgtmb3JrX3J1bl9pZBgQIAEoCRIWCglmb3JrX3N0ZXAYESABKBJIAYgBARISCgplcnJvcl90eXBlGBIgASgJEhUKDWVycm9yX21lc3NhZ2UYEyABKAkSFAoMY29sdW1uc19qc29uGB4gASgJQgwKCl9leGl0X2NvZGVCDAoKX2Zvcmtfc3RlcCpmCgZSZXN1bWUSFgoSUkVTVU1FX1VOU1BFQ0lGSUVEEAASEAoMUkVTVU1FX05FVkVSEAESEAoMUkVTVU1FX0FMTE9XEAISDwoLUkVTVU1FX01VU1QQAxIPCgtSRVNVTUVfQVVUTxAEKmEKBk9uTGl2ZRIXChNPTl9MSVZFX1VOU1BFQ0lGSUVEEAASEgoOT05fTElWRV9SRUZVU0UQARIVChFPTl9MSVZFX1RBS0VfT1ZFUhACEhMKD09OX0xJVkVfTkVXX1JVThADMp0FCgRSdW5zEkcKCUNyZWF0ZVJ1bhIdLnN0ZXBsaW5lLnYxLkNyZWF0ZVJ1blJlcXVlc3QaGy5zdGVwbGluZS52MS5DcmVhdGVSdW5SZXBseRJHCglVcGRhdGVSdW4SHS5zdGVwbGluZS52MS5VcGRhdGVSdW5SZXF1ZXN0Ghsuc3RlcGxpbmUudjEuVXBkYXRlUnVuUmVwbHkSRwoJRmluaXNoUnVuEh0uc3RlcGxpbmUudjEuRmluaXNoUnVuUmVxdWVzdBobLnN0ZXBsaW5lLnYxLkZpbmlzaFJ1blJlcGx5EkMKBkdldFJ1bhIaLnN0ZXBsaW5lLnYxLkdldFJ1blJlcXVlc3QaGC5zdGVwbGluZS52MS5HZXRSdW5SZXBseSIDkAIBEkkKCExpc3RSdW5zEhwuc3RlcGxpbmUudjEuTGlzdFJ1bnNSZXF1ZXN0Ghouc3RlcGxpbmUudjEuTGlzdFJ1bnNSZXBseSIDkAIBEkcKCURlbGV0ZVJ1bhIdLnN0ZXBsaW5lLnYxLkRlbGV0ZVJ1blJlcXVlc3QaGy5zdGVwbGluZS52MS5EZWxldGVSdW5SZXBseRJHCglIZWFydGJlYXQSHS5zdGVwbGluZS52MS5IZWFydGJlYXRSZXF1ZXN0Ghsuc3RlcGxpbmUudjEuSGVhcnRiZWF0UmVwbHkSTwoKR2V0TGluZWFnZRIeLnN0ZXBsaW5lLnYxLkdldExpbmVhZ2VSZXF1ZXN0Ghwuc3RlcGxpbmUudjEuR2V0TGluZWFnZVJlcGx5IgOQAgESRwoJQnJpbmdCYWNrEh0uc3RlcGxpbmUudjEuQnJpbmdCYWNrUmVxdWVzdBobLnN0ZXBsaW5lLnYxLkJyaW5nQmFja1JlcGx5YgZwcm90bzM");
+  fileDesc("ChZzdGVwbGluZS92MS9ydW5zLnByb3RvEgtzdGVwbGluZS52MSLXAgoQQ3JlYXRlUnVuUmVxdWVzdBIPCgdwcm9qZWN0GAEgASgJEg4KBnJ1bl9pZBgCIAEoCRIMCgRuYW1lGAMgASgJEhMKC2NvbmZpZ19qc29uGAQgASgJEgwKBHRhZ3MYBSADKAkSDQoFZ3JvdXAYBiABKAkSEAoIam9iX3R5cGUYByABKAkSIwoGcmVzdW1lGAggASgOMhMuc3RlcGxpbmUudjEuUmVzdW1lEhEKCWZvcmtfZnJvbRgJIAEoCRIRCglsYXVuY2hfaWQYCiABKAkSDAoEcmFuaxgLIAEoDRISCgp3b3JsZF9zaXplGAwgASgNEg4KBndyaXRlchgNIAEoDBIMCgRob3N0GA4gASgJEgsKA3BpZBgPIAEoDRISCgpjcmVhdGVkX21zGBAgASgDEiQKB29uX2xpdmUYESABKA4yEy5zdGVwbGluZS52MS5PbkxpdmUiQAoOQ3JlYXRlUnVuUmVwbHkSDwoHYXR0ZW1wdBgBIAEoDRIdCgNydW4YAiABKAsyEC5zdGVwbGluZS52MS5SdW4ixwIKEFVwZGF0ZVJ1blJlcXVlc3QSDgoGcnVuX2lkGAEgASgJEhMKC2NvbmZpZ19qc29uGAIgASgJEhQKDHN1bW1hcnlfanNvbhgDIAEoCRIRCgRuYW1lGAQgASgJSACIAQESEgoFbm90ZXMYBSABKAlIAYgBARInCgR0YWdzGAYgASgLMhQuc3RlcGxpbmUudjEuVGFnTGlzdEgCiAEBEhIKBWdyb3VwGBQgASgJSAOIAQESFQoIam9iX3R5cGUYFSABKAlIBIgBARIQCghhZGRfdGFncxgWIAMoCRITCgtyZW1vdmVfdGFncxgXIAMoCRISCgpwcmVlbXB0aW5nGB4gASgIEg8KB2F0dGVtcHQYHyABKA1CBwoFX25hbWVCCAoGX25vdGVzQgcKBV90YWdzQggKBl9ncm91cEILCglfam9iX3R5cGUiFwoHVGFnTGlzdBIMCgR0YWdzGAEgAygJIhAKDlVwZGF0ZVJ1blJlcGx5IskBChBGaW5pc2hSdW5SZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNEgwKBHJhbmsYAyABKA0SDgoGd3JpdGVyGAQgASgMEhEKCWV4aXRfY29kZRgFIAEoBRITCgtmaW5pc2hlZF9tcxgGIAEoAxIQCgh2YW5pc2hlZBgHIAEoCBISCgplcnJvcl90eXBlGAggASgJEhUKDWVycm9yX21lc3NhZ2UYCSABKAkSEQoJcHJlZW1wdGVkGAogASgIIhAKDkZpbmlzaFJ1blJlcGx5Ih8KDUdldFJ1blJlcXVlc3QSDgoGcnVuX2lkGAEgASgJIiwKC0dldFJ1blJlcGx5Eh0KA3J1bhgBIAEoCzIQLnN0ZXBsaW5lLnYxLlJ1biI6ChBIZWFydGJlYXRSZXF1ZXN0EiYKBXNpZ25zGAEgAygLMhcuc3RlcGxpbmUudjEuU2lnbk9mTGlmZSItCgpTaWduT2ZMaWZlEg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNIk4KDkhlYXJ0YmVhdFJlcGx5Eg8KB25leHRfbXMYASABKA0SKwoKc3VwZXJzZWRlZBgCIAMoCzIXLnN0ZXBsaW5lLnYxLlNpZ25PZkxpZmUiIwoRR2V0TGluZWFnZVJlcXVlc3QSDgoGcnVuX2lkGAEgASgJIogBCg9HZXRMaW5lYWdlUmVwbHkSJgoIc2VnbWVudHMYASADKAsyFC5zdGVwbGluZS52MS5TZWdtZW50EiYKCGF0dGVtcHRzGAIgAygLMhQuc3RlcGxpbmUudjEuQXR0ZW1wdBIlCgdtaXNzaW5nGAMgAygLMhQuc3RlcGxpbmUudjEuTWlzc2luZyJYCgdNaXNzaW5nEg8KB2F0dGVtcHQYASABKA0SDAoEcmFuaxgCIAEoDRINCgVjb3VudBgDIAEoBBIOCgZyZWFzb24YBCABKAkSDwoHdGltZV9tcxgFIAEoAyJRCgdTZWdtZW50Eg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNEhIKCmZpcnN0X3N0ZXAYAyABKBISEQoJbGFzdF9zdGVwGAQgASgSIs4CCgdBdHRlbXB0Eg8KB2F0dGVtcHQYASABKA0SDQoFc3RhdGUYAiABKAkSEQoJbGF1bmNoX2lkGAMgASgJEhIKCndvcmxkX3NpemUYBCABKA0SEgoKY3JlYXRlZF9tcxgFIAEoAxIVCghlbmRlZF9tcxgGIAEoA0gAiAEBEhYKCWV4aXRfY29kZRgHIAEoBUgBiAEBEhIKCmVycm9yX3R5cGUYCCABKAkSFQoNZXJyb3JfbWVzc2FnZRgJIAEoCRIMCgRob3N0GAogASgJEgsKA3BpZBgLIAEoDRIXCgpiZWdpbl9zdGVwGAwgASgSSAKIAQESFAoHc2Vlbl9tcxgNIAEoA0gDiAEBEg4KBnJhbl9tcxgeIAEoA0ILCglfZW5kZWRfbXNCDAoKX2V4aXRfY29kZUINCgtfYmVnaW5fc3RlcEIKCghfc2Vlbl9tcyJPChBCcmluZ0JhY2tSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNEhEKBHN0ZXAYAyABKBJIAIgBAUIHCgVfc3RlcCI4Cg5CcmluZ0JhY2tSZXBseRImCghzZWdtZW50cxgBIAMoCzIULnN0ZXBsaW5lLnYxLlNlZ21lbnQiIgoQRGVsZXRlUnVuUmVxdWVzdBIOCgZydW5faWQYASABKAkiEAoORGVsZXRlUnVuUmVwbHkiggEKD0xpc3RSdW5zUmVxdWVzdBIPCgdwcm9qZWN0GAEgASgJEg0KBWxpbWl0GAIgASgNEg4KBm9mZnNldBgDIAEoDRIOCgZmaWx0ZXIYBCABKAkSDAoEc29ydBgFIAMoCRIPCgdjb2x1bW5zGAYgAygJEhAKCGdyb3VwX2J5GAcgAygJImUKDUxpc3RSdW5zUmVwbHkSHgoEcnVucxgBIAMoCzIQLnN0ZXBsaW5lLnYxLlJ1bhINCgV0b3RhbBgCIAEoBBIlCgZncm91cHMYAyADKAsyFS5zdGVwbGluZS52MS5SdW5Hcm91cCI+CghSdW5Hcm91cBITCgt2YWx1ZXNfanNvbhgBIAEoCRINCgVjb3VudBgCIAEoBBIOCgZmaWx0ZXIYAyABKAki7gMKA1J1bhIOCgZydW5faWQYASABKAkSDwoHcHJvamVjdBgCIAEoCRIMCgRuYW1lGAMgASgJEg0KBXN0YXRlGAQgASgJEhMKC2NvbmZpZ19qc29uGAUgASgJEhQKDHN1bW1hcnlfanNvbhgGIAEoCRIMCgR0YWdzGAcgAygJEg0KBWdyb3VwGAggASgJEhAKCGpvYl90eXBlGAkgASgJEg0KBW5vdGVzGAogASgJEhAKCGF0dGVtcHRzGAsgASgNEhIKCndvcmxkX3NpemUYDCABKA0SEgoKY3JlYXRlZF9tcxgNIAEoAxISCgp1cGRhdGVkX21zGA4gASgDEhYKCWV4aXRfY29kZRgPIAEoBUgAiAEBEhMKC2ZvcmtfcnVuX2lkGBAgASgJEhYKCWZvcmtfc3RlcBgRIAEoEkgBiAEBEhIKCmVycm9yX3R5cGUYEiABKAkSFQoNZXJyb3JfbWVzc2FnZRgTIAEoCRIUCgxjb2x1bW5zX2pzb24YHiABKAkSDgoGcmFuX21zGB8gASgDEh0KEHJ1bm5pbmdfc2luY2VfbXMYICABKANIAogBARIMCgRob3N0GCEgASgJQgwKCl9leGl0X2NvZGVCDAoKX2Zvcmtfc3RlcEITChFfcnVubmluZ19zaW5jZV9tcypmCgZSZXN1bWUSFgoSUkVTVU1FX1VOU1BFQ0lGSUVEEAASEAoMUkVTVU1FX05FVkVSEAESEAoMUkVTVU1FX0FMTE9XEAISDwoLUkVTVU1FX01VU1QQAxIPCgtSRVNVTUVfQVVUTxAEKmEKBk9uTGl2ZRIXChNPTl9MSVZFX1VOU1BFQ0lGSUVEEAASEgoOT05fTElWRV9SRUZVU0UQARIVChFPTl9MSVZFX1RBS0VfT1ZFUhACEhMKD09OX0xJVkVfTkVXX1JVThADMp0FCgRSdW5zEkcKCUNyZWF0ZVJ1bhIdLnN0ZXBsaW5lLnYxLkNyZWF0ZVJ1blJlcXVlc3QaGy5zdGVwbGluZS52MS5DcmVhdGVSdW5SZXBseRJHCglVcGRhdGVSdW4SHS5zdGVwbGluZS52MS5VcGRhdGVSdW5SZXF1ZXN0Ghsuc3RlcGxpbmUudjEuVXBkYXRlUnVuUmVwbHkSRwoJRmluaXNoUnVuEh0uc3RlcGxpbmUudjEuRmluaXNoUnVuUmVxdWVzdBobLnN0ZXBsaW5lLnYxLkZpbmlzaFJ1blJlcGx5EkMKBkdldFJ1bhIaLnN0ZXBsaW5lLnYxLkdldFJ1blJlcXVlc3QaGC5zdGVwbGluZS52MS5HZXRSdW5SZXBseSIDkAIBEkkKCExpc3RSdW5zEhwuc3RlcGxpbmUudjEuTGlzdFJ1bnNSZXF1ZXN0Ghouc3RlcGxpbmUudjEuTGlzdFJ1bnNSZXBseSIDkAIBEkcKCURlbGV0ZVJ1bhIdLnN0ZXBsaW5lLnYxLkRlbGV0ZVJ1blJlcXVlc3QaGy5zdGVwbGluZS52MS5EZWxldGVSdW5SZXBseRJHCglIZWFydGJlYXQSHS5zdGVwbGluZS52MS5IZWFydGJlYXRSZXF1ZXN0Ghsuc3RlcGxpbmUudjEuSGVhcnRiZWF0UmVwbHkSTwoKR2V0TGluZWFnZRIeLnN0ZXBsaW5lLnYxLkdldExpbmVhZ2VSZXF1ZXN0Ghwuc3RlcGxpbmUudjEuR2V0TGluZWFnZVJlcGx5IgOQAgESRwoJQnJpbmdCYWNrEh0uc3RlcGxpbmUudjEuQnJpbmdCYWNrUmVxdWVzdBobLnN0ZXBsaW5lLnYxLkJyaW5nQmFja1JlcGx5YgZwcm90bzM");
 
 /**
  * @generated from message stepline.v1.CreateRunRequest
@@ -474,6 +474,13 @@ export type GetLineageReply = Message<"stepline.v1.GetLineageReply"> & {
    * @generated from field: repeated stepline.v1.Attempt attempts = 2;
    */
   attempts: Attempt[];
+
+  /**
+   * What was logged and never came to be stored, the latest first; at most 100.
+   *
+   * @generated from field: repeated stepline.v1.Missing missing = 3;
+   */
+  missing: Missing[];
 };
 
 /**
@@ -482,6 +489,49 @@ export type GetLineageReply = Message<"stepline.v1.GetLineageReply"> & {
  */
 export const GetLineageReplySchema: GenMessage<GetLineageReply> = /*@__PURE__*/
   messageDesc(file_stepline_v1_runs, 13);
+
+/**
+ * Sequences of a rank that were refused for ever or lost before they were sent.
+ *
+ * @generated from message stepline.v1.Missing
+ */
+export type Missing = Message<"stepline.v1.Missing"> & {
+  /**
+   * @generated from field: uint32 attempt = 1;
+   */
+  attempt: number;
+
+  /**
+   * @generated from field: uint32 rank = 2;
+   */
+  rank: number;
+
+  /**
+   * How many, of points and records, they are.
+   *
+   * @generated from field: uint64 count = 3;
+   */
+  count: bigint;
+
+  /**
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * When the service last heard of such, milliseconds since the epoch.
+   *
+   * @generated from field: int64 time_ms = 5;
+   */
+  timeMs: bigint;
+};
+
+/**
+ * Describes the message stepline.v1.Missing.
+ * Use `create(MissingSchema)` to create a new message.
+ */
+export const MissingSchema: GenMessage<Missing> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_runs, 14);
 
 /**
  * Steps first_step <= step <= last_step of one attempt.
@@ -517,7 +567,7 @@ export type Segment = Message<"stepline.v1.Segment"> & {
  * Use `create(SegmentSchema)` to create a new message.
  */
 export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 14);
+  messageDesc(file_stepline_v1_runs, 15);
 
 /**
  * @generated from message stepline.v1.Attempt
@@ -595,6 +645,13 @@ export type Attempt = Message<"stepline.v1.Attempt"> & {
    * @generated from field: optional int64 seen_ms = 13;
    */
   seenMs?: bigint | undefined;
+
+  /**
+   * Once it has ended: how long it went on, by the clock of its hosts where these have said when it ended.
+   *
+   * @generated from field: int64 ran_ms = 30;
+   */
+  ranMs: bigint;
 };
 
 /**
@@ -602,7 +659,7 @@ export type Attempt = Message<"stepline.v1.Attempt"> & {
  * Use `create(AttemptSchema)` to create a new message.
  */
 export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 15);
+  messageDesc(file_stepline_v1_runs, 16);
 
 /**
  * @generated from message stepline.v1.BringBackRequest
@@ -631,7 +688,7 @@ export type BringBackRequest = Message<"stepline.v1.BringBackRequest"> & {
  * Use `create(BringBackRequestSchema)` to create a new message.
  */
 export const BringBackRequestSchema: GenMessage<BringBackRequest> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 16);
+  messageDesc(file_stepline_v1_runs, 17);
 
 /**
  * @generated from message stepline.v1.BringBackReply
@@ -648,7 +705,7 @@ export type BringBackReply = Message<"stepline.v1.BringBackReply"> & {
  * Use `create(BringBackReplySchema)` to create a new message.
  */
 export const BringBackReplySchema: GenMessage<BringBackReply> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 17);
+  messageDesc(file_stepline_v1_runs, 18);
 
 /**
  * @generated from message stepline.v1.DeleteRunRequest
@@ -665,7 +722,7 @@ export type DeleteRunRequest = Message<"stepline.v1.DeleteRunRequest"> & {
  * Use `create(DeleteRunRequestSchema)` to create a new message.
  */
 export const DeleteRunRequestSchema: GenMessage<DeleteRunRequest> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 18);
+  messageDesc(file_stepline_v1_runs, 19);
 
 /**
  * @generated from message stepline.v1.DeleteRunReply
@@ -678,7 +735,7 @@ export type DeleteRunReply = Message<"stepline.v1.DeleteRunReply"> & {
  * Use `create(DeleteRunReplySchema)` to create a new message.
  */
 export const DeleteRunReplySchema: GenMessage<DeleteRunReply> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 19);
+  messageDesc(file_stepline_v1_runs, 20);
 
 /**
  * @generated from message stepline.v1.ListRunsRequest
@@ -705,7 +762,8 @@ export type ListRunsRequest = Message<"stepline.v1.ListRunsRequest"> & {
 
   /**
    * Only runs for which this holds, such as: config.lr > 0.001 and state = "running" and ("big" in tags or not name contains "try").
-   * Fields: id, name, project, state, group, job_type, tags, notes, created, updated, attempts, config.KEY, summary.KEY, and
+   * Fields: id, name, project, state, group, job_type, tags, notes, created, updated, duration (in
+   * seconds), attempts, config.KEY, summary.KEY, and
    * summary.METRIC.STAT, where STAT is min, max, mean, first, last, best or count. docs/filters.md has the grammar.
    *
    * @generated from field: string filter = 4;
@@ -739,7 +797,7 @@ export type ListRunsRequest = Message<"stepline.v1.ListRunsRequest"> & {
  * Use `create(ListRunsRequestSchema)` to create a new message.
  */
 export const ListRunsRequestSchema: GenMessage<ListRunsRequest> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 20);
+  messageDesc(file_stepline_v1_runs, 21);
 
 /**
  * @generated from message stepline.v1.ListRunsReply
@@ -768,7 +826,7 @@ export type ListRunsReply = Message<"stepline.v1.ListRunsReply"> & {
  * Use `create(ListRunsReplySchema)` to create a new message.
  */
 export const ListRunsReplySchema: GenMessage<ListRunsReply> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 21);
+  messageDesc(file_stepline_v1_runs, 22);
 
 /**
  * Runs that have the same values of `group_by`.
@@ -801,7 +859,7 @@ export type RunGroup = Message<"stepline.v1.RunGroup"> & {
  * Use `create(RunGroupSchema)` to create a new message.
  */
 export const RunGroupSchema: GenMessage<RunGroup> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 22);
+  messageDesc(file_stepline_v1_runs, 23);
 
 /**
  * @generated from message stepline.v1.Run
@@ -914,6 +972,27 @@ export type Run = Message<"stepline.v1.Run"> & {
    * @generated from field: string columns_json = 30;
    */
   columnsJson: string;
+
+  /**
+   * How long its attempts went on that have ended, in all.
+   *
+   * @generated from field: int64 ran_ms = 31;
+   */
+  ranMs: bigint;
+
+  /**
+   * When the attempt began that goes on; absent when none does.
+   *
+   * @generated from field: optional int64 running_since_ms = 32;
+   */
+  runningSinceMs?: bigint | undefined;
+
+  /**
+   * Where the newest attempt was begun.
+   *
+   * @generated from field: string host = 33;
+   */
+  host: string;
 };
 
 /**
@@ -921,7 +1000,7 @@ export type Run = Message<"stepline.v1.Run"> & {
  * Use `create(RunSchema)` to create a new message.
  */
 export const RunSchema: GenMessage<Run> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 23);
+  messageDesc(file_stepline_v1_runs, 24);
 
 /**
  * @generated from enum stepline.v1.Resume

@@ -174,7 +174,7 @@ class SeriesSlice(_message.Message):
     def __init__(self, metric: _Optional[str] = ..., rank: _Optional[int] = ..., attempt: _Optional[int] = ..., rows: _Optional[int] = ..., run_id: _Optional[str] = ...) -> None: ...
 
 class ChartRequest(_message.Message):
-    __slots__ = ("run_ids", "metrics", "points", "x", "start", "stop", "ranks", "common_grid", "columns", "smoothing", "quantiles", "group_by", "log_x", "all_attempts")
+    __slots__ = ("run_ids", "metrics", "points", "x", "start", "stop", "ranks", "common_grid", "columns", "smoothing", "quantiles", "group_by", "log_x", "all_attempts", "at_start", "at_stop")
     RUN_IDS_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
@@ -189,6 +189,8 @@ class ChartRequest(_message.Message):
     GROUP_BY_FIELD_NUMBER: _ClassVar[int]
     LOG_X_FIELD_NUMBER: _ClassVar[int]
     ALL_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    AT_START_FIELD_NUMBER: _ClassVar[int]
+    AT_STOP_FIELD_NUMBER: _ClassVar[int]
     run_ids: _containers.RepeatedScalarFieldContainer[str]
     metrics: _containers.RepeatedScalarFieldContainer[str]
     points: int
@@ -203,7 +205,9 @@ class ChartRequest(_message.Message):
     group_by: str
     log_x: bool
     all_attempts: bool
-    def __init__(self, run_ids: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Iterable[str]] = ..., points: _Optional[int] = ..., x: _Optional[str] = ..., start: _Optional[int] = ..., stop: _Optional[int] = ..., ranks: _Optional[_Union[RankSelection, _Mapping]] = ..., common_grid: _Optional[bool] = ..., columns: _Optional[_Iterable[str]] = ..., smoothing: _Optional[_Union[Smoothing, _Mapping]] = ..., quantiles: _Optional[_Iterable[float]] = ..., group_by: _Optional[str] = ..., log_x: _Optional[bool] = ..., all_attempts: _Optional[bool] = ...) -> None: ...
+    at_start: float
+    at_stop: float
+    def __init__(self, run_ids: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Iterable[str]] = ..., points: _Optional[int] = ..., x: _Optional[str] = ..., start: _Optional[int] = ..., stop: _Optional[int] = ..., ranks: _Optional[_Union[RankSelection, _Mapping]] = ..., common_grid: _Optional[bool] = ..., columns: _Optional[_Iterable[str]] = ..., smoothing: _Optional[_Union[Smoothing, _Mapping]] = ..., quantiles: _Optional[_Iterable[float]] = ..., group_by: _Optional[str] = ..., log_x: _Optional[bool] = ..., all_attempts: _Optional[bool] = ..., at_start: _Optional[float] = ..., at_stop: _Optional[float] = ...) -> None: ...
 
 class Smoothing(_message.Message):
     __slots__ = ("ema", "ema_over_x", "gaussian")

@@ -185,12 +185,28 @@ class GetLineageRequest(_message.Message):
     def __init__(self, run_id: _Optional[str] = ...) -> None: ...
 
 class GetLineageReply(_message.Message):
-    __slots__ = ("segments", "attempts")
+    __slots__ = ("segments", "attempts", "missing")
     SEGMENTS_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
     segments: _containers.RepeatedCompositeFieldContainer[Segment]
     attempts: _containers.RepeatedCompositeFieldContainer[Attempt]
-    def __init__(self, segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ...) -> None: ...
+    missing: _containers.RepeatedCompositeFieldContainer[Missing]
+    def __init__(self, segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[Missing, _Mapping]]] = ...) -> None: ...
+
+class Missing(_message.Message):
+    __slots__ = ("attempt", "rank", "count", "reason", "time_ms")
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    attempt: int
+    rank: int
+    count: int
+    reason: str
+    time_ms: int
+    def __init__(self, attempt: _Optional[int] = ..., rank: _Optional[int] = ..., count: _Optional[int] = ..., reason: _Optional[str] = ..., time_ms: _Optional[int] = ...) -> None: ...
 
 class Segment(_message.Message):
     __slots__ = ("run_id", "attempt", "first_step", "last_step")
@@ -205,7 +221,7 @@ class Segment(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., attempt: _Optional[int] = ..., first_step: _Optional[int] = ..., last_step: _Optional[int] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("attempt", "state", "launch_id", "world_size", "created_ms", "ended_ms", "exit_code", "error_type", "error_message", "host", "pid", "begin_step", "seen_ms")
+    __slots__ = ("attempt", "state", "launch_id", "world_size", "created_ms", "ended_ms", "exit_code", "error_type", "error_message", "host", "pid", "begin_step", "seen_ms", "ran_ms")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     LAUNCH_ID_FIELD_NUMBER: _ClassVar[int]
@@ -219,6 +235,7 @@ class Attempt(_message.Message):
     PID_FIELD_NUMBER: _ClassVar[int]
     BEGIN_STEP_FIELD_NUMBER: _ClassVar[int]
     SEEN_MS_FIELD_NUMBER: _ClassVar[int]
+    RAN_MS_FIELD_NUMBER: _ClassVar[int]
     attempt: int
     state: str
     launch_id: str
@@ -232,7 +249,8 @@ class Attempt(_message.Message):
     pid: int
     begin_step: int
     seen_ms: int
-    def __init__(self, attempt: _Optional[int] = ..., state: _Optional[str] = ..., launch_id: _Optional[str] = ..., world_size: _Optional[int] = ..., created_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., begin_step: _Optional[int] = ..., seen_ms: _Optional[int] = ...) -> None: ...
+    ran_ms: int
+    def __init__(self, attempt: _Optional[int] = ..., state: _Optional[str] = ..., launch_id: _Optional[str] = ..., world_size: _Optional[int] = ..., created_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., begin_step: _Optional[int] = ..., seen_ms: _Optional[int] = ..., ran_ms: _Optional[int] = ...) -> None: ...
 
 class BringBackRequest(_message.Message):
     __slots__ = ("run_id", "attempt", "step")
@@ -299,7 +317,7 @@ class RunGroup(_message.Message):
     def __init__(self, values_json: _Optional[str] = ..., count: _Optional[int] = ..., filter: _Optional[str] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("run_id", "project", "name", "state", "config_json", "summary_json", "tags", "group", "job_type", "notes", "attempts", "world_size", "created_ms", "updated_ms", "exit_code", "fork_run_id", "fork_step", "error_type", "error_message", "columns_json")
+    __slots__ = ("run_id", "project", "name", "state", "config_json", "summary_json", "tags", "group", "job_type", "notes", "attempts", "world_size", "created_ms", "updated_ms", "exit_code", "fork_run_id", "fork_step", "error_type", "error_message", "columns_json", "ran_ms", "running_since_ms", "host")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -320,6 +338,9 @@ class Run(_message.Message):
     ERROR_TYPE_FIELD_NUMBER: _ClassVar[int]
     ERROR_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_JSON_FIELD_NUMBER: _ClassVar[int]
+    RAN_MS_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     project: str
     name: str
@@ -340,4 +361,7 @@ class Run(_message.Message):
     error_type: str
     error_message: str
     columns_json: str
-    def __init__(self, run_id: _Optional[str] = ..., project: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., config_json: _Optional[str] = ..., summary_json: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., group: _Optional[str] = ..., job_type: _Optional[str] = ..., notes: _Optional[str] = ..., attempts: _Optional[int] = ..., world_size: _Optional[int] = ..., created_ms: _Optional[int] = ..., updated_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., fork_run_id: _Optional[str] = ..., fork_step: _Optional[int] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ..., columns_json: _Optional[str] = ...) -> None: ...
+    ran_ms: int
+    running_since_ms: int
+    host: str
+    def __init__(self, run_id: _Optional[str] = ..., project: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., config_json: _Optional[str] = ..., summary_json: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., group: _Optional[str] = ..., job_type: _Optional[str] = ..., notes: _Optional[str] = ..., attempts: _Optional[int] = ..., world_size: _Optional[int] = ..., created_ms: _Optional[int] = ..., updated_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., fork_run_id: _Optional[str] = ..., fork_step: _Optional[int] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ..., columns_json: _Optional[str] = ..., ran_ms: _Optional[int] = ..., running_since_ms: _Optional[int] = ..., host: _Optional[str] = ...) -> None: ...

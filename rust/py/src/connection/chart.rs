@@ -30,6 +30,8 @@ pub(super) fn request(fields: &Bound<'_, PyDict>) -> PyResult<v1::ChartRequest> 
         group_by: get(fields, "group_by")?.unwrap_or_default(),
         log_x: get(fields, "log_x")?.unwrap_or_default(),
         all_attempts: get(fields, "all_attempts")?.unwrap_or_default(),
+        at_start: get(fields, "at_start")?,
+        at_stop: get(fields, "at_stop")?,
     })
 }
 

@@ -8,6 +8,7 @@ import os
 import random
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -291,8 +292,11 @@ def test_tiers_are_read_where_they_should_be(store, monkeypatch):
             assert list(store.stream_native(sql, params, {**chosen, **force}))
     assert "mergeTreeProjection" in recorder.statements[-1][0]
     again = Recorder(store, shared=False)
-    lines(again, query, descents({"tiered": [1]}), None, monkeypatch)
-    assert len(again.statements) == 1, "the statistics are known"
+    for points_of_chart in (100, 77):
+        other = replace(query, points=points_of_chart)
+        (line,) = lines(again, other, descents({"tiered": [1]}), None, monkeypatch)
+        assert line.tier == 128
+    assert not again.statements, "the statistics are known, and the cells for other buckets too"
 
 
 def test_lines_come_in_the_order_of_the_request_and_empty_ones_too(store, monkeypatch):

@@ -8,7 +8,9 @@ grid       the buckets of a chart
 panels     which lines share their buckets
 plan       which steps come from raw points, which from a tier
 chart_sql  the statements of a plan
-tier_table cells read from their projection as from a table
+tier_table rollups read from their projections as from tables, and which parts have them
+tier_cells cells of the parts that have rollups and of those that have none yet
+kept_cells cells that serve the next chart as well
 reader     runs the statements of a panel
 parallel   statements at the same time
 raw_cells  points to buckets

@@ -13,14 +13,19 @@ from .request import ARGNONFINITE
 
 
 def cells_of_result(result: Mapping[str, Array], constants: Mapping[str, int], grid: Grid) -> Cells:
-    """The rows of a cells_statement that lie in GRID.
+    """The rows of a cells_statement that lie in GRID."""
+    inside = (result["bucket"] >= 0) & (result["bucket"] < grid.count)
+    if not inside.all():
+        result = {name: column[inside] for name, column in result.items()}
+    return unpacked(result, constants)
+
+
+def unpacked(result: Mapping[str, Array], constants: Mapping[str, int]) -> Cells:
+    """RESULT with the columns of PLACE, and its extremes taken apart.
 
     An extreme comes as 128 bits: above, the value as an integer that orders like it; below, its
     step, such that the earliest step wins a tie.
     """
-    inside = (result["bucket"] >= 0) & (result["bucket"] < grid.count)
-    if not inside.all():
-        result = {name: column[inside] for name, column in result.items()}
     none = result["points"] == result["nonfinite"]
     cells = {
         **with_constants(result, constants),

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stepline_ingest.lineage import STEP_END, STEP_MIN
 from stepline_ingest.schema import tiers
 
 from .grid import Grid
@@ -43,6 +44,8 @@ _NEEDED = {
 """The results that a column is made from; all need the counts."""
 
 _KEYS = ("run", "metric", "rank", "attempt", "cell")
+PART = "CAST(cityHash64(_part), 'UInt64')"
+"""The number of the part that a row lies in."""
 
 Numbered = tuple[int, Read]
 
@@ -61,6 +64,12 @@ class Wanted:
     results: frozenset[str]
     """What of _RESULTS is needed."""
 
+    def holds_all(self, piece: Piece) -> bool:
+        """Whether a condition on the steps of PIECE would cut nothing off but what is newer than
+        the plan, which its bucket tells as well; so there is none."""
+        covers = piece.from_step <= self.grid.origin and self.grid.end <= piece.to_step
+        return bool(piece.tier) and covers and self.whole
+
 
 def results_for(columns: Iterable[str], *, moments: bool) -> frozenset[str]:
     """What is read for COLUMNS of a chart; with MOMENTS for one over time."""
@@ -77,23 +86,59 @@ class Statement:
     """Columns that have one value and are left out of the result."""
 
 
-def cells_statement(
-    wanted: Wanted,
-    reads: Sequence[Numbered],
-    table: Projection | None,
-    threads: int = 1,
-    *,
-    loose: bool = False,
-) -> Statement:
+def cells_statement(wanted: Wanted, reads: Sequence[Numbered], threads: int = 1) -> Statement:
     """Rows (run, metric, rank, read, bucket, packed results) in any order; a read may have several
-    rows of a bucket. READS are all of cells or all of points. TABLE is their projection, when it
-    may be read as a table; LOOSE then has a row for each cell of each part, which costs the engine
-    a fraction of grouping them where there are about as many buckets.
+    rows of a bucket. READS are all of cells or all of points.
 
     Buckets may lie outside of the grid and are to be dropped then.
     """
     tier = reads[0][1].piece.tier
     names = plain(*_KEYS[:4]) | {"cell": tiers.cell(tier) if tier else "step"}
+    builder = _Builder(wanted, reads, names)
+    keys = builder.keys | {"bucket": builder.bucket()}
+    aggregates = {name: _RESULTS[name] for name in _RESULTS if name in wanted.results}
+    sql = select(keys | aggregates, tiers.TABLE, where=builder.where(), group_by=tuple(keys))
+    return Statement(sql, builder.params, _settings(tier, threads), builder.constants)
+
+
+def loose_statement(wanted: Wanted, reads: Sequence[Numbered], table: Projection) -> Statement:
+    """The same for READS that are all of cells, from their projection, with a row for each cell of
+    each part. That costs the engine a fraction of grouping them where there are about as many
+    buckets."""
+    builder = _Builder(wanted, reads, dict(zip(_KEYS, table.keys, strict=True)))
+    results = {name: table.loose_results[_RESULTS[name]] for name in _RESULTS}
+    columns = {name: one for name, one in results.items() if name in wanted.results}
+    keys = builder.keys | {"bucket": builder.bucket()}
+    sql = select(keys | columns, table.table, where=builder.where())
+    return Statement(sql, builder.params, _settings(0), builder.constants)
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """Rows of some parts only: of those with NAMES, or of all others."""
+
+    names: Sequence[str]
+    others: bool = False
+
+
+def tier_statement(
+    wanted: Wanted,
+    reads: Sequence[Numbered],
+    table: Projection | None,
+    threads: int,
+    *,
+    loose: bool,
+    some: Some | None = None,
+) -> Statement:
+    """Rows (run, metric, rank, read, cell, packed results) in any order; READS are all of cells.
+    From TABLE, LOOSE, a row for each cell of each part, with the number `part`. Without TABLE from
+    points, with `begin` and `end`, the first and the last step of a cell, where SOME parts are
+    left to be read so.
+
+    Grouped, and with first or last wanted, only the engine knows which of several ranks was first.
+    """
+    tier = reads[0][1].piece.tier
+    names = plain(*_KEYS[:4]) | {"cell": tiers.cell(tier)}
     if table:
         names = dict(zip(_KEYS, table.keys, strict=True))
     builder = _Builder(wanted, reads, names)
@@ -101,16 +146,36 @@ def cells_statement(
     if table:
         results = table.loose_results if loose else table.results
         aggregates = {name: results[one] for name, one in aggregates.items()}
-    keys = builder.keys | {"bucket": builder.bucket()}
+    elif some:
+        aggregates |= {"begin": tiers.FIRST_STEP, "end": tiers.LAST_STEP}
+    keys = builder.keys | {"cell": names["cell"]}
     sql = select(
-        keys | aggregates,
+        keys | aggregates | ({"part": PART} if loose else {}),
         table.table if table else tiers.TABLE,
-        where=builder.where(),
-        group_by=() if table and loose else tuple(keys),
+        where=[*builder.where(), *builder.parts(some)],
+        group_by=() if loose else tuple(keys),
     )
-    return Statement(
-        sql, builder.params, _settings(0 if table else tier, threads), builder.constants
-    )
+    through_projection = tier if table is None and some is None else 0
+    return Statement(sql, builder.params, _settings(through_projection, threads), builder.constants)
+
+
+def ranges_statement(
+    wanted: Wanted, reads: Sequence[Numbered], table: Projection, some: Some | None
+) -> Statement:
+    """Rows (run, metric, rank, attempt, part, begin, end): the first and the last step that a
+    series has in a part. TABLE is that of the series."""
+    runs = sorted({run for _, read in reads for run in read.runs})
+    names = dict(zip(_KEYS, table.keys, strict=False)) | {"cell": ""}
+    whole = [(0, Read(Piece(None, STEP_MIN, STEP_END, 0), tuple(runs)))]
+    builder = _Builder(wanted, whole, names, bounded=False)
+    columns = {
+        **{key: names[key] for key in _KEYS[:4]},
+        "part": PART,
+        "begin": table.loose_results[tiers.FIRST_STEP],
+        "end": table.loose_results[tiers.LAST_STEP],
+    }
+    sql = select(columns, table.table, where=[*builder.where(), *builder.parts(some)])
+    return Statement(sql, builder.params, _settings(0), {})
 
 
 def points_statement(wanted: Wanted, reads: Sequence[Numbered]) -> Statement:
@@ -194,7 +259,7 @@ _ANY = Grid(0, 1, 1, 0)
 
 class _Builder:
     """The clauses of a statement over a table whose columns are called NAMES; its parameters have
-    names that begin with PREFIX.
+    names that begin with PREFIX. Not BOUNDED: rows of all steps.
     """
 
     def __init__(
@@ -204,7 +269,9 @@ class _Builder:
         names: Mapping[str, str],
         *,
         prefix: str = "",
+        bounded: bool = True,
     ) -> None:
+        self._bounded = bounded
         self._wanted = wanted
         self._prefix = prefix
         self._reads = reads
@@ -242,6 +309,12 @@ class _Builder:
             where.append(f"{self._names['rank']} IN {among}")
         return where
 
+    def parts(self, some: Some | None) -> list[str]:
+        if some is None:
+            return []
+        names = self._param("parts", "Array(String)", list(some.names))
+        return [f"_part {'NOT IN' if some.others else 'IN'} {names}"]
+
     def bucket(self) -> str:
         """The number of the bucket from 0, as far as it is not negative."""
         grid, step = self._wanted.grid, self._names["cell"]
@@ -266,19 +339,12 @@ class _Builder:
         if piece.attempt is not None:
             attempt = self._param("attempt", "UInt32", piece.attempt)
             terms.append(f"{self._names['attempt']} = {attempt}")
-        if not self._holds_all(piece):
+        if self._bounded and not self._wanted.holds_all(piece):
             first = self._param("first", "Int64", piece.from_step // self._scale)
             last = self._param("last", "Int64", (piece.to_step - 1) // self._scale)
             step = self._names["cell"]
             terms += [f"{step} >= {first}", f"{step} <= {last}"]
         return " AND ".join(terms)
-
-    def _holds_all(self, piece: Piece) -> bool:
-        """Whether a condition on the steps would cut nothing off but what is newer than the plan,
-        which its bucket tells as well."""
-        grid = self._wanted.grid
-        covers = piece.from_step <= grid.origin and grid.end <= piece.to_step
-        return bool(piece.tier) and covers and self._wanted.whole
 
     def _among(self, key: str, name: str, values: Sequence[int]) -> str:
         column = self._names[key]

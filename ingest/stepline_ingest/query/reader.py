@@ -25,6 +25,7 @@ from .chart_sql import (
     Sum,
     Wanted,
     cells_statement,
+    loose_statement,
     nonfinite_statement,
     points_statement,
     results_for,
@@ -38,7 +39,8 @@ from .parallel import at_once
 from .plan import Read, reads, wants_tier
 from .raw_cells import raw_cells
 from .request import ARGNONFINITE, COLUMNS, Range
-from .tier_table import Projection, look_up_built, tier_table
+from .tier_cells import TierCells
+from .tier_table import rollups, tier_table
 from .views import Views
 
 LineKey = tuple[int, int, int | None]
@@ -46,8 +48,6 @@ LineKey = tuple[int, int, int | None]
 
 _TIME = "max_execution_time"
 _CORES = os.cpu_count() or 1
-_MANY_CELLS = 30_000
-"""From so many cells on a chart is read on all cores."""
 _SUMS = 50
 """Buckets that one statement adds up exactly."""
 MOST_POINTS = 300_000
@@ -124,8 +124,10 @@ class Reader:
         for of_cells in (True, False):
             entries = [e for e in enumerate(plan) if bool(e[1].piece.tier) is of_cells]
             if entries:
-                table = self._table(panel.grid) if of_cells else None
-                statement = cells_statement(wanted, entries, table, loose=True)
+                statement = cells_statement(wanted, entries)
+                if of_cells and rollups(self.store).complete(self.store, _runs(plan)):
+                    table = tier_table(self.store, panel.grid.tier)
+                    statement = loose_statement(wanted, entries, table)
                 tables.append(self._grouped(wanted, statement))
         found = [for_lines(cells, plan) for cells in tables if cells is not None]
         if len(found) < 2:
@@ -147,39 +149,30 @@ class Reader:
         of_points = [entry for entry in numbered if not entry[1].piece.tier]
         calls: list[Callable[[], Cells | None]] = []
         if of_cells:
-            calls += self._from_tier(wanted, of_cells, panel)
+            calls.append(self._from_tier(wanted, of_cells, panel))
         if of_points:
             few = sum(one.points_in(wanted.grid.origin, wanted.grid.end) for one in panel.extents)
-            single = wanted.ranks is not None and len(wanted.ranks) == 1
-            one_rank = wanted.by_rank or single or panel.ranks <= 1
+            one_rank = wanted.by_rank or _one_rank(wanted, panel)
             # Cut off around cells are a few points; without cells these are all.
             if one_rank and (of_cells or few <= MOST_POINTS):
                 calls.append(lambda: self._from_points(wanted, of_points))
             else:
-                statement = cells_statement(wanted, of_points, None, _CORES)
+                statement = cells_statement(wanted, of_points, _CORES)
                 calls.append(partial(self._grouped, wanted, statement))
         tables = [for_lines(cells, plan) for cells in at_once(calls) if cells is not None]
         return together(tables) if tables else None
 
     def _from_tier(
         self, wanted: Wanted, entries: Sequence[Numbered], panel: Panel
-    ) -> list[Callable[[], Cells | None]]:
-        grid, metrics = wanted.grid, wanted.metrics
-        table = self._table(grid)
+    ) -> Callable[[], Cells | None]:
+        grid = wanted.grid
+        if self.store.memo.version() is None:
+            # At a server, which does the whole of it in one statement.
+            return partial(self._grouped, wanted, cells_statement(wanted, entries, _CORES))
         cells = sum(one.cells_in(grid.origin, grid.end, grid.tier) for one in panel.extents)
-        # Putting the states of cells together is what takes long. For many lines the engine does
-        # that fastest in statements of one thread each, for many cells of one line in threads.
-        ways = _CORES if cells > _MANY_CELLS else 1
-        parts = min(ways, len(metrics))
-        shares = [replace(wanted, metrics=metrics[number::parts]) for number in range(parts)]
-        return [
-            partial(self._grouped, share, cells_statement(share, entries, table, ways // parts))
-            for share in shares
-        ]
-
-    def _table(self, grid: Grid) -> Projection | None:
-        """The tier of GRID, when it may be read as a table."""
-        return tier_table(self.store, grid.tier) if look_up_built(self.store) else None
+        single = wanted.by_rank or _one_rank(wanted, panel)
+        tier = TierCells(self.store, self._run, wanted, single, cells)
+        return partial(tier.read, entries)
 
     def _grouped(self, wanted: Wanted, statement: Statement) -> Cells | None:
         result = self._run(statement)
@@ -273,6 +266,14 @@ class Reader:
             key = tuple(int(cells[name][row]) for name in KEYS)
             found[row] = steps.get(key, int(found[row]))
         return found
+
+
+def _one_rank(wanted: Wanted, panel: Panel) -> bool:
+    return panel.ranks <= 1 or (wanted.ranks is not None and len(wanted.ranks) == 1)
+
+
+def _runs(plan: Sequence[Read]) -> set[int]:
+    return {run for read in plan for run in read.runs}
 
 
 def _whole(panel: Panel) -> bool:

@@ -13,7 +13,7 @@ from .blocks import rows
 from .parallel import at_once
 from .plan import Extent
 from .select import plain, select
-from .tier_table import all_built, look_up_built, series_table
+from .tier_table import rollups, series_table
 
 _RUNS = "run IN {runs:Array(UInt64)}"
 _METRICS = "metric IN {metrics:Array(UInt64)}"
@@ -106,8 +106,9 @@ def _stored_series(
         where.append(_RANK)
     keys = ("run", "metric", "attempt", "rank")
     columns, table, settings = _SERIES, tiers.TABLE, _settings(tiers.SERIES, limits)
-    built = all_built(store)
-    if built:
+    trusted, known = store.memo.version() is not None, rollups(store)
+    complete = known.complete(store, runs)
+    if complete:
         rollup = series_table(store)
         table = rollup.table
         columns = {name: rollup.results.get(one, one) for name, one in _SERIES.items()}
@@ -118,11 +119,11 @@ def _stored_series(
         for run, metric, attempt, *row in rows(store.stream_native(sql, params, settings)):
             found.setdefault((run, metric, attempt), []).append((row[0], row[1], row[2], row[3]))
 
-    def look_up() -> None:
-        look_up_built(store)
+    def look() -> None:
+        known.look(store)
 
     # What reads the cells will want to know it, and this costs no time of its own.
-    at_once([read, look_up] if built is None else [read])
+    at_once([read] if complete or not trusted else [read, look])
     return [_over_ranks(*key, sorted(parts)) for key, parts in sorted(found.items())]
 
 

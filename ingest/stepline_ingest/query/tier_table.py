@@ -1,30 +1,83 @@
-"""The cells of a tier, read from its projection as from a table.
+"""Rollups read from their projections as from tables, and which parts have them.
 
 Planned as a query of the points that a projection may answer, the same read costs twice as much:
 the engine matches every expression against every projection. Read as a table, a projection has
-nothing of the parts that lack it. So this is done only while no part does, which a store that
-nobody else writes to can know; points that come later are not acknowledged yet when the request is
-made.
+nothing of the parts that lack it. So either it is known that nothing of the runs in question lies
+in such a part (`Rollups.complete`), or the two halves of the parts are read apart, by name, and
+their names are looked at once more afterwards (tier_cells.py). Points that come later are not
+acknowledged yet when the request is made.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Memo, Store
+from stepline_ingest.store.memo import Version
 
-_LACKING = (
-    "SELECT count() FROM system.parts WHERE database = currentDatabase() "
-    "AND table = {table:String} AND active AND NOT hasAll(projections, {names:Array(String)})"
+_PARTS = (
+    "SELECT name, rows, hasAll(projections, {names:Array(String)}) FROM system.parts "
+    "WHERE database = currentDatabase() AND table = {table:String} AND active"
 )
-_COMPLETE = "every part has its rollups"
-_LACKED = "parts lacked rollups"
-_PAUSE = 1.0
-"""Seconds until it is looked again whether merges have built what parts lacked."""
+_RECENT = 1.0
+"""Seconds for which a look at the parts is good enough to begin with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Those that were active at one moment."""
+
+    names: frozenset[str]
+    built: frozenset[str]
+    """Those that have every rollup."""
+    bare_points: int
+    """Points in the others."""
+
+
+class Rollups:
+    """What is known of the parts of a store that nobody else writes to."""
+
+    def __init__(self) -> None:
+        self._complete: Version | None = None
+        self._looked: tuple[float, Parts] | None = None
+
+    def complete(self, store: Store, runs: Collection[int]) -> bool:
+        """Whether nothing of RUNS lies in a part that lacks rollups. Merges and upkeep build
+        rollups, and nothing takes them away again; so it stays true until points of RUNS come."""
+        version = store.memo.version(runs)
+        known = self._complete
+        return version is not None and known is not None and version.number <= known.number
+
+    def look(self, store: Store) -> Parts:
+        """Raises StoreError."""
+        version = store.memo.version()
+        params = {"table": tiers.TABLE, "names": list(tiers.projections())}
+        rows = store.query(_PARTS, params)
+        built = frozenset(str(name) for name, _, has_all in rows if has_all)
+        bare = sum(int(str(points)) for _, points, has_all in rows if not has_all)
+        parts = Parts(frozenset(str(name) for name, _, _ in rows), built, bare)
+        if version is not None and len(built) == len(rows):
+            self._complete = version
+        self._looked = time.monotonic(), parts
+        return parts
+
+    def recent(self, store: Store) -> Parts:
+        """Of a moment that is not long ago. Raises StoreError."""
+        if self._looked is not None and time.monotonic() - self._looked[0] < _RECENT:
+            return self._looked[1]
+        return self.look(store)
+
+
+_ROLLUPS: WeakKeyDictionary[Memo, Rollups] = WeakKeyDictionary()
+
+
+def rollups(store: Store) -> Rollups:
+    """Those of STORE."""
+    return _ROLLUPS.setdefault(store.memo, Rollups())
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +91,6 @@ class Projection:
     """By the expression of tiers.py, the expression that merges its states."""
     loose_results: Mapping[str, str]
     """The same of the state of one row."""
-
-
-def all_built(store: Store) -> bool | None:
-    """Whether every part has its rollups; None when it has to be looked up first."""
-    version = store.memo.version()
-    if version is None:
-        return False
-    if store.memo.get(_COMPLETE, version):
-        return True
-    lacked = store.memo.get(_LACKED, version)
-    return False if lacked is not None and time.monotonic() - lacked < _PAUSE else None
-
-
-def look_up_built(store: Store) -> bool:
-    """The same, looked up. Raises StoreError."""
-    known = all_built(store)
-    if known is not None:
-        return known
-    version = store.memo.version()
-    params = {"table": tiers.TABLE, "names": list(tiers.projections())}
-    built = store.query(_LACKING, params) == [(0,)]
-    # Merges and upkeep build rollups, nothing takes them away again before the next change.
-    store.memo.keep(_COMPLETE if built else _LACKED, version, built or time.monotonic(), size=100)
-    return built
 
 
 _KNOWN: WeakKeyDictionary[Memo, dict[str, Projection]] = WeakKeyDictionary()

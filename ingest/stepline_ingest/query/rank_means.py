@@ -128,6 +128,7 @@ def worst_ranks(
     for panel in panels:
         for key, own in rank_means(reader, panel, steps).items():
             far = deviations(own.means, own.logged)
-            order = np.argsort(-far, kind="stable")[:count]
+            # The last bits are those of sums, which change when parts merge.
+            order = np.argsort(-far.astype(np.float32), kind="stable")[:count]
             found[key] = {int(own.ranks[place]): float(far[place]) for place in order}
     return found

@@ -206,9 +206,14 @@ class Reader:
 
     def _means(self, wanted: Wanted, plan: Sequence[Read], cells: Cells) -> Array:
         mean, doubtful = shown_means(cells)
-        for begin in range(0, len(doubtful), _SUMS):
-            rows = doubtful[begin : begin + _SUMS]
-            mean[rows] = self._exact_means(wanted, plan, {k: cells[k][rows] for k in cells})
+        # A statement adds each point to one sum: what several lines show is added up for each.
+        shared = any(read.lines for read in plan)
+        lines = np.unique(cells["run"][doubtful]) if shared else [None]
+        for line in lines:
+            mine = doubtful if line is None else doubtful[cells["run"][doubtful] == line]
+            for begin in range(0, len(mine), _SUMS):
+                rows = mine[begin : begin + _SUMS]
+                mean[rows] = self._exact_means(wanted, plan, {k: cells[k][rows] for k in cells})
         return mean
 
     def _exact_means(self, wanted: Wanted, plan: Sequence[Read], cells: Cells) -> list[float]:

@@ -28,7 +28,7 @@ _TOKENS = re.compile(
 )
 
 
-@dataclass
+@dataclass(slots=True)
 class Line:
     """A line, as far as it is written."""
 
@@ -57,6 +57,13 @@ class Fold:
 
     def feed(self, text: str) -> None:
         """Takes what was written."""
+        if text[-1:] == "\n" and len(text) <= LONGEST and text[:-1].isprintable():
+            line = self._line()
+            if self._is_new(line):
+                # What is printed mostly: a line of its own, nothing in it to act on.
+                line.text = text[:-1]
+                self._down()
+                return
         at = 0
         for token in _TOKENS.finditer(text):
             if token.start() > at:
@@ -128,6 +135,12 @@ class Fold:
             line = self._rows[self._row]
             if line.dirty and (not line.kept or time.monotonic() - line.kept >= REFRESH):
                 self._put(line, is_open=True)
+
+    def _is_new(self, line: Line) -> bool:
+        """Nothing was ever written to the line, and there is none below it."""
+        return not (line.text or line.dirty or line.number or self._column) and (
+            self._row == len(self._rows) - 1
+        )
 
     def _line(self) -> Line:
         while self._row >= len(self._rows):

@@ -183,3 +183,15 @@ def test_a_long_query_keeps_no_sign_of_life_waiting(embedded: Store) -> None:
     assert embedded.query("SELECT 1") == [(1,)]
     assert embedded.query(running) == [(1,)]
     slow.close()
+
+
+def test_merges_make_no_statistics_that_nobody_reads(embedded):
+    embedded.command("CREATE TABLE some (a UInt64, b Float64) ENGINE = MergeTree ORDER BY a")
+    embedded.command("INSERT INTO some VALUES (1, 2.0)")
+    embedded.command("INSERT INTO some VALUES (2, 3.0)")
+    embedded.command("OPTIMIZE TABLE some FINAL")
+    found = embedded.query(
+        "SELECT column, statistics FROM system.parts_columns "
+        "WHERE table = 'some' AND active ORDER BY column"
+    )
+    assert found == [("a", []), ("b", [])]

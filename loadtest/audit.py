@@ -39,9 +39,11 @@ class Verdict:
         return f"{self.acknowledged:,} points acknowledged, {self.stored:,} stored: {shown}"
 
 
-def audit(server: str, run_id: str, expected: list[Expected]) -> Verdict:
+def audit(
+    server: str, run_id: str, expected: list[Expected], *, api_key: str | None = None
+) -> Verdict:
     """Compares every series of the run: its count, the sum of its steps, each of its values."""
-    with stepline.connect(server) as client:
+    with stepline.connect(server, api_key=api_key) as client:
         rows = client.sql(
             "SELECT rank, count(), sum(n), min(n), max(n), min(total), max(total), sum(wrong) "  # noqa: S608
             f"FROM (SELECT rank, metric, count() AS n, sum(step) AS total, countIf({WRONG}) "

@@ -50,10 +50,20 @@ class Outcome:
 
 
 class Fleet:
-    """WRITERS streams to one service."""
+    """WRITERS streams to one service, with a KEY of PROJECT where it asks for one."""
 
-    def __init__(self, server: str, *, run_id: str, writers: int) -> None:
+    def __init__(
+        self,
+        server: str,
+        *,
+        run_id: str,
+        writers: int,
+        project: str = "load",
+        key: str | None = None,
+    ) -> None:
         self._server = server
+        self._project = project
+        self._metadata = [("authorization", f"Bearer {key}")] if key is not None else None
         self._run_id = run_id
         self._count = writers
 
@@ -65,13 +75,14 @@ class Fleet:
         ]
         created = await runs_pb2_grpc.RunsStub(self._channels[0]).CreateRun(
             runs_pb2.CreateRunRequest(
-                project="load",
+                project=self._project,
                 run_id=self._run_id,
                 launch_id=self._run_id,
                 resume=runs_pb2.RESUME_ALLOW,
                 world_size=self._count,
                 writer=_writer_id(0),
-            )
+            ),
+            metadata=self._metadata,
         )
         self._writers = [
             _Stream(
@@ -84,6 +95,7 @@ class Fleet:
                     epoch=1,
                     first_unacknowledged=1,
                 ),
+                self._metadata,
             )
             for rank in range(self._count)
         ]
@@ -115,8 +127,14 @@ class Fleet:
 class _Stream:
     """One writer."""
 
-    def __init__(self, stub: ingest_pb2_grpc.IngestStub, hello: ingest_pb2.Hello) -> None:
+    def __init__(
+        self,
+        stub: ingest_pb2_grpc.IngestStub,
+        hello: ingest_pb2.Hello,
+        metadata: list[tuple[str, str]] | None,
+    ) -> None:
         self._stub = stub
+        self._metadata = metadata
         self._hello = hello
         self._outbox: asyncio.Queue[ingest_pb2.PushRequest | None] = asyncio.Queue()
         self._in_flight: deque[tuple[int, float]] = deque()
@@ -125,7 +143,7 @@ class _Stream:
 
     async def open(self) -> None:
         self._outbox.put_nowait(ingest_pb2.PushRequest(hello=self._hello))
-        self._call = self._stub.Push(self._requests())
+        self._call = self._stub.Push(self._requests(), metadata=self._metadata)
         welcome = await self._call.read()
         self._window = welcome.welcome.window_batches
         self._reading: asyncio.Task[None] | None = None

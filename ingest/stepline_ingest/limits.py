@@ -182,6 +182,7 @@ class Limits:
     def of_a_query(self) -> dict[str, int]:
         """The settings that hold the engine to the limits of one request."""
         return {
+            "priority": 1,
             "max_execution_time": self.query_seconds,
             "max_memory_usage": self.query_memory_bytes,
         }

@@ -27,11 +27,15 @@ import pytest
 import stepline
 from stepline_ingest.gen.stepline.v1 import runs_pb2, runs_pb2_grpc
 from tests.security.conftest import Guarded
+from tests.support.processes import wait_until
 
 ROUNDS = int(os.environ.get("STEPLINE_FAULT_ROUNDS", "0"))
 LONG = ROUNDS > 0
 BOMB_BYTES = 64 << 20
 """What any single message may cost in memory."""
+
+FILES_OF_THE_ENGINE = 64
+"""By so many the open files of a service rise and fall by themselves."""
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, CONTINUATION = 0, 1, 3, 4, 6, 9
@@ -196,6 +200,41 @@ def wrong_keys(service: Guarded) -> None:
             assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
+def giant_metadata(service: Guarded) -> None:
+    """Headers beyond what a key needs, one large and many small ones."""
+    with grpc.insecure_channel(service.grpc) as channel:
+        runs = runs_pb2_grpc.RunsStub(channel)
+        for size in (10_000, 100_000, 1_000_000):
+            for metadata in (
+                [("x-large", "v" * size)],
+                [(f"x-{number}", "v" * 90) for number in range(size // 100)],
+                [("authorization", "Bearer " + "k" * size)],
+            ):
+                for _ in range(3 + ROUNDS // 10):
+                    with pytest.raises(grpc.RpcError) as caught:
+                        runs.ListRuns(runs_pb2.ListRunsRequest(), metadata=metadata, timeout=60)
+                    assert caught.value.code() in REFUSED
+
+
+REFUSED = (
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.UNAVAILABLE,
+)
+
+
+def many_streams(service: Guarded) -> None:
+    """Of one connection, opened and left open; those beyond what the service allows too."""
+    with http2(service.grpc) as sock:
+        for start in range(1, 20_000 + 2_000 * ROUNDS, 200):
+            burst = b"".join(
+                frame(HEADERS, 4, stream, PUSH) for stream in range(start, start + 200, 2)
+            )
+            if not send(sock, burst):
+                break
+        time.sleep(0.5)
+
+
 NO_HTTP = (
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200,  # a TLS hello
     PREFACE + frame(SETTINGS, 0, 0),
@@ -257,6 +296,8 @@ ATTACKS = (
     rapid_reset,
     slowloris,
     idle_connections,
+    many_streams,
+    giant_metadata,
     wrong_keys,
 )
 
@@ -267,8 +308,10 @@ def test_an_honest_writer_beside_loses_nothing(
 ) -> None:
     """
     Scenario: a run logs before, while and after strangers attack.
-    Guarantees: every point is acknowledged and stored once; the service lives and answers probes.
+    Guarantees: every point is acknowledged and stored once; the service lives and answers probes,
+    and has let go of every connection when the attackers have left.
     """
+    attacked = psutil.Process(guarded.pid)
     project = f"honest-{uuid.uuid4().hex[:8]}"
     run = stepline.init(
         project=project,
@@ -285,6 +328,7 @@ def test_an_honest_writer_beside_loses_nothing(
             run.log({"loss": float(step)}, step=step)
 
     log(500)
+    files_before = attacked.num_fds()
     attack(guarded)
     log(500)
     report = run.finish(timeout=120)
@@ -295,6 +339,10 @@ def test_an_honest_writer_beside_loses_nothing(
     with urllib.request.urlopen(f"http://{guarded.http}/health", timeout=60) as answer:
         assert answer.status == 200
     assert guarded.alive
+    wait_until(
+        lambda: attacked.num_fds() < files_before + FILES_OF_THE_ENGINE,
+        what=f"about {files_before} files are open, as before the attack: {attacked.num_fds()}",
+    )
 
 
 # --- bombs ---

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import pytest
 
 import stepline
 from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
@@ -61,3 +62,14 @@ def test_endless_queries_of_one_project_hold_up_nobody_else(guarded: Guarded, sp
         assert not any(call.done() for call in calls)
     with stepline.connect(guarded.grpc, api_key=guarded.key("read", greedy)) as reader:
         assert reader.sql("SELECT 1").rows == [(1,)]
+
+
+def test_queries_of_people_come_behind_inserts_and_charts(guarded: Guarded) -> None:
+    """Guarantee: whatever they ask for, the engine makes them wait while an insert of points or a
+    chart runs, which have priority 1."""
+    key = guarded.key("read", f"people-{uuid.uuid4().hex[:8]}")
+    with stepline.connect(guarded.grpc, api_key=key) as reader:
+        asked = "SELECT value FROM system.settings WHERE name = 'priority'"
+        assert reader.sql(asked).rows == [("2",)]
+        with pytest.raises(stepline.errors.SteplineError):
+            reader.sql(f"{asked} SETTINGS priority = 1")

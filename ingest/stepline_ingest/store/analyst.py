@@ -22,6 +22,11 @@ LIMITS: dict[str, Setting] = {
 }
 """What a query may take when its caller says nothing else."""
 
+BEHIND: dict[str, Setting] = {"priority": 2, "low_priority_query_wait_time_ms": 20}
+"""Inserts of points and what the service asks for charts have priority 1. While one of those runs,
+a query from people waits so long before each block that it reads: it goes on, and slowly. Without
+it the engine gives every query the same share, and eight heavy ones take nearly all of it."""
+
 STREAMED_LIMITS: dict[str, Setting] = {"max_result_bytes": 0}
 """An answer that is sent while it is made may have any size."""
 
@@ -83,7 +88,7 @@ def analyst_settings(
     """Everything that a session of an analyst sets; `readonly` closes it. STREAMS: the answer is
     sent while it is made."""
     limits = LIMITS | (STREAMED_LIMITS if streams else {})
-    return {**view_settings, **limits, **(settings or {}), "readonly": 1}
+    return {**view_settings, **limits, **(settings or {}), **BEHIND, "readonly": 1}
 
 
 def can_stream(statement: str) -> bool:

@@ -64,7 +64,12 @@ def points_settings(token: str) -> dict[str, Setting]:
     """The settings of one `insert_points`."""
     if not _TOKEN.fullmatch(token):
         raise StoreError(f"{token!r} is no token for an insert")
-    return {**_SETTINGS, "insert_deduplicate": 1, "insert_deduplication_token": token}
+    return {
+        **_SETTINGS,
+        "insert_deduplicate": 1,
+        "insert_deduplication_token": token,
+        "priority": 1,
+    }
 
 
 def rows_settings() -> dict[str, Setting]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+import stepline
 from stepline_ingest.gen.stepline.v1 import query_pb2
 from tests.browser.views import chart_requests, drawn, ink, panel, visit
 from tests.support.service import Service
@@ -99,6 +101,44 @@ def test_a_panel_is_exported(page: Page, service: Service) -> None:
             page.get_by_role("button", name=kind).click()
         assert event.value.path().read_bytes().startswith(begins)
         assert event.value.suggested_filename == f"train-loss.{kind.lower()}"
+
+
+def test_the_charts_on_the_screen_are_one_file(page: Page, service: Service) -> None:
+    visit(page, service, "/r/gpt-125m-00?m=/^(train.l|val.l)/")
+    expect(page.locator('.panel[data-resolution="full"]')).to_have_count(3)
+    page.get_by_role("button", name="Share and export").click()
+    with page.expect_download() as event:
+        page.get_by_role("button", name="3 charts as SVG").click()
+    drawing = event.value.path().read_text()
+    assert all(f">{name}</text>" in drawing for name in ("train/loss", "train/lr", "val/loss"))
+
+
+def test_a_pinned_panel_comes_first_and_the_address_knows(page: Page, service: Service) -> None:
+    visit(page, service, "/r/gpt-125m-00")
+    shown = panel(page, "grad/norm")
+    shown.hover()
+    shown.get_by_role("button", name="Pin grad/norm").click()
+    page.reload()
+    expect(page.locator(".section-head").first).to_contain_text("pinned")
+    expect(panel(page, "grad/norm")).to_have_count(2)
+
+
+def test_a_metric_is_drawn_over_what_was_defined_for_it(
+    page: Page, service: Service, tmp_path: Path
+) -> None:
+    run = stepline.init(
+        project="live", run_id="defined", server=service.grpc, dir=tmp_path, uploader="thread"
+    )
+    run.define_metric("loss", x="epoch", unit="nats")
+    for step in range(20):
+        run.log({"loss": 1 / (1 + step), "epoch": step / 4})
+    run.finish()
+    visit(page, service, "/r/defined")
+    drawn(page, "loss").hover(position={"x": 60, "y": 60})
+    expect(page.locator(".tooltip-head")).to_contain_text("epoch")
+    expect(panel(page, "loss")).to_contain_text("nats")
+    drawn(page, "epoch").hover(position={"x": 60, "y": 60})
+    expect(page.locator(".tooltip-head")).to_contain_text("step")
 
 
 def test_hardware_is_a_heat_map(page: Page, service: Service) -> None:

@@ -18,7 +18,11 @@ export function Large({ metric }: { metric: string }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const { store, labelling, cursor } = useChartPage();
   const close = () => change({ open: undefined });
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    dialog.current?.showModal();
+    // Not the first of its buttons: nobody asked for that.
+    dialog.current?.focus();
+  }, []);
   const data = store.data(metric);
   const lines = useComputed(() => data.value.lines);
   const { definition, axis } = data.value;
@@ -31,7 +35,8 @@ export function Large({ metric }: { metric: string }) {
   return (
     <dialog
       class="large-dialog"
-      autofocus
+      tabIndex={-1}
+      aria-label={metric}
       ref={dialog}
       onClose={close}
       onClick={(event) => event.target === dialog.current && close()}

@@ -84,7 +84,7 @@ export function Panel({ metric, large = false }: { metric: string; large?: boole
           >
             <Icon name="pin" size={14} />
           </button>
-          <Menu label={<Icon name="download" size={14} />} title="Export" class="quiet" align="right">
+          <Menu label={<Icon name="download" size={14} />} title="Export" class="quiet">
             {(close) => (
               <>
                 {FORMATS.map((format) => (
@@ -122,7 +122,8 @@ export function Panel({ metric, large = false }: { metric: string; large?: boole
         </div>
       </header>
       <div class="panel-body">
-        {seen && (lines.length > 0 || resolution === "none") && (
+        {seen && resolution === "none" && !problem && <div class="panel-wait" aria-busy="true" />}
+        {seen && lines.length > 0 && (
           <Plot
             id={large ? `large ${metric}` : metric}
             label={`${metric}, ${lines.length} lines`}

@@ -16,11 +16,7 @@ export function Share() {
       scene: sceneOf(store.data(metric).peek(), options.peek(), labelling.peek()),
     }));
   return (
-    <Menu
-      label={<Icon name="download" size={14} />}
-      title="Share and export the charts on the screen"
-      align="right"
-    >
+    <Menu label={<Icon name="download" size={14} />} title="Share and export the charts on the screen">
       {(close) => (
         <>
           <Copy name="Copy the link" text={() => location.href} onDone={close} />

@@ -83,7 +83,9 @@ export function CompareTable({ project, runs, part }: Props) {
           <Icon name="download" size={14} /> CSV
         </button>
       </div>
-      {rows.data && !shown.length && (
+      {((keys.loading && !keys.data) || (names.length > 0 && !rows.data)) && <div class="loading" />}
+      {keys.data && !names.length && <Notice title={search ? "No such key" : `No ${part}`} />}
+      {rows.data && names.length > 0 && !shown.length && (
         <Notice title={known.length ? `These runs have the same ${part}` : `No ${part}`} />
       )}
       {rows.data && shown.length > 0 && <Rows runs={rows.data} rows={shown} part={part} />}

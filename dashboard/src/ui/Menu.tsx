@@ -6,13 +6,12 @@ interface Props {
   label: ComponentChildren;
   title?: string;
   class?: string;
-  /** Where the panel hangs. */
-  align?: "left" | "right";
   children: (close: () => void) => ComponentChildren;
 }
 
-export function Menu({ label, title, align = "left", children, ...rest }: Props) {
+export function Menu({ label, title, children, ...rest }: Props) {
   const [open, setOpen] = useState(false);
+  const [side, setSide] = useState("left");
   const root = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (!open) return;
@@ -39,12 +38,17 @@ export function Menu({ label, title, align = "left", children, ...rest }: Props)
         title={title}
         aria-label={title}
         aria-expanded={open}
-        onClick={() => setOpen(!open)}
+        onClick={(event) => {
+          // The panel hangs where there is room for it.
+          const { left, right } = event.currentTarget.getBoundingClientRect();
+          setSide(left + right > window.innerWidth ? "right" : "left");
+          setOpen(!open);
+        }}
         {...rest}
       >
         {label}
       </button>
-      {open && <div class={`menu-panel ${align}`}>{children(() => setOpen(false))}</div>}
+      {open && <div class={`menu-panel ${side}`}>{children(() => setOpen(false))}</div>}
     </div>
   );
 }

@@ -38,6 +38,8 @@ SHARE = 20
 ON_REQUEST = 0.1
 """Seconds that somebody who reads the table waits for what is behind."""
 _BATCH = 200
+_FEW = 8
+"""Of a batch that somebody waits for: how wide its runs are is not known before."""
 _IDLE = 30.0
 _REMEMBERED = 100_000
 _NEVER = (0.0, 0.0)
@@ -156,8 +158,8 @@ class SummaryTable:
     def refresh(self, *, patience: float = ON_REQUEST) -> None:
         """Does what is behind, for at most about PATIENCE seconds. Raises StoreError."""
         end = time.monotonic() + patience
-        while time.monotonic() < end and not self._stopping.is_set():
-            if not self._step(cheap=True):
+        while (left := end - time.monotonic()) > 0 and not self._stopping.is_set():
+            if not self._step(cheap=True, patience=left):
                 return
 
     def catch_up(self) -> int:
@@ -192,15 +194,17 @@ class SummaryTable:
             self._wake.clear()
             self._stopping.wait(self._interval / 4)
 
-    def _step(self, *, cheap: bool = False) -> bool:
+    def _step(self, *, cheap: bool = False, patience: float = -1) -> bool:
         """Reads some of the runs that are due, or are nearly so where they are CHEAP to read.
-        False: there are none."""
-        with self._writing:
+        False: there are none, or others were at it for all of PATIENCE seconds."""
+        if not self._writing.acquire(timeout=patience):
+            return False
+        try:
             now = time.monotonic()
             with self._guard:
                 due = self._due
                 ready = [run for run in self._dirty if due.get(run, _NEVER)[int(cheap)] <= now]
-                taken = ready[:_BATCH]
+                taken = ready[: _FEW if cheap else _BATCH]
                 self._dirty.difference_update(taken)
             if not taken:
                 return False
@@ -218,6 +222,8 @@ class SummaryTable:
                 if len(self._due) > _REMEMBERED:
                     self._due = {run: at for run, at in self._due.items() if at[0] > now}
             return True
+        finally:
+            self._writing.release()
 
     def _write(self, runs: Sequence[int]) -> None:
         run_ids = [str(i) for (i,) in self._store.query(_IDS, {"runs": list(runs)}, self._limits)]

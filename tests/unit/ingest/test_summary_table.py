@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 
 from stepline._core import siphash64
 from stepline_ingest.catalogue.definitions import Definition, Definitions
@@ -156,3 +157,16 @@ def test_definitions() -> None:
     assert found.of("train/loss") == Definition()
     assert found.hiding() == [("val/*", True), ("val/acc", False)]
     assert not Definitions([{}]).hiding()
+
+
+def test_who_asks_does_not_wait_for_a_batch_that_is_being_read(embedded) -> None:
+    job = Job(embedded)
+    job.log("loss", {0: 1.0})
+    job.table.touch(["r"])
+    others = threading.Lock()
+    job.table._writing = others
+    with others:
+        job.table.refresh(patience=0.01)
+        assert job.table._dirty == {job.run}
+    job.table.refresh(patience=60)
+    assert job.table._dirty == set()

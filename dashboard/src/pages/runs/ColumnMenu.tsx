@@ -19,7 +19,6 @@ export function ColumnMenu({ project, shown }: { project: string; shown: readonl
         </>
       }
       title="Choose columns"
-      align="right"
     >
       {() => <Chooser project={project} shown={shown} />}
     </Menu>

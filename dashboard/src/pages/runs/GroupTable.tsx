@@ -11,7 +11,7 @@ import { Icon } from "../../ui/icons";
 import { Failure, Notice } from "../../ui/Notice";
 import { Cell } from "./Cell";
 import type { Column } from "./columns";
-import { RunName } from "./RunTable";
+import { NAME_WIDTH, RunName } from "./RunTable";
 
 const MOST_GROUPS = 200;
 const MOST_RUNS = 50;
@@ -77,7 +77,7 @@ function Members({
   const inside = { ...query, filter };
   const found = useResource(JSON.stringify(inside), (abort) => listRuns(inside, MOST_RUNS, 0, abort));
   if (found.problem) return <Failure problem={found.problem} again={found.reload} />;
-  const template = `280px ${columns.map((column) => `${column.width}px`).join(" ")}`;
+  const template = `${NAME_WIDTH}px ${columns.map((column) => `${column.width}px`).join(" ")}`;
   return (
     <>
       {found.data?.rows.map((run) => (

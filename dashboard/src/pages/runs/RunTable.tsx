@@ -14,7 +14,8 @@ import type { RunPages } from "./pages";
 
 export const ROW = 30;
 const BEYOND = 8;
-const NAME_WIDTH = 280;
+const NARROW = window.matchMedia("(max-width: 760px)").matches;
+export const NAME_WIDTH = NARROW ? 170 : 280;
 
 export function RunTable({ pages, columns }: { pages: RunPages; columns: readonly Column[] }) {
   const scroller = useRef<HTMLDivElement>(null);

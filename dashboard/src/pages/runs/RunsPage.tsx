@@ -4,9 +4,12 @@ import { useResource } from "../../api/resource";
 import { catalogue } from "../../api/transport";
 import { count } from "../../lib/format";
 import { address, change, param } from "../../state/address";
+import { runsCommand } from "../../state/command";
 import { useShortcuts } from "../../state/keys";
 import type { RunQuery } from "../../state/run";
 import { choose, chosen } from "../../state/selection";
+import { Copy } from "../../ui/Copy";
+import { Icon } from "../../ui/icons";
 import { Link } from "../../ui/Link";
 import { Menu } from "../../ui/Menu";
 import { Failure, Notice } from "../../ui/Notice";
@@ -29,7 +32,6 @@ export function RunsPage({ project }: { project: string }) {
     catalogue.listRunKeys({ project, limit: KNOWN_KEYS }, { signal: abort }),
   );
   const asked = param("cols");
-  const ready = asked !== "" || !keys.loading;
   const columns = columnsOf(asked ? asked.split(",").filter(Boolean) : defaultColumns(keys.data?.keys ?? []));
   const query: RunQuery = {
     project,
@@ -44,7 +46,7 @@ export function RunsPage({ project }: { project: string }) {
   return (
     <div class="page full">
       <ProjectTabs project={project} />
-      {ready ? <Table query={query} columns={columns} /> : <div class="loading" />}
+      <Table query={query} columns={columns} />
     </div>
   );
 }
@@ -60,6 +62,14 @@ function Table({ query, columns }: { query: RunQuery; columns: ReturnType<typeof
         <FilterField problem={problem} />
         <GroupMenu groupBy={groupBy} />
         <ColumnMenu project={query.project} shown={columns.map((column) => column.key)} />
+        <Menu label={<Icon name="download" size={14} />} title="Share this list">
+          {(close) => (
+            <>
+              <Copy name="Copy the link" text={() => location.href} onDone={close} />
+              <Copy name="Copy the command" text={() => runsCommand(query, groupBy)} onDone={close} />
+            </>
+          )}
+        </Menu>
         <Selected project={query.project} />
         <span class="dim count">
           {total !== undefined && `${count(total)} ${total === 1 ? "run" : "runs"}`}

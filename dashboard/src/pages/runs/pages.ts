@@ -18,18 +18,36 @@ export class RunPages {
   private readonly abort = new AbortController();
   private range: [number, number] = [0, 1];
 
+  /** BEFORE has the same runs with other columns: what is shown until these are there. */
   constructor(
     private readonly query: RunQuery,
+    private readonly before: RunPages | undefined = undefined,
     private readonly list: (
       query: RunQuery,
       limit: number,
       offset: number,
       abort: AbortSignal,
     ) => Promise<RunPage> = listRuns,
-  ) {}
+  ) {
+    this.total.value = before?.total.peek();
+  }
 
   row(index: number): RunRow | undefined {
-    return this.pages.get(Math.floor(index / PAGE))?.[index % PAGE];
+    const own = this.pages.get(Math.floor(index / PAGE))?.[index % PAGE];
+    if (own || this.before === undefined) return own;
+    const row = this.before.row(index);
+    return row && { ...row, values: [] };
+  }
+
+  /** The last one that has rows, so that no chain of them grows. */
+  get latest(): RunPages | undefined {
+    return this.pages.size ? this : this.before;
+  }
+
+  /** Whether QUERY asks for the same runs, whatever it wants to know of them. */
+  lists({ project, filter, sort }: RunQuery): boolean {
+    const own = this.query;
+    return own.project === project && own.filter === filter && own.sort.join() === sort.join();
   }
 
   /** The first rows, as far as they are there. */

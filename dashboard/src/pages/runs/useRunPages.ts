@@ -1,6 +1,6 @@
 /** The runs that a view lists, kept up to date. */
 import { useSignalEffect } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { epoch } from "../../api/connection";
 import { secret } from "../../api/login";
 import type { RunQuery } from "../../state/run";
@@ -9,7 +9,12 @@ import { RunPages } from "./pages";
 const REFRESH_MS = 4000;
 
 export function useRunPages(query: RunQuery): RunPages {
-  const pages = useMemo(() => new RunPages(query), [JSON.stringify(query)]);
+  const latest = useRef<RunPages | undefined>(undefined);
+  const pages = useMemo(() => {
+    const before = latest.current;
+    latest.current = new RunPages(query, before?.lists(query) ? before.latest : undefined);
+    return latest.current;
+  }, [JSON.stringify(query)]);
   useEffect(() => {
     pages.want(0, 1);
     return () => pages.close();

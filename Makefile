@@ -185,8 +185,8 @@ bench: dev ## Print the figures of the README, each as a ratio in one run
 	@$(PY) -m bench
 
 .PHONY: bench-read
-bench-read: dev ## Read stores of 1 M to 100 M steps: latencies against the bare engine and other trackers (10 minutes)
-	@$(PY) -m bench.read
+bench-read: dev ## Read stores of 1 M and 10 M steps (LARGE=--large: 100 M too): against the bare engine and other trackers
+	@$(PY) -m bench.read $${LARGE:-} --json bench/read/results.json
 
 .PHONY: load
 load: dev ## Run the load scenarios and audit what is stored (SCENARIO=all)

@@ -8,8 +8,9 @@ as far as the engine merges by itself and with the rollups that the service's up
 runs in every round, so that all see the same machine; the figures are medians over the rounds, and
 the look-up of the same rounds is 1.0.
 
-Statistics of series are known from the round before, except in "first": there everything is read as
-after a restart. Answers are never taken from memory: that is done above what is measured here.
+Statistics of series and cells of tiers are known from the round before, as when a dashboard asks
+for other buckets, except in "first": there everything is read as after a restart. Answers are never
+taken from memory: that is done above what is measured here.
 "points" reads the same chart from raw points; "grouped by the engine" does so in the engine.
 """
 
@@ -153,9 +154,12 @@ def cases(store: Store, sizes: dict[str, int], *, large: bool) -> dict[str, Case
     for points in (BUCKETS, 100, 50):
         found[f"{SERIES} series, {points} buckets each"] = one(*many, points=points)
     found[f"{SERIES} series, min, max, mean, count"] = one(*many, columns=PAGE)
+    found[f"{SERIES} series, first"] = one(*many, first=True)
+    found[f"{SERIES} series, min, max, mean, count, first"] = one(*many, columns=PAGE, first=True)
     if large:
         found[f"{SERIES} series x 1 M steps"] = one(*(f"large/{i}" for i in range(SERIES)))
         found["band over 1,024 ranks x 100,000 steps"] = one("ranks", rounds=SLOW_ROUNDS)
+        found["band over 1,024 ranks, first"] = one("ranks", rounds=SLOW_ROUNDS, first=True)
         found["the same, min, max, mean, count"] = one("ranks", rounds=SLOW_ROUNDS, columns=PAGE)
     return found
 

@@ -1,4 +1,4 @@
-"""`python -m bench.read [--quick] [--no-peers] [--json FILE]`: see the package."""
+"""`python -m bench.read [--large] [--no-peers] [--json FILE]`: see the package."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def floors(data: Path, rounds: int) -> dict[str, float]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="How long reading takes.")
-    parser.add_argument("--quick", action="store_true", help="without 100 M steps")
+    parser.add_argument("--large", action="store_true", help="with 100 M steps")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     options = parser.parse_args()
-    sizes = {name: n for name, n in SIZES.items() if not options.quick or n < 100_000_000}
+    sizes = {name: n for name, n in SIZES.items() if options.large or n < 100_000_000}
     with tempfile.TemporaryDirectory(prefix="stepline-read-") as name:
         root = Path(name)
         data = root / "store" / "data"
@@ -48,10 +48,12 @@ def main() -> int:
         with Service(data, "--no-sync") as service:
             times = cases.measure(service, sizes, ROUNDS)
             said("measured")
+            cases.find_spikes(service, sizes)
+            said("the spike of each series is seen at every zoom")
             busy = cases.under_ingest(service, list(sizes)[-1], ROUNDS)
         after = floors(data, ROUNDS)
         results: dict[str, Any] = {
-            "command": "make bench-read",
+            "command": "make bench-read" + (" LARGE=--large" if options.large else ""),
             "date": time.strftime("%Y-%m-%d", time.gmtime()),
             "machine": machine.facts(),
             "floors": {key: statistics.mean((before[key], after[key])) for key in before},
@@ -60,7 +62,7 @@ def main() -> int:
             "peers": {} if options.no_peers else peers.measure(root),
         }
     report.print_table(results)
-    if not options.no_peers and not options.quick:
+    if not options.no_peers:
         report.draw(results, IMAGE)
         said(f"the picture is {IMAGE}")
     if options.json is not None:

@@ -23,7 +23,7 @@ import urllib3
 
 import stepline
 from bench.read.floors import ZOOM
-from bench.read.stores import METRIC, SERIES
+from bench.read.stores import METRIC, SERIES, SPIKE
 from tests.support.service import Service
 
 Times = dict[str, list[float]]
@@ -100,6 +100,24 @@ def _questions(
         ),
     }
     return asked
+
+
+def find_spikes(service: Service, sizes: dict[str, int]) -> None:
+    """One point of each series is a spike: a chart shows it, at its step, from the whole series
+    down to a few steps around it, whatever tier serves the zoom."""
+    with stepline.connect(service.grpc) as client:
+        for name, steps in sizes.items():
+            place, width = steps // 3, steps
+            while width > 10:
+                start = max(0, place - width // 3)
+                for points in (20, 300, 1_000):
+                    found = client.run(name).chart(
+                        METRIC, start=start, stop=start + width, points=points
+                    )
+                    bucket = int(found.max.argmax())
+                    at = (float(found.max[bucket]), int(found.argmax[bucket]))
+                    assert at == (SPIKE, place), (name, start, width, points, at)
+                width //= 7
 
 
 def _by_http(service: Service, run: str, fresh: Iterator[int]) -> Callable[[], object]:

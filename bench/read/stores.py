@@ -19,14 +19,17 @@ SMALL = 100_000
 SERIES, SERIES_STEPS = 100, 100_000
 RANKS, RANK_STEPS = 1_024, 10_000
 NAMES = 100_000
+SPIKE = 1e6
+"""The value of one point more of each series of SIZES, at a third of its steps."""
 METRIC = "loss"
 PIECE = 5_000_000
 
+_CURVE = "2 / (1 + {step} / 1e4) + toFloat32(randNormal(0, 0.05))"
 _FILL = (
     "INSERT INTO raw_points (run, metric, rank, attempt, step, time, value, writer, seq, received) "
     "SELECT {run}, {metric}, {rank}, 1, {step}, "
     "fromUnixTimestamp64Milli(1790000000000 + number), "
-    "2 / (1 + {step} / 1e4) + toFloat32(randNormal(0, 0.05)), "
+    f"{_CURVE}, "
     "1, number + 1, toDateTime(1790000000) FROM numbers({first}, {count})"
 )
 
@@ -43,6 +46,10 @@ def build(data: Path, sizes: dict[str, int]) -> None:
             _register(store, run)
         for name, steps in {**sizes, "small": SMALL}.items():
             _fill(store, name, steps, str(siphash64(METRIC)), "0", "toInt64(number)")
+        for name, steps in sizes.items():
+            fill = _FILL.replace(_CURVE, str(SPIKE))
+            names = {"run": siphash64(name), "metric": siphash64(METRIC), "rank": "0"}
+            store.command(fill.format(**names, step=f"toInt64({steps // 3})", first=steps, count=1))
         many = [siphash64(f"many/{i}") for i in range(SERIES)]
         metric = f"arrayElement({many}, number % {SERIES} + 1)"
         step = f"toInt64(intDiv(number, {SERIES}))"

@@ -171,30 +171,26 @@ class TierCells:
         """The first and the last step that each of CELLS may have points at."""
         statement = ranges_statement(wanted, entries, series_table(self.store), some)
         result = self.run(statement)
-        known: dict[tuple[int, ...], tuple[int, int]] = {}
+        known: dict[tuple[int | None, ...], tuple[int, int]] = {}
+        attempts = {number: read.piece.attempt for number, read in entries}
+        every = None in attempts.values()
         if result:
             names = ("run", "metric", "rank", "attempt", "part", "begin", "end")
             for run, metric, rank, attempt, part, lo, hi in zip(
                 *(result[name].tolist() for name in names), strict=True
             ):
-                place = rank if wanted.by_rank else 0
-                for key in (
-                    (run, metric, place, attempt, part),
-                    (run, metric, place, -1, part),
-                    (run, metric, place, attempt, 0),
-                    (run, metric, place, -1, 0),
-                ):
+                place, of = rank if wanted.by_rank else 0, part if self.single else 0
+                for number in (attempt, None) if every else (attempt,):
+                    key = (run, metric, place, number, of)
                     low, high = known.get(key, (lo, hi))
                     known[key] = min(lo, low), max(hi, high)
-        attempts = {number: read.piece.attempt for number, read in entries}
         asked = ("run", "metric", "rank", "read", "part", "bare", "begin", "end", "cell")
         columns = [_column(cells, name).tolist() for name in asked]
         tier = wanted.grid.tier
         begins, ends = [], []
         for run, metric, rank, number, part, bare, lo, hi, cell in zip(*columns, strict=True):
             if not bare:
-                attempt = attempts[number]
-                key = (run, metric, rank, -1 if attempt is None else attempt, part)
+                key = (run, metric, rank, attempts[number], part)
                 if key not in known:
                     raise _Unknown
                 low, high = known[key]

@@ -62,6 +62,9 @@ def run_against(
     said = json.loads(path.read_text())
     expected = [Expected(**writer) for writer in said["writers"]]
     verdict = audit(server, run_id, expected)
+    found = (
+        str(verdict) if verdict.stored else "nothing was stored in that time: take more --seconds"
+    )
     return {
         **_statistics(said["entries"]),
         "offered_points_per_second": plan.offered,
@@ -69,7 +72,7 @@ def run_against(
         "acknowledged": verdict.acknowledged,
         "stored": verdict.stored,
         "sound": code == 0 and verdict.sound and verdict.stored > 0,
-        "verdict": str(verdict) if code == 0 else f"locust ended with {code}; {verdict}",
+        "verdict": found if code == 0 else f"locust ended with {code}; {found}",
     }
 
 

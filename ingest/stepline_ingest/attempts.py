@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from stepline_ingest.leases import Key, Leases
+from stepline_ingest.leases import Leases
 from stepline_ingest.limits import Limits
 from stepline_ingest.run_record import RUNNING, Attempt, End
 from stepline_ingest.runs_repository import RunsRepository
+from stepline_ingest.signs import Key
 from stepline_ingest.store.errors import StoreError
 from stepline_ingest.writers import Binding
 
@@ -25,6 +26,7 @@ class Attempts:
     def __init__(self, runs: RunsRepository, leases: Leases, limits: Limits) -> None:
         self._runs = runs
         self._leases = leases
+        self._signs = leases.signs
         self._limits = limits
 
     async def begin(self) -> None:
@@ -56,25 +58,32 @@ class Attempts:
             if number != newest:
                 self._leases.supersede(run_id, number)
 
-    async def beat(self, keys: Iterable[Key], project: str | None) -> list[Key]:
-        """Heartbeats of a caller who may see PROJECT, or everything. Returns those that are
-        superseded, or of deleted runs."""
+    async def beat(
+        self, signs: Iterable[tuple[Key, Sequence[int]]], project: str | None
+    ) -> list[Key]:
+        """Heartbeats, for some ranks of attempts, of a caller who may see PROJECT, or everything.
+        Returns those that are superseded, or of deleted runs."""
         superseded: list[Key] = []
-        for key in keys:
+        for key, ranks in signs:
             verdict = self._leases.renew(*key, project)
             if verdict is None:
-                verdict = await self._beat_anew(key, project)
+                verdict = await self._beat_anew(key, ranks, project)
+            else:
+                self._signs.beat(key, ranks)
             if verdict:
                 superseded.append(key)
         return superseded
 
-    async def _beat_anew(self, key: Key, project: str | None) -> bool:
+    async def _beat_anew(self, key: Key, ranks: Sequence[int], project: str | None) -> bool:
         """Of an attempt that counts as ended, or was never heard of here."""
         run_id, number = key
         async with self._runs.lock(run_id):
             run = await self._runs.get(run_id)
         if run is None or project not in (None, run.project):
             return True
+        attempt = run.attempt(number)
+        if attempt is not None:
+            self._signs.beat(key, ranks)
         await self.heard(run_id, number)
         self._leases.renew(run_id, number, project)
         return number < run.newest.number
@@ -88,6 +97,7 @@ class Attempts:
                 if attempt is None or place.rank in attempt.ends:
                     return
         await self._runs.finish(place, end, finished_ms=finished_ms)
+        self._signs.ended((place.run_id, place.attempt), place.rank)
         await self._settle(place.run_id, place.attempt)
 
     async def preempting(self, run_id: str, number: int) -> None:

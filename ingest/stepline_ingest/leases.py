@@ -17,8 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-Key = tuple[str, int]
-"""A run id and the number of an attempt."""
+from stepline_ingest.signs import Key, Signs
 
 
 @dataclass(slots=True)
@@ -36,6 +35,8 @@ class Leases:
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         """An attempt without a sign of life for so many SECONDS has crashed."""
         self.seconds = seconds
+        self.signs = Signs(seconds, clock)
+        """Of the ranks of attempts, each by itself."""
         self._clock = clock
         self._leases: OrderedDict[Key, _Lease] = OrderedDict()
         """Those that were heard of longest ago come first."""

@@ -12,8 +12,15 @@ from stepline_ingest.gen.stepline.v1 import runs_pb2, runs_pb2_grpc
 from stepline_ingest.leases import Leases
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import STEP_MIN, Descent
+<<<<<<< HEAD
 from stepline_ingest.run_record import Attempt, Missing, RunRecord
+=======
+from stepline_ingest.run_record import FINISHED, RUNNING, Attempt, RunRecord
+>>>>>>> 8c5c6f4 (Ranks have signs of life of their own: who is silent or ended badly is named; a job that comes back under its launch id is the next attempt; the doctor audits lineage; a new run costs three queries less)
 from stepline_ingest.runs_repository import RunsRepository
+
+_NAMED_RANKS = 100
+"""Of those that are in trouble, in one answer."""
 
 
 class LineageCalls(runs_pb2_grpc.RunsServicer):
@@ -31,6 +38,7 @@ class LineageCalls(runs_pb2_grpc.RunsServicer):
         self._lineages = lineages
         self._attempts = attempts
         self._leases = leases
+        self._signs = leases.signs
         self._limits = limits
 
     @answered
@@ -40,8 +48,8 @@ class LineageCalls(runs_pb2_grpc.RunsServicer):
                 f"{len(request.signs)} signs of life in one call, {self._limits.max_signs} are "
                 "allowed: send several"
             )
-        keys = [(sign.run_id, sign.attempt) for sign in request.signs]
-        superseded = await self._attempts.beat(keys, access.project())
+        signs = [((sign.run_id, sign.attempt), sign.ranks) for sign in request.signs]
+        superseded = await self._attempts.beat(signs, access.project())
         return runs_pb2.HeartbeatReply(
             next_ms=int(self._limits.heartbeat_seconds * 1_000),
             superseded=[
@@ -108,6 +116,7 @@ class LineageCalls(runs_pb2_grpc.RunsServicer):
         age = self._leases.age(run.run_id, attempt.number)
         failure = attempt.failure
         told = {la.attempt: la.told for la in run.descent.layers if la.begins}
+        troubled = self._troubled(run, attempt, now_ms)
         return runs_pb2.Attempt(
             attempt=attempt.number,
             state=attempt.state,
@@ -122,8 +131,34 @@ class LineageCalls(runs_pb2_grpc.RunsServicer):
             pid=attempt.pid,
             begin_step=told.get(attempt.number),
             seen_ms=None if age is None else now_ms - int(age * 1_000),
+<<<<<<< HEAD
             ran_ms=attempt.ran_ms or 0,
+=======
+            living=self._signs.living((run.run_id, attempt.number)),
+            troubled=troubled[:_NAMED_RANKS],
+            troubled_ranks=len(troubled),
+>>>>>>> 8c5c6f4 (Ranks have signs of life of their own: who is silent or ended badly is named; a job that comes back under its launch id is the next attempt; the doctor audits lineage; a new run costs three queries less)
         )
+
+    def _troubled(self, run: RunRecord, attempt: Attempt, now_ms: int) -> list[runs_pb2.Rank]:
+        """The ranks of ATTEMPT that ended badly, and those that are silent while others live."""
+        key = (run.run_id, attempt.number)
+        troubled = [
+            runs_pb2.Rank(
+                rank=rank,
+                state=state,
+                exit_code=None if end.vanished else end.exit_code,
+                error_type=end.error_type,
+                error_message=end.error_message,
+            )
+            for rank, end in attempt.ends.items()
+            if (state := end.state) != FINISHED
+        ]
+        if attempt.state == RUNNING or self._signs.any_living(key):
+            for rank, age in self._signs.silent(key, attempt.world_size, attempt.ends):
+                seen_ms = None if age is None else now_ms - int(age * 1_000)
+                troubled.append(runs_pb2.Rank(rank=rank, state="silent", seen_ms=seen_ms))
+        return sorted(troubled, key=lambda told: told.rank)
 
 
 def _ends_with(descent: Descent, attempt: int, step: int) -> bool:

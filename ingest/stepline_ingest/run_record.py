@@ -41,6 +41,15 @@ class Missing:
     reason: str
     time_ms: int
 
+    @property
+    def state(self) -> str:
+        """finished | failed | crashed | preempted"""
+        if self.preempted:
+            return PREEMPTED
+        if self.vanished:
+            return CRASHED
+        return FAILED if self.exit_code else FINISHED
+
 
 @dataclass(slots=True, kw_only=True)
 class Attempt:
@@ -183,5 +192,6 @@ class RunRecord:
         return next((attempt for attempt in self.attempts if attempt.number == number), None)
 
     def launched(self, launch_id: str) -> Attempt | None:
-        """The attempt that this launch has begun."""
-        return next((attempt for attempt in self.attempts if attempt.launch_id == launch_id), None)
+        """The newest attempt that this launch has begun."""
+        newest_first = reversed(self.attempts)
+        return next((attempt for attempt in newest_first if attempt.launch_id == launch_id), None)

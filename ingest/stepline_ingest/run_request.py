@@ -56,6 +56,8 @@ class Start:
     fork: Origin | None = None
     on_live: str = "refuse"
     """refuse | take_over | new_run"""
+    child: bool = False
+    """A further process of a rank, which has not begun anew."""
 
 
 def now_ms() -> int:
@@ -99,6 +101,7 @@ def start(request: runs_pb2.CreateRunRequest, limits: Limits) -> Start:
         created_ms=request.created_ms if request.created_ms > 0 else now_ms(),
         fork=origin(request.fork_from),
         on_live=on_live,
+        child=request.child,
     )
 
 

@@ -65,6 +65,10 @@ _WRITERS = """
 SELECT writer, run_id, run, attempt, rank
 FROM raw_writers FINAL WHERE writer IN {writers:Array(UInt128)}
 """
+_BEGAN = """
+SELECT count() > 0 FROM raw_writers
+WHERE run = {run:UInt64} AND attempt = {attempt:UInt32} AND rank = {rank:UInt32}
+"""
 _DELETIONS = "SELECT DISTINCT run_id FROM raw_deletions"
 _RUN_COLUMNS = (
     "run",
@@ -143,7 +147,12 @@ class SqlRunTables:
         """BARE leaves config and summary out, which may be large."""
         if not run_ids:
             return []
-        params = {"runs": [_core.siphash64(run_id) for run_id in run_ids]}
+        params: dict[str, Any] = {"runs": [_core.siphash64(run_id) for run_id in run_ids]}
+        # The runs first: of one that is not there, nothing else needs to be asked.
+        runs = self._rows(_BARE_RUNS if bare else _RUNS, params)
+        if not runs:
+            return []
+        params["runs"] = [row[0] for row in runs]
         attempts: dict[int, list[Attempt]] = {}
         for run, *row in self._rows(_ATTEMPTS, params):
             attempts.setdefault(run, []).append(_attempt(row))
@@ -154,11 +163,10 @@ class SqlRunTables:
         layers: dict[int, list[Layer]] = {}
         for run, *row in self._rows(_LAYERS, params):
             layers.setdefault(run, []).append(_layer(*row))
-        # A run whose creation was interrupted between the two inserts has attempts only, and is no
-        # run yet.
+        # A run whose creation was interrupted has attempts only, and is no run yet.
         return [
             _record(row, attempts[row[0]], layers.get(row[0], []))
-            for row in self._rows(_BARE_RUNS if bare else _RUNS, params)
+            for row in runs
             if row[0] in attempts
         ]
 
@@ -302,6 +310,10 @@ class SqlRunTables:
             )
             for writer, run_id, run, attempt, rank in self._rows(_WRITERS, params)
         ]
+
+    def has_begun(self, run_id: str, attempt: int, rank: int) -> bool:
+        params = {"run": _core.siphash64(run_id), "attempt": attempt, "rank": rank}
+        return bool(self._rows(_BEGAN, params)[0][0])
 
     def put_deletion(self, run: RunRecord, deleted_ms: int) -> None:
         row = (_core.siphash64(run.run_id), run.run_id, run.project, deleted_ms)

@@ -95,6 +95,9 @@ class RunTables(Protocol):
     def find_writers(self, writers: Sequence[bytes]) -> list[Binding]:
         """The bindings of those of WRITERS that are known."""
 
+    def has_begun(self, run_id: str, attempt: int, rank: int) -> bool:
+        """Whether a writer of that place is known."""
+
     def put_deletion(self, run: RunRecord, deleted_ms: int) -> None:
         """From now on the run is deleted, and its rows are on their way out."""
 
@@ -169,8 +172,14 @@ class RunsRepository:
         """A new run with its first attempt."""
         # The run last: without an attempt it would be half a run, an attempt without a run is
         # nothing.
-        await self._blocking(lambda: self._tables.put_descent(run.descent))
-        await self._put_attempt(run.run_id, run.newest)
+        done = await asyncio.gather(
+            self._blocking(lambda: self._tables.put_descent(run.descent)),
+            self._put_attempt(run.run_id, run.newest),
+            return_exceptions=True,
+        )
+        for error in done:
+            if error is not None:
+                raise error
         await self.save(run)
 
     async def begin(self, run: RunRecord, attempt: Attempt, told: int | None) -> RunRecord:
@@ -282,11 +291,17 @@ class RunsRepository:
 
         await self.amend(binding.run_id, binding.attempt, ended, updated_ms=finished_ms)
 
-    async def knows_writer(self, writer: bytes) -> bool:
-        """Whether the writer has its place already."""
-        if writer in self._bindings:
-            return True
-        return bool(await self._blocking(lambda: self._tables.find_writers([writer])))
+    async def place_of(self, writer: bytes) -> Binding | None:
+        """The place that the writer has already."""
+        known = self._bindings.get(writer)
+        if known is not None:
+            return known
+        found = await self._blocking(lambda: self._tables.find_writers([writer]))
+        return found[0] if found else None
+
+    async def has_begun(self, run_id: str, attempt: int, rank: int) -> bool:
+        """Whether a writer of that place is known."""
+        return await self._blocking(lambda: self._tables.has_begun(run_id, attempt, rank))
 
     async def revive(self, place: Binding) -> None:
         """A rank that has ended has begun anew in the same attempt: its end is none."""

@@ -31,6 +31,7 @@ class Starts:
         self._runs = runs
         self._lineages = lineages
         self._leases = leases
+        self._signs = leases.signs
         self._limits = limits
         self._forking: Counter[str] = Counter()
         """Runs of which forks are being made."""
@@ -77,12 +78,14 @@ class Starts:
         async with self._runs.lock(start.run_id):
             self._runs.refuse_deleted(start.run_id)
             run, attempt = await self._join(start, base)
-        if start.rank in attempt.ends and not await self._runs.knows_writer(start.writer):
-            # The launcher has started the rank anew and hides it.
+        if self._begins_anew(start, attempt) and not await self._runs.place_of(start.writer):
+            # The launcher has started the rank anew beside the others and hides it.
             place = replace(start, run_id=run.run_id)
             await self._runs.revive(run_request.binding(place, attempt.number, self._limits))
         if attempt.state == RUNNING:
             self._leases.grant(run.run_id, attempt.number, run.project)
+        if start.rank not in attempt.ends:
+            self._signs.began((run.run_id, attempt.number), start.rank)
         return run, attempt
 
     async def _aside(self, start: Start) -> Start:
@@ -141,9 +144,11 @@ class Starts:
             return run, attempt
         if start.project != run.project:
             raise await self._elsewhere(start, run)
-        joined = run.launched(start.launch_id)
+        launched = run.launched(start.launch_id)
+        joined = await self._joined(start, run, launched) if launched is not None else None
         if joined is None:
-            if start.resume == "never":
+            # Its own run is there for who comes back, whatever its first start had to find.
+            if start.resume == "never" and launched is None:
                 raise ServiceError(
                     grpc.StatusCode.ALREADY_EXISTS,
                     f"run {run.run_id} exists already; pass resume='allow' to continue it, or "
@@ -162,6 +167,34 @@ class Starts:
             run = await self._runs.change_attempt(run, joined)
         said = _overlaid(run, start) if start.rank == 0 else _filled(run, start)
         return await self.save(run, said), joined
+
+    async def _joined(self, start: Start, run: RunRecord, launched: Attempt) -> Attempt | None:
+        """The attempt of its launch that START belongs to, LAUNCHED being the newest one. None when
+        the launcher has started the job anew and hides it: then it is the next attempt, so that
+        nothing is mixed. A rank that comes back while others live goes on beside them.
+        """
+        several = sum(attempt.launch_id == start.launch_id for attempt in run.attempts) > 1
+        anew = self._begins_anew(start, launched)
+        if not anew and launched.state == RUNNING and not several:
+            return launched
+        place = await self._runs.place_of(start.writer)
+        if place is not None and place.run_id == run.run_id:
+            return run.attempt(place.attempt)
+        if start.child:
+            return launched
+        number = launched.number
+        lives = self._signs.any_living((run.run_id, number))
+        if lives or (lives is None and self._leases.age(run.run_id, number) is not None):
+            return launched
+        if not anew and launched.state != RUNNING:
+            # It may have been silent, with its host. Who comes late for the first time has not.
+            anew = await self._runs.has_begun(run.run_id, number, start.rank)
+        return None if anew else launched
+
+    @staticmethod
+    def _begins_anew(start: Start, attempt: Attempt) -> bool:
+        """The rank has ended in ATTEMPT, and this is not one of its other processes."""
+        return start.rank in attempt.ends and not start.child
 
     async def _told(self, start: Start, run: RunRecord) -> int | None:
         """Where the next attempt of RUN is told to begin, if START says so."""

@@ -43,7 +43,7 @@ from .summary import Summary
 if TYPE_CHECKING:
     from .chart import Chart
     from .history import History
-    from .lineage import Attempt, Lineage, Segment
+    from .lineage import Attempt, Lineage, RankTrouble, Segment
     from .reader import Client, connect
     from .run_view import RunView
     from .runs import Metric, RunInfo
@@ -67,6 +67,7 @@ __all__ = [
     "Metric",
     "MetricNotFound",
     "NotInitialized",
+    "RankTrouble",
     "Run",
     "RunExists",
     "RunFinished",
@@ -96,6 +97,7 @@ _LAZY = {
     "History": "history",
     "Lineage": "lineage",
     "Metric": "runs",
+    "RankTrouble": "lineage",
     "RunInfo": "runs",
     "RunView": "reader",
     "Segment": "lineage",

@@ -27,6 +27,27 @@ class Segment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RankTrouble:
+    """A rank of an attempt that ended badly, or is silent while others live."""
+
+    rank: int
+    state: str
+    """failed | crashed | preempted | silent"""
+    seen: datetime | None
+    """Of a silent one: its last sign of life; None when there was none since the service began."""
+    exit_code: int | None
+    error_type: str
+    """Of the exception that ended it; empty for none."""
+    error_message: str
+
+    @classmethod
+    def from_reply(cls, rank: Mapping[str, Any]) -> RankTrouble:
+        """Of a Rank message as the extension gives it."""
+        plain = {name: rank[name] for name in cls.__dataclass_fields__ if name in rank}
+        return cls(**plain, seen=None if rank["seen_ms"] is None else _moment(rank["seen_ms"]))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Attempt:
     """One start of a run."""
 
@@ -51,13 +72,20 @@ class Attempt:
     """Where it was told to begin; None: at the first step that it logged."""
     seen: datetime | None
     """When its last sign of life came, by the clock of the service; None when it has ended."""
+    living: int | None
+    """How many ranks live, within a minute; None where their hosts do not say which."""
+    troubled: tuple[RankTrouble, ...]
+    """The ranks that ended badly, and those that are silent while others live; the lowest 100."""
+    troubled_ranks: int
+    """How many such ranks there are in all."""
 
     @classmethod
     def from_reply(cls, attempt: Mapping[str, Any]) -> Attempt:
         """Of an Attempt message as the extension gives it."""
-        plain = {name: attempt[name] for name in cls.__dataclass_fields__ if name in attempt}
+        made = {"created", "ended", "seen", "troubled"}
         return cls(
-            **plain,
+            **{name: attempt[name] for name in cls.__dataclass_fields__ if name not in made},
+            troubled=tuple(RankTrouble.from_reply(rank) for rank in attempt["troubled"]),
             created=_moment(attempt["created_ms"]),
             ended=None if attempt["ended_ms"] is None else _moment(attempt["ended_ms"]),
             seen=None if attempt["seen_ms"] is None else _moment(attempt["seen_ms"]),

@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,9 @@ def job(service: Service, spools: Path, run_id: str) -> Iterator[Job]:
     """Starts a training job: a program with `run`, whose first line is printed when it has run."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(program: str, **options: object) -> subprocess.Popen[str]:
+    def start(
+        program: str, environment: Mapping[str, str] | None = None, **options: object
+    ) -> subprocess.Popen[str]:
         given = {"server": service.grpc, "dir": str(spools), "run_id": run_id, **options}
         text = f"import os, time, stepline\nrun = stepline.init(**{given!r})\n"
         process = subprocess.Popen(
@@ -44,7 +47,8 @@ def job(service: Service, spools: Path, run_id: str) -> Iterator[Job]:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={key: value for key, value in os.environ.items() if "STEPLINE" not in key},
+            env={key: value for key, value in os.environ.items() if "STEPLINE" not in key}
+            | (environment or {}),
         )
         started.append(process)
         return process
@@ -167,3 +171,40 @@ def test_a_fork_goes_on_where_the_other_run_was(
     capsys.readouterr()
     assert main(["attempts", fork, "--server", client.server]) == 0
     assert f"of run {run_id}, attempt 1" in capsys.readouterr().out
+
+
+def test_ranks_that_fail_are_named_and_a_job_that_comes_back_is_the_next_attempt(
+    client: stepline.Client,
+    job: Job,
+    run_id: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    two: dict[str, Any] = {"world_size": 2}
+    two["environment"] = {"STEPLINE_LAUNCH_ID": f"pod-of-{run_id}"}
+    first = [job(log(0, 100, 1.0) + RUNS_ON, rank=rank, **two) for rank in range(2)]
+    assert [said(process) for process in first] == ["logged", "logged"]
+    wait_until(
+        lambda: client.run(run_id).lineage().attempts[0].living == 2, what="both ranks are heard"
+    )
+    first[1].kill()
+    state(client, run_id, "crashed")
+    (attempt,) = client.run(run_id).lineage().attempts
+    assert [(rank.rank, rank.state) for rank in attempt.troubled] == [(1, "crashed")]
+    assert main(["attempts", run_id, "--server", client.server]) == 0
+    assert main(["show", run_id, "--server", client.server]) == 0
+    assert capsys.readouterr().out.count("crashed: 1") == 2
+    # It comes back while the other one lives.
+    back = job(RUNS_ON, rank=1, **two)
+    state(client, run_id, "running")
+    for process in (first[0], back):
+        process.kill()
+    wait_until(
+        lambda: client.run(run_id).lineage().attempts[0].troubled_ranks == 2, what="both are gone"
+    )
+    # Nobody lives: whoever comes now is a new start, and nothing is mixed.
+    again = [job(log(50, 80, 2.0) + "run.finish()\n", rank=rank, **two) for rank in range(2)]
+    assert [process.wait(60) for process in again] == [0, 0]
+    state(client, run_id, "finished")
+    history = client.run(run_id).history("loss", rank=0)
+    assert history.value.tolist() == [1.0] * 50 + [2.0] * 30
+    assert [a.state for a in client.run(run_id).lineage().attempts] == ["crashed", "finished"]

@@ -125,6 +125,11 @@ class MemoryRunTables:
         self._work()
         return [self.writers[writer] for writer in writers if writer in self.writers]
 
+    def has_begun(self, run_id: str, attempt: int, rank: int) -> bool:
+        self._work()
+        place = (run_id, attempt, rank)
+        return any((w.run_id, w.attempt, w.rank) == place for w in self.writers.values())
+
     def _work(self, write: str | None = None) -> None:
         if self.failing:
             raise StoreError("the store cannot be reached")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -92,8 +93,13 @@ class Process:
         request = runs_pb2.BringBackRequest(run_id=run_id, attempt=attempt, step=step)
         await self.service.BringBack(request, Context())
 
-    async def beat(self, *keys: tuple[str, int]) -> list[tuple[str, int]]:
-        signs = [runs_pb2.SignOfLife(run_id=run_id, attempt=attempt) for run_id, attempt in keys]
+    async def beat(
+        self, *keys: tuple[str, int], ranks: Sequence[int] = ()
+    ) -> list[tuple[str, int]]:
+        signs = [
+            runs_pb2.SignOfLife(run_id=run_id, attempt=attempt, ranks=ranks)
+            for run_id, attempt in keys
+        ]
         reply = await self.service.Heartbeat(runs_pb2.HeartbeatRequest(signs=signs), Context())
         return [(sign.run_id, sign.attempt) for sign in reply.superseded]
 

@@ -6,6 +6,8 @@ What a clean report says, as far as rows can say it:
 - a writer is one rank of one attempt of one run;
 - the rollups (ledger, series, tiers) say what the points say, so marks and charts are right;
 - every id has the name that it is the hash of, and whatever is referred to is there;
+- what runs show (forks, rewinds, what was brought back) are steps of attempts that are there, and
+  no run shows itself by way of another one;
 - the files of every part have the checksums that they were written with.
 
 What it cannot say: whether a row once had more metrics, or another value. That takes the client's
@@ -14,7 +16,7 @@ data (`stepline verify`).
 finding    what is wrong: kind, place, remedy
 reading    questions at the store, with limits of memory
 pieces     the points cut into ranges of the primary key
-sequences, doubles, rollups, names, parts   one kind of check each
+sequences, doubles, rollups, names, lineage, parts   one kind of check each
 audit      all of them, step by step
 """
 

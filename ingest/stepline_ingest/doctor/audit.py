@@ -13,6 +13,7 @@ from stepline_ingest.store.errors import StoreError
 
 from .doubles import check_doubles
 from .finding import Finding
+from .lineage import check_lineage
 from .names import check_tables, check_unnamed, check_writers
 from .parts import UNREADABLE, check_engine, check_parts, check_schema, tables, unreadable
 from .pieces import PIECE_POINTS, Piece, read_pieces
@@ -124,6 +125,7 @@ Check = Callable[[], Iterator[Finding]]
 
 def _checks(reader: Reader, pieces: list[Piece], slice_points: int) -> Iterator[tuple[str, Check]]:
     yield "names and references", partial(check_tables, reader)
+    yield "lineage", partial(check_lineage, reader)
     yield "writers", partial(check_writers, reader)
     for first_run, last_run, points in _runs(pieces, slice_points):
         slices = -(-points // slice_points)

@@ -29,6 +29,8 @@ class Kind(str, Enum):
     """An id without a name, or with one that it is not the hash of."""
     REFERENCE = "reference"
     """Something that refers to what is not there."""
+    LINEAGE = "lineage"
+    """What a run shows is not what attempts, rewinds and forks can make of it."""
     PART = "part"
     """Files that are damaged or were set aside by the engine."""
     SCHEMA = "schema"
@@ -50,6 +52,8 @@ REMEDIES = {
     Kind.NAME: "restore table raw_metrics or raw_runs from a backup; the points are there but "
     "cannot be found by name",
     Kind.REFERENCE: "restore the small tables from a backup of the same time as the points",
+    Kind.LINEAGE: "all points are there (`all_attempts=True`, SQL `points`); restore table "
+    "raw_layers from a backup, or bring one back with `stepline attempts RUN --bring-back N`",
     Kind.PART: "restore this part from a backup, or take the loss: DETACH it and run the doctor "
     "again to see what is missing",
     Kind.SCHEMA: "start the service of this version once: it brings the tables up to date",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from stepline_ingest.query.select import plain, select
@@ -62,7 +62,7 @@ _SHARED = select(
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class Rule:
     """A small table in which no row must match."""
 
     kind: Kind
@@ -72,57 +72,57 @@ class _Rule:
 
 
 _RULES = (
-    _Rule(
+    Rule(
         Kind.NAME,
         "SELECT run, name, metric FROM raw_metrics WHERE sipHash64(name) != metric "
         "ORDER BY run, metric LIMIT 20",
         "the name {0!r} stands for metric #{1}, which is not its hash",
     ),
-    _Rule(
+    Rule(
         Kind.NAME,
         "SELECT run, run_id FROM raw_runs WHERE sipHash64(run_id) != run ORDER BY run LIMIT 20",
         "the run id {0!r} stands for a number that is not its hash",
     ),
-    _Rule(
+    Rule(
         Kind.NAME,
         "SELECT run, run_id, writer FROM raw_writers "
         "WHERE sipHash64(run_id) != run ORDER BY run, writer LIMIT 20",
         "writer {1:032x} is entered under the run id {0!r}, which is not this run",
     ),
-    _Rule(
+    Rule(
         Kind.REFERENCE,
         "SELECT run, count() FROM raw_metrics WHERE run NOT IN (SELECT run FROM raw_runs) "
         "GROUP BY run ORDER BY run LIMIT 20",
         "{0:,} metrics have names, but there is no such run",
     ),
-    _Rule(
+    Rule(
         Kind.REFERENCE,
         "SELECT run, attempt, count() FROM raw_writers "
         "WHERE (run, attempt) NOT IN (SELECT run, attempt FROM raw_attempts) "
         "GROUP BY run, attempt ORDER BY run, attempt LIMIT 20",
         "{1:,} writers belong to attempt {0}, which is not there",
     ),
-    _Rule(
+    Rule(
         Kind.REFERENCE,
         "SELECT run, attempt, rank FROM raw_finishes "
         "WHERE (run, attempt) NOT IN (SELECT run, attempt FROM raw_attempts) "
         "ORDER BY run, attempt, rank LIMIT 20",
         "rank {1} of attempt {0} has ended, but there is no such attempt",
     ),
-    _Rule(
+    Rule(
         Kind.REFERENCE,
         "SELECT run, run_id FROM raw_runs WHERE run NOT IN (SELECT run FROM raw_attempts) "
         "ORDER BY run LIMIT 20",
         "the run has no attempt",
     ),
-    _Rule(
+    Rule(
         Kind.REFERENCE,
         "SELECT run, uniqExact(attempt) AS n, max(attempt) FROM raw_attempts "
         "WHERE run IN (SELECT run FROM raw_runs) "
         "GROUP BY run HAVING n != max(attempt) OR min(attempt) != 1 ORDER BY run LIMIT 20",
         "{0:,} attempts are there, numbered up to {1}; they count from 1 without a hole",
     ),
-    _Rule(
+    Rule(
         Kind.BAD_SEQUENCE,
         "SELECT run, writer, first_seq, last_seq FROM raw_rejects "
         "WHERE first_seq < 1 OR last_seq < first_seq ORDER BY run, writer, first_seq LIMIT 20",
@@ -142,9 +142,9 @@ def check_unnamed(reader: Reader, piece: Piece) -> Iterator[Finding]:
         )
 
 
-def check_tables(reader: Reader) -> Iterator[Finding]:
+def check_tables(reader: Reader, rules: Sequence[Rule] = _RULES) -> Iterator[Finding]:
     """The small tables, by themselves and against each other."""
-    for rule in _RULES:
+    for rule in rules:
         for run, *values in reader.rows(rule.sql):
             message = rule.message.format(*values)
             yield Finding(kind=rule.kind, message=message, run=reader.run_id(run), about=message)

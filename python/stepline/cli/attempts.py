@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from ..errors import InvalidRequest
-from ..lineage import Lineage, Segment
+from ..lineage import Attempt, Lineage, RankTrouble, Segment
 from .options import add_json, add_server, client_of
 from .output import Column, moment, print_json, print_table
 
@@ -20,8 +20,10 @@ _COLUMNS = (
     Column("began"),
     Column("ended"),
     Column("steps shown"),
+    Column("ranks", wrap=True),
     Column("error", wrap=True),
 )
+_RUNNING = "running"
 _FIRST, _LAST = -(2**63), 2**63 - 1
 
 
@@ -76,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
                 moment(attempt.created),
                 moment(attempt.ended) if attempt.ended else "",
                 _steps(_of(found, args.run, attempt.attempt)),
+                ranks(attempt),
                 f"{attempt.error_type}: {attempt.error_message}" if attempt.error_type else "",
             )
             for attempt in found.attempts
@@ -85,6 +88,38 @@ def run(args: argparse.Namespace) -> int:
         if segment.run_id != args.run:
             print(f"{_steps([segment])} of run {segment.run_id}, attempt {segment.attempt}")
     return 0
+
+
+def ranks(attempt: Attempt) -> str:
+    """How its ranks fare, in one line."""
+    words = [str(attempt.world_size)]
+    if attempt.living is not None and attempt.state == _RUNNING:
+        words[0] = f"{attempt.living} of {attempt.world_size} alive"
+    groups: dict[str, list[int]] = {}
+    for rank in attempt.troubled:
+        groups.setdefault(_fate(rank), []).append(rank.rank)
+    words += [f"{fate}: {_ranges(found)}" for fate, found in groups.items()]
+    more = attempt.troubled_ranks - len(attempt.troubled)
+    return "; ".join([*words, f"and {more} more"] if more else words)
+
+
+def _fate(rank: RankTrouble) -> str:
+    if rank.state == "failed":
+        return f"failed ({rank.exit_code})"
+    if rank.state == "silent":
+        return f"silent since {moment(rank.seen)}" if rank.seen else "never heard of"
+    return rank.state
+
+
+def _ranges(found: Sequence[int]) -> str:
+    """0, 2-5"""
+    spans: list[tuple[int, int]] = []
+    for rank in found:
+        if spans and spans[-1][1] == rank - 1:
+            spans[-1] = (spans[-1][0], rank)
+        else:
+            spans.append((rank, rank))
+    return ", ".join(f"{first}-{last}" if first < last else str(first) for first, last in spans)
 
 
 def _of(found: Lineage, run_id: str, attempt: int) -> list[Segment]:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..context.record import Context
+from ..lineage import Attempt
 from ..runs import RunInfo
+from .attempts import ranks
 from .options import add_json, add_server, client_of
 from .output import print_json
 
@@ -30,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     with client_of(args) as client:
         view = client.run(args.run)
         contexts = view.contexts(attempt=args.attempt)
+        newest = view.lineage().attempts[-1]
     first = contexts[0] if contexts else Context(0, 0, {})
     if args.diff:
         print(first.get("diff", {}).get("diff", ""), end="")
@@ -41,19 +44,19 @@ def run(args: argparse.Namespace) -> int:
             {"attempt": context.attempt, "rank": context.rank, **context} for context in contexts
         )
     else:
-        for name, value in [*_run(view.info), *_context(first), *_hosts(contexts)]:
+        for name, value in [*_run(view.info, newest), *_context(first), *_hosts(contexts)]:
             print(f"{name:<12} {value}")
     return 0
 
 
-def _run(info: RunInfo) -> Iterator[tuple[str, object]]:
+def _run(info: RunInfo, newest: Attempt) -> Iterator[tuple[str, object]]:
     yield "run", info.id
     yield "name", info.name
     yield "project", info.project
     yield "state", info.state if info.exit_code is None else f"{info.state} ({info.exit_code})"
     yield "created", info.created.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     yield "attempts", info.attempts
-    yield "ranks", info.world_size
+    yield "ranks", ranks(newest)
     for name in ("tags", "group", "job_type", "notes"):
         value = getattr(info, name)
         if value:

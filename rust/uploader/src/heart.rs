@@ -1,10 +1,11 @@
 //! Says for all spools of this process that their attempts live: one call now and then for each way to a service, however many spools
 //! there are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use stepline_core::spool::SpoolMeta;
 use stepline_wire::{v1, Link};
 use tonic::Code;
 
@@ -22,34 +23,35 @@ type Attempt = (String, u32);
 #[derive(Clone, Default)]
 pub(crate) struct Heart(Arc<Mutex<HashMap<Way, Group>>>);
 
-/// The attempts of one way to a service, and how many spools each has.
+/// The attempts of one way to a service, and how many spools each rank has.
 struct Group {
     link: Link,
-    attempts: HashMap<Attempt, usize>,
+    attempts: HashMap<Attempt, BTreeMap<u32, usize>>,
 }
 
-/// One spool; its attempt lives until this is dropped, as far as this process knows.
+/// One spool; its rank lives until this is dropped, as far as this process knows.
 pub(crate) struct Beat {
     heart: Heart,
     way: Way,
     attempt: Attempt,
+    rank: u32,
 }
 
 impl Heart {
-    /// Begins to say that `attempt` lives. Call it within a runtime.
-    pub fn beat(&self, way: Way, link: &Link, run_id: &str, attempt: u32, tuning: Tuning) -> Beat {
-        let attempt = (run_id.to_owned(), attempt);
+    /// Begins to say that the rank of `meta` lives in `attempt`. Call it within a runtime.
+    pub fn beat(&self, way: Way, link: &Link, meta: &SpoolMeta, attempt: u32, tuning: Tuning) -> Beat {
+        let attempt = (meta.run_id.clone(), attempt);
         let mut groups = self.groups();
         let known = groups.contains_key(&way);
         let group = groups.entry(way.clone()).or_insert_with(|| Group { link: link.clone(), attempts: HashMap::new() });
         // Certificates may have been renewed.
         group.link = link.clone();
-        *group.attempts.entry(attempt.clone()).or_default() += 1;
+        *group.attempts.entry(attempt.clone()).or_default().entry(meta.rank).or_default() += 1;
         drop(groups);
         if !known {
             tokio::spawn(self.clone().keep_beating(way.clone(), tuning));
         }
-        Beat { heart: self.clone(), way, attempt }
+        Beat { heart: self.clone(), way, attempt, rank: meta.rank }
     }
 
     async fn keep_beating(self, way: Way, tuning: Tuning) {
@@ -76,8 +78,11 @@ impl Heart {
             groups.remove(way);
             return None;
         }
-        let signs = group.attempts.keys();
-        let signs = signs.map(|(run_id, attempt)| v1::SignOfLife { run_id: run_id.clone(), attempt: *attempt });
+        let signs = group.attempts.iter().map(|((run_id, attempt), ranks)| v1::SignOfLife {
+            run_id: run_id.clone(),
+            attempt: *attempt,
+            ranks: ranks.keys().copied().collect(),
+        });
         Some((group.link.clone(), signs.collect()))
     }
 
@@ -90,11 +95,15 @@ impl Drop for Beat {
     fn drop(&mut self) {
         let mut groups = self.heart.groups();
         let Some(group) = groups.get_mut(&self.way) else { return };
-        if let Some(spools) = group.attempts.get_mut(&self.attempt) {
+        let Some(ranks) = group.attempts.get_mut(&self.attempt) else { return };
+        if let Some(spools) = ranks.get_mut(&self.rank) {
             *spools -= 1;
             if *spools == 0 {
-                group.attempts.remove(&self.attempt);
+                ranks.remove(&self.rank);
             }
+        }
+        if ranks.is_empty() {
+            group.attempts.remove(&self.attempt);
         }
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn request(meta: &SpoolMeta) -> Result<v1::CreateRunRequest, JsonErro
         pid: meta.pid,
         created_ms: meta.created_ms,
         on_live: json::on_live(&meta.on_live)?.into(),
+        child: meta.child,
     })
 }
 

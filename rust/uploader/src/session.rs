@@ -123,7 +123,7 @@ impl Session {
         }
         let attempt = self.held.journal.state().attempt;
         let way = (self.held.server.clone(), self.held.api_key.clone(), self.held.tls.clone());
-        self.beat = Some(self.pool.heart().beat(way, &link, &self.held.meta.run_id, attempt, self.settings.tuning));
+        self.beat = Some(self.pool.heart().beat(way, &link, &self.held.meta, attempt, self.settings.tuning));
         let hello = self.hello()?;
         let push =
             Push::open(&link, hello, &self.settings.tuning).await.map_err(|failure| Trouble::of(&failure, &link))?;

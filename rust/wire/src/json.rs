@@ -104,6 +104,8 @@ pub fn create_run(json: &str) -> Result<v1::CreateRunRequest, JsonError> {
         pid: it.pid,
         created_ms: it.created_ms,
         on_live: on_live(&it.on_live)?.into(),
+        // Who calls init() is no child.
+        child: false,
     })
 }
 

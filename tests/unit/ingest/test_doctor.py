@@ -84,6 +84,48 @@ def far_away(store: Store, sample: Sample) -> None:
     sample.put(store, sample.points([1 << 50]), token="far")
 
 
+def layer(store: Store, sample: Sample, ordinal: int, source: int, **fields: object) -> None:
+    """One more layer of what the run shows; its attempt 1 of SOURCE at all steps, unless FIELDS say
+    otherwise."""
+    row: dict[str, object] = {"run": sample.run, "ordinal": ordinal, "source": source, "attempt": 1}
+    row |= {"first_step": -(2**63), "last_step": 2**63 - 1, "own": source == sample.run}
+    row |= {"told": None, "begins": source == sample.run, "version": 1, **fields}
+    store.insert_rows("raw_layers", tuple(row), [tuple(row.values())])
+
+
+def layers(*sources: Callable[[Sample], int], **fields: object) -> Harm:
+    def put(store: Store, sample: Sample) -> None:
+        for ordinal, source in enumerate(sources):
+            layer(store, sample, ordinal, source(sample), **(fields if not ordinal else {}))
+
+    return put
+
+
+def own(sample: Sample) -> int:
+    return sample.run
+
+
+def other(sample: Sample) -> int:
+    return Sample(f"{sample.run_id}-other").run
+
+
+def forked_in_a_circle(store: Store, sample: Sample) -> None:
+    """From a run that was forked from it; a third one was forked from both and is not to blame."""
+    friend, third = Sample(f"{sample.run_id}-other"), Sample(f"{sample.run_id}-third")
+    for fork in (friend, third):
+        fork.build(store)
+        layer(store, fork, 0, sample.run)
+        layer(store, fork, 1, fork.run)
+    layer(store, sample, 0, friend.run)
+    layer(store, sample, 1, sample.run)
+
+
+def begun_and_interrupted(store: Store, sample: Sample) -> None:
+    """What the death of a service leaves: the layer of an attempt that is not there yet."""
+    layer(store, sample, 0, sample.run)
+    layer(store, sample, 1, sample.run, attempt=2)
+
+
 DAMAGE: dict[str, tuple[Harm, set[Kind], str]] = {
     "rows deleted": (
         change("raw_points", "DELETE WHERE seq = 42 AND rank = 0"),
@@ -136,6 +178,42 @@ DAMAGE: dict[str, tuple[Harm, set[Kind], str]] = {
     ),
     "rejects that are gone": (change("raw_rejects", "DELETE WHERE 1"), {Kind.HOLE}, "101..110"),
     "an impossible sequence": (far_away, {Kind.BAD_SEQUENCE}, "count from 1"),
+    "a layer of an attempt that is not there": (
+        layers(own, own, attempt=7, begins=False),
+        {Kind.LINEAGE},
+        "layer 0 shows attempt 7",
+    ),
+    "a layer of a run that is not there": (
+        layers(other, own),
+        {Kind.LINEAGE},
+        "which is not there",
+    ),
+    "a layer without steps": (
+        layers(own, first_step=5, last_step=4),
+        {Kind.LINEAGE},
+        "from step 5 to 4",
+    ),
+    "a layer that is gone": (
+        lambda store, sample: layer(store, sample, 1, sample.run),
+        {Kind.LINEAGE},
+        "1 layers are there of 2",
+    ),
+    "a layer that is its own and another's": (
+        layers(own, own, own=False),
+        {Kind.LINEAGE},
+        "at once",
+    ),
+    "runs that were forked from each other": (
+        forked_in_a_circle,
+        {Kind.LINEAGE},
+        "forked from it",
+    ),
+    "a fork of a run that is gone": (
+        change("raw_runs", "UPDATE fork_run_id = 'nobody', fork_step = 5 WHERE 1"),
+        {Kind.REFERENCE, Kind.LINEAGE},
+        "it was forked from nobody@5, but there is no such run",
+    ),
+    "an interrupted start": (begun_and_interrupted, set(), ""),
     "nothing": (lambda store, sample: None, set(), ""),
 }
 

@@ -150,18 +150,6 @@ async def test_who_vanished_has_crashed_at_once_unless_he_said_something(process
     assert (first.state, second.state, second.exit_code) == ("finished", "failed", 3)
 
 
-async def test_a_rank_that_its_launcher_started_again_has_not_ended(process: Process) -> None:
-    writer = bytes(15) + b"\7"
-    await process.create(writer=writer)
-    await process.finish(vanished=True)
-    await process.create(writer=writer)
-    assert await state(process) == "crashed", "its uploader registers it again"
-    assert (await process.create(writer=bytes(15) + b"\b")).attempt == 1
-    assert await state(process) == "running"
-    await process.finish()
-    assert await state(process) == "finished"
-
-
 @pytest.mark.parametrize(
     ("end", "expected"),
     [

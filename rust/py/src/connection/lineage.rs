@@ -41,5 +41,20 @@ fn attempt<'py>(py: Python<'py>, attempt: &v1::Attempt) -> PyResult<Bound<'py, P
     dict.set_item("pid", attempt.pid)?;
     dict.set_item("begin_step", attempt.begin_step)?;
     dict.set_item("seen_ms", attempt.seen_ms)?;
+    dict.set_item("living", attempt.living)?;
+    let troubled = attempt.troubled.iter().map(|it| rank(py, it)).collect::<PyResult<Vec<_>>>()?;
+    dict.set_item("troubled", troubled)?;
+    dict.set_item("troubled_ranks", attempt.troubled_ranks)?;
+    Ok(dict)
+}
+
+fn rank<'py>(py: Python<'py>, rank: &v1::Rank) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("rank", rank.rank)?;
+    dict.set_item("state", &rank.state)?;
+    dict.set_item("seen_ms", rank.seen_ms)?;
+    dict.set_item("exit_code", rank.exit_code)?;
+    dict.set_item("error_type", &rank.error_type)?;
+    dict.set_item("error_message", &rank.error_message)?;
     Ok(dict)
 }

@@ -14,7 +14,8 @@ fn vanished(event: &Event) -> bool {
     matches!(event, Event::Vanished { .. })
 }
 
-/// Scenario: sixteen ranks of a host that log nothing. Guarantees: one call says that their attempt lives, and again and again.
+/// Scenario: sixteen ranks of a host that log nothing. Guarantees: one call says that their attempt lives, and which ranks of it, again
+/// and again.
 #[tokio::test]
 async fn one_call_speaks_for_all_spools_of_a_host() {
     let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
@@ -22,8 +23,10 @@ async fn one_call_speaks_for_all_spools_of_a_host() {
     let mut trainers: Vec<_> = (0..16).map(|number| Trainer::with(root.path(), rank(number))).collect();
     trainers.push(Trainer::new(root.path(), &service.server(), "other"));
     let uploader = Uploader::start(root.path(), settings());
-    until("both attempts are named by one call", || {
-        service.shared.store().heartbeats.iter().any(|signs| signs.len() == 2)
+    let all: Vec<u32> = (0..16).collect();
+    until("both attempts are named by one call, with all ranks", || {
+        let store = service.shared.store();
+        store.heartbeats.iter().any(|signs| signs.len() == 2 && signs.iter().any(|sign| sign.ranks == all))
     })
     .await;
     until("they are named again", || {

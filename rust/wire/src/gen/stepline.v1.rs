@@ -475,6 +475,9 @@ pub struct CreateRunRequest {
     pub created_ms: i64,
     #[prost(enumeration = "OnLive", tag = "17")]
     pub on_live: i32,
+    /// A further process of a rank, such as a forked one: the rank has not begun anew.
+    #[prost(bool, tag = "18")]
+    pub child: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateRunReply {
@@ -572,6 +575,9 @@ pub struct SignOfLife {
     pub run_id: ::prost::alloc::string::String,
     #[prost(uint32, tag = "2")]
     pub attempt: u32,
+    /// Those of the host that live. Without one it is not known which.
+    #[prost(uint32, repeated, tag = "3")]
+    pub ranks: ::prost::alloc::vec::Vec<u32>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HeartbeatReply {
@@ -628,7 +634,7 @@ pub struct Segment {
     #[prost(sint64, tag = "4")]
     pub last_step: i64,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Attempt {
     #[prost(uint32, tag = "1")]
     pub attempt: u32,
@@ -660,9 +666,39 @@ pub struct Attempt {
     /// When its last sign of life came, by the clock of the service.
     #[prost(int64, optional, tag = "13")]
     pub seen_ms: ::core::option::Option<i64>,
+<<<<<<< HEAD
     /// Once it has ended: how long it went on, by the clock of its hosts where these have said when it ended.
     #[prost(int64, tag = "30")]
     pub ran_ms: i64,
+=======
+    /// How many ranks gave a sign of life within the time of a lease; absent where hosts do not say which.
+    #[prost(uint32, optional, tag = "14")]
+    pub living: ::core::option::Option<u32>,
+    /// Ranks that ended badly; and those that are silent for longer than a lease lives, while others live. The lowest 100.
+    #[prost(message, repeated, tag = "15")]
+    pub troubled: ::prost::alloc::vec::Vec<Rank>,
+    /// How many such ranks there are in all.
+    #[prost(uint32, tag = "16")]
+    pub troubled_ranks: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Rank {
+    #[prost(uint32, tag = "1")]
+    pub rank: u32,
+    /// failed | crashed | preempted | silent
+    #[prost(string, tag = "2")]
+    pub state: ::prost::alloc::string::String,
+    /// Of silent ones: the last sign of life. Absent: none since the service began.
+    #[prost(int64, optional, tag = "3")]
+    pub seen_ms: ::core::option::Option<i64>,
+    /// Of those that failed.
+    #[prost(int32, optional, tag = "4")]
+    pub exit_code: ::core::option::Option<i32>,
+    #[prost(string, tag = "5")]
+    pub error_type: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub error_message: ::prost::alloc::string::String,
+>>>>>>> 8c5c6f4 (Ranks have signs of life of their own: who is silent or ended badly is named; a job that comes back under its launch id is the next attempt; the doctor audits lineage; a new run costs three queries less)
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BringBackRequest {

@@ -1,0 +1,146 @@
+"""Promise: ranks of one start share an attempt in any order; a job that its launcher starts anew
+under the same launch id is the next attempt, so that nothing is mixed; a single rank that comes
+back goes on beside the others; and who is silent or ended badly is named.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from tests.support.memory_runs import MemoryRunTables
+from tests.support.run_process import Process
+
+_WRITERS = itertools.count(1)
+
+
+class Job:
+    """A start of a job of three ranks, which its launcher always calls by the same launch id."""
+
+    def __init__(self, process: Process, **fields: Any) -> None:
+        self.process = process
+        self.fields = {"launch_id": "job", "world_size": 3, **fields}
+        self.writers = {rank: next(_WRITERS).to_bytes(16, "big") for rank in range(3)}
+
+    async def begin(self, *ranks: int) -> list[int]:
+        """The attempts that they get."""
+        return [
+            (await self.process.create(rank=rank, writer=self.writers[rank], **self.fields)).attempt
+            for rank in ranks
+        ]
+
+    async def end(self, attempt: int, *ranks: int, **how: Any) -> None:
+        for rank in ranks:
+            await self.process.finish(rank, attempt=attempt, writer=self.writers[rank], **how)
+
+
+@pytest.fixture
+def process() -> Process:
+    return Process(MemoryRunTables())
+
+
+@pytest.mark.parametrize("how", [{}, {"exit_code": 1}, {"vanished": True}])
+async def test_a_job_that_comes_back_after_its_end_is_the_next_attempt(
+    process: Process, how: dict[str, Any]
+) -> None:
+    first, second, third = Job(process), Job(process), Job(process)
+    assert await first.begin(0, 1, 2) == [1, 1, 1]
+    await first.end(1, 0, 1, 2, **how)
+    before = (await process.run()).state
+    assert await second.begin(1, 0) == [2, 2]
+    # What the uploader of the first start repeats, and a rank that comes late, change nothing.
+    assert await first.begin(0, 2) == [1, 1]
+    assert await second.begin(2) == [2]
+    states = [attempt.state for attempt in (await process.lineage()).attempts]
+    assert states == [before, "running"]
+    await second.end(2, 0, 1, 2)
+    # Also when the service does not remember, and the scheduler wants a run that is there.
+    third.process = process.restarted()
+    third.fields["resume"] = "RESUME_MUST"
+    assert await third.begin(0, 1, 2) == [3, 3, 3]
+
+
+async def test_who_comes_late_belongs_to_the_start_though_it_has_failed(process: Process) -> None:
+    job = Job(process)
+    await job.begin(0, 1)
+    await job.end(1, 0, exit_code=1)
+    await job.end(1, 1, vanished=True)
+    await process.wait(100)
+    assert await job.begin(2) == [1]
+    await job.end(1, 2)
+    assert [a.state for a in (await process.lineage()).attempts] == ["failed"]
+
+
+async def test_a_rank_that_comes_back_goes_on_beside_the_others(process: Process) -> None:
+    job, again = Job(process), Job(process)
+    await job.begin(0, 1, 2)
+    await job.end(1, 1, vanished=True)
+    for _ in range(20):
+        await process.beat(("r", 1), ranks=[0, 2])
+        await process.wait(50)
+    assert (await process.run()).state == "crashed"
+    assert await again.begin(1) == [1]
+    assert (await process.run()).state == "running"
+    await process.beat(("r", 1), ranks=[0, 1, 2])
+    (attempt,) = (await process.lineage()).attempts
+    assert (attempt.living, list(attempt.troubled)) == (3, [])
+
+
+async def test_a_host_that_is_gone_without_a_word_leaves_the_next_attempt_to_the_job(
+    process: Process,
+) -> None:
+    job, again = Job(process), Job(process)
+    await job.begin(0, 1)
+    await process.beat(("r", 1), ranks=[0, 1])
+    # As long as it may live, nobody knows better.
+    assert await Job(process).begin(0) == [1]
+    await process.wait(80)
+    assert (await process.run()).state == "crashed"
+    assert await again.begin(1, 0, 2) == [2, 2, 2]
+    # The old host is back, and sends what it has: it stays what it was.
+    assert await job.begin(0) == [1]
+
+
+async def test_a_further_process_of_a_rank_begins_nothing(process: Process) -> None:
+    job = Job(process)
+    await job.begin(0, 1, 2)
+    await job.end(1, 0, 1, 2)
+    assert await Job(process, child=True).begin(0) == [1]
+    assert (await process.run()).state == "finished"
+
+
+async def test_silent_ranks_are_named_while_others_live(process: Process) -> None:
+    job = Job(process, world_size=4)
+    await job.begin(0, 1, 2)
+    await process.beat(("r", 1), ranks=[0, 1, 2])
+    await process.wait(50)
+    await process.beat(("r", 1), ranks=[0, 1])
+    assert not (await process.lineage()).attempts[0].troubled, "rank 3 may be on its way"
+    for _ in range(2):
+        await process.wait(40)
+        await process.beat(("r", 1), ranks=[0])
+    await job.end(1, 1, exit_code=7, error_type="ValueError")
+    (attempt,) = (await process.lineage()).attempts
+    assert (attempt.living, attempt.troubled_ranks) == (1, 3)
+    named = [(rank.rank, rank.state, rank.HasField("seen_ms")) for rank in attempt.troubled]
+    assert named == [(1, "failed", False), (2, "silent", True), (3, "silent", False)]
+    assert attempt.troubled[0].error_type == "ValueError"
+    # When nobody lives any more it is the attempt that has crashed.
+    await process.wait(100)
+    (attempt,) = (await process.lineage()).attempts
+    assert [rank.rank for rank in attempt.troubled] == [1]
+
+
+async def test_hosts_that_do_not_say_which_ranks_live_raise_no_alarm(process: Process) -> None:
+    await Job(process).begin(0, 1, 2)
+    for _ in range(5):
+        await process.beat(("r", 1))
+        await process.wait(50)
+    (attempt,) = (await process.lineage()).attempts
+    assert (attempt.state, attempt.HasField("living"), len(attempt.troubled)) == (
+        "running",
+        False,
+        0,
+    )

@@ -12,11 +12,7 @@ from stepline_ingest.gen.stepline.v1 import runs_pb2, runs_pb2_grpc
 from stepline_ingest.leases import Leases
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import STEP_MIN, Descent
-<<<<<<< HEAD
-from stepline_ingest.run_record import Attempt, Missing, RunRecord
-=======
-from stepline_ingest.run_record import FINISHED, RUNNING, Attempt, RunRecord
->>>>>>> 8c5c6f4 (Ranks have signs of life of their own: who is silent or ended badly is named; a job that comes back under its launch id is the next attempt; the doctor audits lineage; a new run costs three queries less)
+from stepline_ingest.run_record import FINISHED, RUNNING, Attempt, Missing, RunRecord
 from stepline_ingest.runs_repository import RunsRepository
 
 _NAMED_RANKS = 100
@@ -131,13 +127,10 @@ class LineageCalls(runs_pb2_grpc.RunsServicer):
             pid=attempt.pid,
             begin_step=told.get(attempt.number),
             seen_ms=None if age is None else now_ms - int(age * 1_000),
-<<<<<<< HEAD
             ran_ms=attempt.ran_ms or 0,
-=======
             living=self._signs.living((run.run_id, attempt.number)),
             troubled=troubled[:_NAMED_RANKS],
             troubled_ranks=len(troubled),
->>>>>>> 8c5c6f4 (Ranks have signs of life of their own: who is silent or ended badly is named; a job that comes back under its launch id is the next attempt; the doctor audits lineage; a new run costs three queries less)
         )
 
     def _troubled(self, run: RunRecord, attempt: Attempt, now_ms: int) -> list[runs_pb2.Rank]:

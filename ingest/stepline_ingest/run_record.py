@@ -30,6 +30,15 @@ class End:
     finished_ms: int = field(default=0, compare=False)
     """By the clock of its host; 0 where nobody knows."""
 
+    @property
+    def state(self) -> str:
+        """finished | failed | crashed | preempted"""
+        if self.preempted:
+            return PREEMPTED
+        if self.vanished:
+            return CRASHED
+        return FAILED if self.exit_code else FINISHED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
@@ -40,15 +49,6 @@ class Missing:
     count: int
     reason: str
     time_ms: int
-
-    @property
-    def state(self) -> str:
-        """finished | failed | crashed | preempted"""
-        if self.preempted:
-            return PREEMPTED
-        if self.vanished:
-            return CRASHED
-        return FAILED if self.exit_code else FINISHED
 
 
 @dataclass(slots=True, kw_only=True)

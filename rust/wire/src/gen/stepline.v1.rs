@@ -666,11 +666,6 @@ pub struct Attempt {
     /// When its last sign of life came, by the clock of the service.
     #[prost(int64, optional, tag = "13")]
     pub seen_ms: ::core::option::Option<i64>,
-<<<<<<< HEAD
-    /// Once it has ended: how long it went on, by the clock of its hosts where these have said when it ended.
-    #[prost(int64, tag = "30")]
-    pub ran_ms: i64,
-=======
     /// How many ranks gave a sign of life within the time of a lease; absent where hosts do not say which.
     #[prost(uint32, optional, tag = "14")]
     pub living: ::core::option::Option<u32>,
@@ -680,6 +675,9 @@ pub struct Attempt {
     /// How many such ranks there are in all.
     #[prost(uint32, tag = "16")]
     pub troubled_ranks: u32,
+    /// Once it has ended: how long it went on, by the clock of its hosts where these have said when it ended.
+    #[prost(int64, tag = "30")]
+    pub ran_ms: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Rank {
@@ -698,7 +696,6 @@ pub struct Rank {
     pub error_type: ::prost::alloc::string::String,
     #[prost(string, tag = "6")]
     pub error_message: ::prost::alloc::string::String,
->>>>>>> 8c5c6f4 (Ranks have signs of life of their own: who is silent or ended badly is named; a job that comes back under its launch id is the next attempt; the doctor audits lineage; a new run costs three queries less)
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BringBackRequest {

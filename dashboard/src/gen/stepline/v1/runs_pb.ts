@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stepline/v1/runs.proto.
  */
 export const file_stepline_v1_runs: GenFile = /*@__PURE__*/
-  fileDesc("ChZzdGVwbGluZS92MS9ydW5zLnByb3RvEgtzdGVwbGluZS52MSLXAgoQQ3JlYXRlUnVuUmVxdWVzdBIPCgdwcm9qZWN0GAEgASgJEg4KBnJ1bl9pZBgCIAEoCRIMCgRuYW1lGAMgASgJEhMKC2NvbmZpZ19qc29uGAQgASgJEgwKBHRhZ3MYBSADKAkSDQoFZ3JvdXAYBiABKAkSEAoIam9iX3R5cGUYByABKAkSIwoGcmVzdW1lGAggASgOMhMuc3RlcGxpbmUudjEuUmVzdW1lEhEKCWZvcmtfZnJvbRgJIAEoCRIRCglsYXVuY2hfaWQYCiABKAkSDAoEcmFuaxgLIAEoDRISCgp3b3JsZF9zaXplGAwgASgNEg4KBndyaXRlchgNIAEoDBIMCgRob3N0GA4gASgJEgsKA3BpZBgPIAEoDRISCgpjcmVhdGVkX21zGBAgASgDEiQKB29uX2xpdmUYESABKA4yEy5zdGVwbGluZS52MS5PbkxpdmUiQAoOQ3JlYXRlUnVuUmVwbHkSDwoHYXR0ZW1wdBgBIAEoDRIdCgNydW4YAiABKAsyEC5zdGVwbGluZS52MS5SdW4ixwIKEFVwZGF0ZVJ1blJlcXVlc3QSDgoGcnVuX2lkGAEgASgJEhMKC2NvbmZpZ19qc29uGAIgASgJEhQKDHN1bW1hcnlfanNvbhgDIAEoCRIRCgRuYW1lGAQgASgJSACIAQESEgoFbm90ZXMYBSABKAlIAYgBARInCgR0YWdzGAYgASgLMhQuc3RlcGxpbmUudjEuVGFnTGlzdEgCiAEBEhIKBWdyb3VwGBQgASgJSAOIAQESFQoIam9iX3R5cGUYFSABKAlIBIgBARIQCghhZGRfdGFncxgWIAMoCRITCgtyZW1vdmVfdGFncxgXIAMoCRISCgpwcmVlbXB0aW5nGB4gASgIEg8KB2F0dGVtcHQYHyABKA1CBwoFX25hbWVCCAoGX25vdGVzQgcKBV90YWdzQggKBl9ncm91cEILCglfam9iX3R5cGUiFwoHVGFnTGlzdBIMCgR0YWdzGAEgAygJIhAKDlVwZGF0ZVJ1blJlcGx5IskBChBGaW5pc2hSdW5SZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNEgwKBHJhbmsYAyABKA0SDgoGd3JpdGVyGAQgASgMEhEKCWV4aXRfY29kZRgFIAEoBRITCgtmaW5pc2hlZF9tcxgGIAEoAxIQCgh2YW5pc2hlZBgHIAEoCBISCgplcnJvcl90eXBlGAggASgJEhUKDWVycm9yX21lc3NhZ2UYCSABKAkSEQoJcHJlZW1wdGVkGAogASgIIhAKDkZpbmlzaFJ1blJlcGx5Ih8KDUdldFJ1blJlcXVlc3QSDgoGcnVuX2lkGAEgASgJIiwKC0dldFJ1blJlcGx5Eh0KA3J1bhgBIAEoCzIQLnN0ZXBsaW5lLnYxLlJ1biI6ChBIZWFydGJlYXRSZXF1ZXN0EiYKBXNpZ25zGAEgAygLMhcuc3RlcGxpbmUudjEuU2lnbk9mTGlmZSItCgpTaWduT2ZMaWZlEg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNIk4KDkhlYXJ0YmVhdFJlcGx5Eg8KB25leHRfbXMYASABKA0SKwoKc3VwZXJzZWRlZBgCIAMoCzIXLnN0ZXBsaW5lLnYxLlNpZ25PZkxpZmUiIwoRR2V0TGluZWFnZVJlcXVlc3QSDgoGcnVuX2lkGAEgASgJIogBCg9HZXRMaW5lYWdlUmVwbHkSJgoIc2VnbWVudHMYASADKAsyFC5zdGVwbGluZS52MS5TZWdtZW50EiYKCGF0dGVtcHRzGAIgAygLMhQuc3RlcGxpbmUudjEuQXR0ZW1wdBIlCgdtaXNzaW5nGAMgAygLMhQuc3RlcGxpbmUudjEuTWlzc2luZyJYCgdNaXNzaW5nEg8KB2F0dGVtcHQYASABKA0SDAoEcmFuaxgCIAEoDRINCgVjb3VudBgDIAEoBBIOCgZyZWFzb24YBCABKAkSDwoHdGltZV9tcxgFIAEoAyJRCgdTZWdtZW50Eg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNEhIKCmZpcnN0X3N0ZXAYAyABKBISEQoJbGFzdF9zdGVwGAQgASgSIs4CCgdBdHRlbXB0Eg8KB2F0dGVtcHQYASABKA0SDQoFc3RhdGUYAiABKAkSEQoJbGF1bmNoX2lkGAMgASgJEhIKCndvcmxkX3NpemUYBCABKA0SEgoKY3JlYXRlZF9tcxgFIAEoAxIVCghlbmRlZF9tcxgGIAEoA0gAiAEBEhYKCWV4aXRfY29kZRgHIAEoBUgBiAEBEhIKCmVycm9yX3R5cGUYCCABKAkSFQoNZXJyb3JfbWVzc2FnZRgJIAEoCRIMCgRob3N0GAogASgJEgsKA3BpZBgLIAEoDRIXCgpiZWdpbl9zdGVwGAwgASgSSAKIAQESFAoHc2Vlbl9tcxgNIAEoA0gDiAEBEg4KBnJhbl9tcxgeIAEoA0ILCglfZW5kZWRfbXNCDAoKX2V4aXRfY29kZUINCgtfYmVnaW5fc3RlcEIKCghfc2Vlbl9tcyJPChBCcmluZ0JhY2tSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNEhEKBHN0ZXAYAyABKBJIAIgBAUIHCgVfc3RlcCI4Cg5CcmluZ0JhY2tSZXBseRImCghzZWdtZW50cxgBIAMoCzIULnN0ZXBsaW5lLnYxLlNlZ21lbnQiIgoQRGVsZXRlUnVuUmVxdWVzdBIOCgZydW5faWQYASABKAkiEAoORGVsZXRlUnVuUmVwbHkiggEKD0xpc3RSdW5zUmVxdWVzdBIPCgdwcm9qZWN0GAEgASgJEg0KBWxpbWl0GAIgASgNEg4KBm9mZnNldBgDIAEoDRIOCgZmaWx0ZXIYBCABKAkSDAoEc29ydBgFIAMoCRIPCgdjb2x1bW5zGAYgAygJEhAKCGdyb3VwX2J5GAcgAygJImUKDUxpc3RSdW5zUmVwbHkSHgoEcnVucxgBIAMoCzIQLnN0ZXBsaW5lLnYxLlJ1bhINCgV0b3RhbBgCIAEoBBIlCgZncm91cHMYAyADKAsyFS5zdGVwbGluZS52MS5SdW5Hcm91cCI+CghSdW5Hcm91cBITCgt2YWx1ZXNfanNvbhgBIAEoCRINCgVjb3VudBgCIAEoBBIOCgZmaWx0ZXIYAyABKAki7gMKA1J1bhIOCgZydW5faWQYASABKAkSDwoHcHJvamVjdBgCIAEoCRIMCgRuYW1lGAMgASgJEg0KBXN0YXRlGAQgASgJEhMKC2NvbmZpZ19qc29uGAUgASgJEhQKDHN1bW1hcnlfanNvbhgGIAEoCRIMCgR0YWdzGAcgAygJEg0KBWdyb3VwGAggASgJEhAKCGpvYl90eXBlGAkgASgJEg0KBW5vdGVzGAogASgJEhAKCGF0dGVtcHRzGAsgASgNEhIKCndvcmxkX3NpemUYDCABKA0SEgoKY3JlYXRlZF9tcxgNIAEoAxISCgp1cGRhdGVkX21zGA4gASgDEhYKCWV4aXRfY29kZRgPIAEoBUgAiAEBEhMKC2ZvcmtfcnVuX2lkGBAgASgJEhYKCWZvcmtfc3RlcBgRIAEoEkgBiAEBEhIKCmVycm9yX3R5cGUYEiABKAkSFQoNZXJyb3JfbWVzc2FnZRgTIAEoCRIUCgxjb2x1bW5zX2pzb24YHiABKAkSDgoGcmFuX21zGB8gASgDEh0KEHJ1bm5pbmdfc2luY2VfbXMYICABKANIAogBARIMCgRob3N0GCEgASgJQgwKCl9leGl0X2NvZGVCDAoKX2Zvcmtfc3RlcEITChFfcnVubmluZ19zaW5jZV9tcypmCgZSZXN1bWUSFgoSUkVTVU1FX1VOU1BFQ0lGSUVEEAASEAoMUkVTVU1FX05FVkVSEAESEAoMUkVTVU1FX0FMTE9XEAISDwoLUkVTVU1FX01VU1QQAxIPCgtSRVNVTUVfQVVUTxAEKmEKBk9uTGl2ZRIXChNPTl9MSVZFX1VOU1BFQ0lGSUVEEAASEgoOT05fTElWRV9SRUZVU0UQARIVChFPTl9MSVZFX1RBS0VfT1ZFUhACEhMKD09OX0xJVkVfTkVXX1JVThADMp0FCgRSdW5zEkcKCUNyZWF0ZVJ1bhIdLnN0ZXBsaW5lLnYxLkNyZWF0ZVJ1blJlcXVlc3QaGy5zdGVwbGluZS52MS5DcmVhdGVSdW5SZXBseRJHCglVcGRhdGVSdW4SHS5zdGVwbGluZS52MS5VcGRhdGVSdW5SZXF1ZXN0Ghsuc3RlcGxpbmUudjEuVXBkYXRlUnVuUmVwbHkSRwoJRmluaXNoUnVuEh0uc3RlcGxpbmUudjEuRmluaXNoUnVuUmVxdWVzdBobLnN0ZXBsaW5lLnYxLkZpbmlzaFJ1blJlcGx5EkMKBkdldFJ1bhIaLnN0ZXBsaW5lLnYxLkdldFJ1blJlcXVlc3QaGC5zdGVwbGluZS52MS5HZXRSdW5SZXBseSIDkAIBEkkKCExpc3RSdW5zEhwuc3RlcGxpbmUudjEuTGlzdFJ1bnNSZXF1ZXN0Ghouc3RlcGxpbmUudjEuTGlzdFJ1bnNSZXBseSIDkAIBEkcKCURlbGV0ZVJ1bhIdLnN0ZXBsaW5lLnYxLkRlbGV0ZVJ1blJlcXVlc3QaGy5zdGVwbGluZS52MS5EZWxldGVSdW5SZXBseRJHCglIZWFydGJlYXQSHS5zdGVwbGluZS52MS5IZWFydGJlYXRSZXF1ZXN0Ghsuc3RlcGxpbmUudjEuSGVhcnRiZWF0UmVwbHkSTwoKR2V0TGluZWFnZRIeLnN0ZXBsaW5lLnYxLkdldExpbmVhZ2VSZXF1ZXN0Ghwuc3RlcGxpbmUudjEuR2V0TGluZWFnZVJlcGx5IgOQAgESRwoJQnJpbmdCYWNrEh0uc3RlcGxpbmUudjEuQnJpbmdCYWNrUmVxdWVzdBobLnN0ZXBsaW5lLnYxLkJyaW5nQmFja1JlcGx5YgZwcm90bzM");
+  fileDesc("ChZzdGVwbGluZS92MS9ydW5zLnByb3RvEgtzdGVwbGluZS52MSLmAgoQQ3JlYXRlUnVuUmVxdWVzdBIPCgdwcm9qZWN0GAEgASgJEg4KBnJ1bl9pZBgCIAEoCRIMCgRuYW1lGAMgASgJEhMKC2NvbmZpZ19qc29uGAQgASgJEgwKBHRhZ3MYBSADKAkSDQoFZ3JvdXAYBiABKAkSEAoIam9iX3R5cGUYByABKAkSIwoGcmVzdW1lGAggASgOMhMuc3RlcGxpbmUudjEuUmVzdW1lEhEKCWZvcmtfZnJvbRgJIAEoCRIRCglsYXVuY2hfaWQYCiABKAkSDAoEcmFuaxgLIAEoDRISCgp3b3JsZF9zaXplGAwgASgNEg4KBndyaXRlchgNIAEoDBIMCgRob3N0GA4gASgJEgsKA3BpZBgPIAEoDRISCgpjcmVhdGVkX21zGBAgASgDEiQKB29uX2xpdmUYESABKA4yEy5zdGVwbGluZS52MS5PbkxpdmUSDQoFY2hpbGQYEiABKAgiQAoOQ3JlYXRlUnVuUmVwbHkSDwoHYXR0ZW1wdBgBIAEoDRIdCgNydW4YAiABKAsyEC5zdGVwbGluZS52MS5SdW4ixwIKEFVwZGF0ZVJ1blJlcXVlc3QSDgoGcnVuX2lkGAEgASgJEhMKC2NvbmZpZ19qc29uGAIgASgJEhQKDHN1bW1hcnlfanNvbhgDIAEoCRIRCgRuYW1lGAQgASgJSACIAQESEgoFbm90ZXMYBSABKAlIAYgBARInCgR0YWdzGAYgASgLMhQuc3RlcGxpbmUudjEuVGFnTGlzdEgCiAEBEhIKBWdyb3VwGBQgASgJSAOIAQESFQoIam9iX3R5cGUYFSABKAlIBIgBARIQCghhZGRfdGFncxgWIAMoCRITCgtyZW1vdmVfdGFncxgXIAMoCRISCgpwcmVlbXB0aW5nGB4gASgIEg8KB2F0dGVtcHQYHyABKA1CBwoFX25hbWVCCAoGX25vdGVzQgcKBV90YWdzQggKBl9ncm91cEILCglfam9iX3R5cGUiFwoHVGFnTGlzdBIMCgR0YWdzGAEgAygJIhAKDlVwZGF0ZVJ1blJlcGx5IskBChBGaW5pc2hSdW5SZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNEgwKBHJhbmsYAyABKA0SDgoGd3JpdGVyGAQgASgMEhEKCWV4aXRfY29kZRgFIAEoBRITCgtmaW5pc2hlZF9tcxgGIAEoAxIQCgh2YW5pc2hlZBgHIAEoCBISCgplcnJvcl90eXBlGAggASgJEhUKDWVycm9yX21lc3NhZ2UYCSABKAkSEQoJcHJlZW1wdGVkGAogASgIIhAKDkZpbmlzaFJ1blJlcGx5Ih8KDUdldFJ1blJlcXVlc3QSDgoGcnVuX2lkGAEgASgJIiwKC0dldFJ1blJlcGx5Eh0KA3J1bhgBIAEoCzIQLnN0ZXBsaW5lLnYxLlJ1biI6ChBIZWFydGJlYXRSZXF1ZXN0EiYKBXNpZ25zGAEgAygLMhcuc3RlcGxpbmUudjEuU2lnbk9mTGlmZSI8CgpTaWduT2ZMaWZlEg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNEg0KBXJhbmtzGAMgAygNIk4KDkhlYXJ0YmVhdFJlcGx5Eg8KB25leHRfbXMYASABKA0SKwoKc3VwZXJzZWRlZBgCIAMoCzIXLnN0ZXBsaW5lLnYxLlNpZ25PZkxpZmUiIwoRR2V0TGluZWFnZVJlcXVlc3QSDgoGcnVuX2lkGAEgASgJIogBCg9HZXRMaW5lYWdlUmVwbHkSJgoIc2VnbWVudHMYASADKAsyFC5zdGVwbGluZS52MS5TZWdtZW50EiYKCGF0dGVtcHRzGAIgAygLMhQuc3RlcGxpbmUudjEuQXR0ZW1wdBIlCgdtaXNzaW5nGAMgAygLMhQuc3RlcGxpbmUudjEuTWlzc2luZyJYCgdNaXNzaW5nEg8KB2F0dGVtcHQYASABKA0SDAoEcmFuaxgCIAEoDRINCgVjb3VudBgDIAEoBBIOCgZyZWFzb24YBCABKAkSDwoHdGltZV9tcxgFIAEoAyJRCgdTZWdtZW50Eg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNEhIKCmZpcnN0X3N0ZXAYAyABKBISEQoJbGFzdF9zdGVwGAQgASgSIqsDCgdBdHRlbXB0Eg8KB2F0dGVtcHQYASABKA0SDQoFc3RhdGUYAiABKAkSEQoJbGF1bmNoX2lkGAMgASgJEhIKCndvcmxkX3NpemUYBCABKA0SEgoKY3JlYXRlZF9tcxgFIAEoAxIVCghlbmRlZF9tcxgGIAEoA0gAiAEBEhYKCWV4aXRfY29kZRgHIAEoBUgBiAEBEhIKCmVycm9yX3R5cGUYCCABKAkSFQoNZXJyb3JfbWVzc2FnZRgJIAEoCRIMCgRob3N0GAogASgJEgsKA3BpZBgLIAEoDRIXCgpiZWdpbl9zdGVwGAwgASgSSAKIAQESFAoHc2Vlbl9tcxgNIAEoA0gDiAEBEhMKBmxpdmluZxgOIAEoDUgEiAEBEiMKCHRyb3VibGVkGA8gAygLMhEuc3RlcGxpbmUudjEuUmFuaxIWCg50cm91YmxlZF9yYW5rcxgQIAEoDRIOCgZyYW5fbXMYHiABKANCCwoJX2VuZGVkX21zQgwKCl9leGl0X2NvZGVCDQoLX2JlZ2luX3N0ZXBCCgoIX3NlZW5fbXNCCQoHX2xpdmluZyKWAQoEUmFuaxIMCgRyYW5rGAEgASgNEg0KBXN0YXRlGAIgASgJEhQKB3NlZW5fbXMYAyABKANIAIgBARIWCglleGl0X2NvZGUYBCABKAVIAYgBARISCgplcnJvcl90eXBlGAUgASgJEhUKDWVycm9yX21lc3NhZ2UYBiABKAlCCgoIX3NlZW5fbXNCDAoKX2V4aXRfY29kZSJPChBCcmluZ0JhY2tSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNEhEKBHN0ZXAYAyABKBJIAIgBAUIHCgVfc3RlcCI4Cg5CcmluZ0JhY2tSZXBseRImCghzZWdtZW50cxgBIAMoCzIULnN0ZXBsaW5lLnYxLlNlZ21lbnQiIgoQRGVsZXRlUnVuUmVxdWVzdBIOCgZydW5faWQYASABKAkiEAoORGVsZXRlUnVuUmVwbHkiggEKD0xpc3RSdW5zUmVxdWVzdBIPCgdwcm9qZWN0GAEgASgJEg0KBWxpbWl0GAIgASgNEg4KBm9mZnNldBgDIAEoDRIOCgZmaWx0ZXIYBCABKAkSDAoEc29ydBgFIAMoCRIPCgdjb2x1bW5zGAYgAygJEhAKCGdyb3VwX2J5GAcgAygJImUKDUxpc3RSdW5zUmVwbHkSHgoEcnVucxgBIAMoCzIQLnN0ZXBsaW5lLnYxLlJ1bhINCgV0b3RhbBgCIAEoBBIlCgZncm91cHMYAyADKAsyFS5zdGVwbGluZS52MS5SdW5Hcm91cCI+CghSdW5Hcm91cBITCgt2YWx1ZXNfanNvbhgBIAEoCRINCgVjb3VudBgCIAEoBBIOCgZmaWx0ZXIYAyABKAki7gMKA1J1bhIOCgZydW5faWQYASABKAkSDwoHcHJvamVjdBgCIAEoCRIMCgRuYW1lGAMgASgJEg0KBXN0YXRlGAQgASgJEhMKC2NvbmZpZ19qc29uGAUgASgJEhQKDHN1bW1hcnlfanNvbhgGIAEoCRIMCgR0YWdzGAcgAygJEg0KBWdyb3VwGAggASgJEhAKCGpvYl90eXBlGAkgASgJEg0KBW5vdGVzGAogASgJEhAKCGF0dGVtcHRzGAsgASgNEhIKCndvcmxkX3NpemUYDCABKA0SEgoKY3JlYXRlZF9tcxgNIAEoAxISCgp1cGRhdGVkX21zGA4gASgDEhYKCWV4aXRfY29kZRgPIAEoBUgAiAEBEhMKC2ZvcmtfcnVuX2lkGBAgASgJEhYKCWZvcmtfc3RlcBgRIAEoEkgBiAEBEhIKCmVycm9yX3R5cGUYEiABKAkSFQoNZXJyb3JfbWVzc2FnZRgTIAEoCRIUCgxjb2x1bW5zX2pzb24YHiABKAkSDgoGcmFuX21zGB8gASgDEh0KEHJ1bm5pbmdfc2luY2VfbXMYICABKANIAogBARIMCgRob3N0GCEgASgJQgwKCl9leGl0X2NvZGVCDAoKX2Zvcmtfc3RlcEITChFfcnVubmluZ19zaW5jZV9tcypmCgZSZXN1bWUSFgoSUkVTVU1FX1VOU1BFQ0lGSUVEEAASEAoMUkVTVU1FX05FVkVSEAESEAoMUkVTVU1FX0FMTE9XEAISDwoLUkVTVU1FX01VU1QQAxIPCgtSRVNVTUVfQVVUTxAEKmEKBk9uTGl2ZRIXChNPTl9MSVZFX1VOU1BFQ0lGSUVEEAASEgoOT05fTElWRV9SRUZVU0UQARIVChFPTl9MSVZFX1RBS0VfT1ZFUhACEhMKD09OX0xJVkVfTkVXX1JVThADMp0FCgRSdW5zEkcKCUNyZWF0ZVJ1bhIdLnN0ZXBsaW5lLnYxLkNyZWF0ZVJ1blJlcXVlc3QaGy5zdGVwbGluZS52MS5DcmVhdGVSdW5SZXBseRJHCglVcGRhdGVSdW4SHS5zdGVwbGluZS52MS5VcGRhdGVSdW5SZXF1ZXN0Ghsuc3RlcGxpbmUudjEuVXBkYXRlUnVuUmVwbHkSRwoJRmluaXNoUnVuEh0uc3RlcGxpbmUudjEuRmluaXNoUnVuUmVxdWVzdBobLnN0ZXBsaW5lLnYxLkZpbmlzaFJ1blJlcGx5EkMKBkdldFJ1bhIaLnN0ZXBsaW5lLnYxLkdldFJ1blJlcXVlc3QaGC5zdGVwbGluZS52MS5HZXRSdW5SZXBseSIDkAIBEkkKCExpc3RSdW5zEhwuc3RlcGxpbmUudjEuTGlzdFJ1bnNSZXF1ZXN0Ghouc3RlcGxpbmUudjEuTGlzdFJ1bnNSZXBseSIDkAIBEkcKCURlbGV0ZVJ1bhIdLnN0ZXBsaW5lLnYxLkRlbGV0ZVJ1blJlcXVlc3QaGy5zdGVwbGluZS52MS5EZWxldGVSdW5SZXBseRJHCglIZWFydGJlYXQSHS5zdGVwbGluZS52MS5IZWFydGJlYXRSZXF1ZXN0Ghsuc3RlcGxpbmUudjEuSGVhcnRiZWF0UmVwbHkSTwoKR2V0TGluZWFnZRIeLnN0ZXBsaW5lLnYxLkdldExpbmVhZ2VSZXF1ZXN0Ghwuc3RlcGxpbmUudjEuR2V0TGluZWFnZVJlcGx5IgOQAgESRwoJQnJpbmdCYWNrEh0uc3RlcGxpbmUudjEuQnJpbmdCYWNrUmVxdWVzdBobLnN0ZXBsaW5lLnYxLkJyaW5nQmFja1JlcGx5YgZwcm90bzM");
 
 /**
  * @generated from message stepline.v1.CreateRunRequest
@@ -115,6 +115,13 @@ export type CreateRunRequest = Message<"stepline.v1.CreateRunRequest"> & {
    * @generated from field: stepline.v1.OnLive on_live = 17;
    */
   onLive: OnLive;
+
+  /**
+   * A further process of a rank, such as a forked one: the rank has not begun anew.
+   *
+   * @generated from field: bool child = 18;
+   */
+  child: boolean;
 };
 
 /**
@@ -405,6 +412,13 @@ export type SignOfLife = Message<"stepline.v1.SignOfLife"> & {
    * @generated from field: uint32 attempt = 2;
    */
   attempt: number;
+
+  /**
+   * Those of the host that live. Without one it is not known which.
+   *
+   * @generated from field: repeated uint32 ranks = 3;
+   */
+  ranks: number[];
 };
 
 /**
@@ -647,6 +661,27 @@ export type Attempt = Message<"stepline.v1.Attempt"> & {
   seenMs?: bigint | undefined;
 
   /**
+   * How many ranks gave a sign of life within the time of a lease; absent where hosts do not say which.
+   *
+   * @generated from field: optional uint32 living = 14;
+   */
+  living?: number | undefined;
+
+  /**
+   * Ranks that ended badly; and those that are silent for longer than a lease lives, while others live. The lowest 100.
+   *
+   * @generated from field: repeated stepline.v1.Rank troubled = 15;
+   */
+  troubled: Rank[];
+
+  /**
+   * How many such ranks there are in all.
+   *
+   * @generated from field: uint32 troubled_ranks = 16;
+   */
+  troubledRanks: number;
+
+  /**
    * Once it has ended: how long it went on, by the clock of its hosts where these have said when it ended.
    *
    * @generated from field: int64 ran_ms = 30;
@@ -660,6 +695,54 @@ export type Attempt = Message<"stepline.v1.Attempt"> & {
  */
 export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
   messageDesc(file_stepline_v1_runs, 16);
+
+/**
+ * @generated from message stepline.v1.Rank
+ */
+export type Rank = Message<"stepline.v1.Rank"> & {
+  /**
+   * @generated from field: uint32 rank = 1;
+   */
+  rank: number;
+
+  /**
+   * failed | crashed | preempted | silent
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * Of silent ones: the last sign of life. Absent: none since the service began.
+   *
+   * @generated from field: optional int64 seen_ms = 3;
+   */
+  seenMs?: bigint | undefined;
+
+  /**
+   * Of those that failed.
+   *
+   * @generated from field: optional int32 exit_code = 4;
+   */
+  exitCode?: number | undefined;
+
+  /**
+   * @generated from field: string error_type = 5;
+   */
+  errorType: string;
+
+  /**
+   * @generated from field: string error_message = 6;
+   */
+  errorMessage: string;
+};
+
+/**
+ * Describes the message stepline.v1.Rank.
+ * Use `create(RankSchema)` to create a new message.
+ */
+export const RankSchema: GenMessage<Rank> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_runs, 17);
 
 /**
  * @generated from message stepline.v1.BringBackRequest
@@ -688,7 +771,7 @@ export type BringBackRequest = Message<"stepline.v1.BringBackRequest"> & {
  * Use `create(BringBackRequestSchema)` to create a new message.
  */
 export const BringBackRequestSchema: GenMessage<BringBackRequest> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 17);
+  messageDesc(file_stepline_v1_runs, 18);
 
 /**
  * @generated from message stepline.v1.BringBackReply
@@ -705,7 +788,7 @@ export type BringBackReply = Message<"stepline.v1.BringBackReply"> & {
  * Use `create(BringBackReplySchema)` to create a new message.
  */
 export const BringBackReplySchema: GenMessage<BringBackReply> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 18);
+  messageDesc(file_stepline_v1_runs, 19);
 
 /**
  * @generated from message stepline.v1.DeleteRunRequest
@@ -722,7 +805,7 @@ export type DeleteRunRequest = Message<"stepline.v1.DeleteRunRequest"> & {
  * Use `create(DeleteRunRequestSchema)` to create a new message.
  */
 export const DeleteRunRequestSchema: GenMessage<DeleteRunRequest> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 19);
+  messageDesc(file_stepline_v1_runs, 20);
 
 /**
  * @generated from message stepline.v1.DeleteRunReply
@@ -735,7 +818,7 @@ export type DeleteRunReply = Message<"stepline.v1.DeleteRunReply"> & {
  * Use `create(DeleteRunReplySchema)` to create a new message.
  */
 export const DeleteRunReplySchema: GenMessage<DeleteRunReply> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 20);
+  messageDesc(file_stepline_v1_runs, 21);
 
 /**
  * @generated from message stepline.v1.ListRunsRequest
@@ -797,7 +880,7 @@ export type ListRunsRequest = Message<"stepline.v1.ListRunsRequest"> & {
  * Use `create(ListRunsRequestSchema)` to create a new message.
  */
 export const ListRunsRequestSchema: GenMessage<ListRunsRequest> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 21);
+  messageDesc(file_stepline_v1_runs, 22);
 
 /**
  * @generated from message stepline.v1.ListRunsReply
@@ -826,7 +909,7 @@ export type ListRunsReply = Message<"stepline.v1.ListRunsReply"> & {
  * Use `create(ListRunsReplySchema)` to create a new message.
  */
 export const ListRunsReplySchema: GenMessage<ListRunsReply> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 22);
+  messageDesc(file_stepline_v1_runs, 23);
 
 /**
  * Runs that have the same values of `group_by`.
@@ -859,7 +942,7 @@ export type RunGroup = Message<"stepline.v1.RunGroup"> & {
  * Use `create(RunGroupSchema)` to create a new message.
  */
 export const RunGroupSchema: GenMessage<RunGroup> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 23);
+  messageDesc(file_stepline_v1_runs, 24);
 
 /**
  * @generated from message stepline.v1.Run
@@ -1000,7 +1083,7 @@ export type Run = Message<"stepline.v1.Run"> & {
  * Use `create(RunSchema)` to create a new message.
  */
 export const RunSchema: GenMessage<Run> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_runs, 24);
+  messageDesc(file_stepline_v1_runs, 25);
 
 /**
  * @generated from enum stepline.v1.Resume

@@ -33,7 +33,7 @@ ON_LIVE_TAKE_OVER: OnLive
 ON_LIVE_NEW_RUN: OnLive
 
 class CreateRunRequest(_message.Message):
-    __slots__ = ("project", "run_id", "name", "config_json", "tags", "group", "job_type", "resume", "fork_from", "launch_id", "rank", "world_size", "writer", "host", "pid", "created_ms", "on_live")
+    __slots__ = ("project", "run_id", "name", "config_json", "tags", "group", "job_type", "resume", "fork_from", "launch_id", "rank", "world_size", "writer", "host", "pid", "created_ms", "on_live", "child")
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,7 @@ class CreateRunRequest(_message.Message):
     PID_FIELD_NUMBER: _ClassVar[int]
     CREATED_MS_FIELD_NUMBER: _ClassVar[int]
     ON_LIVE_FIELD_NUMBER: _ClassVar[int]
+    CHILD_FIELD_NUMBER: _ClassVar[int]
     project: str
     run_id: str
     name: str
@@ -68,7 +69,8 @@ class CreateRunRequest(_message.Message):
     pid: int
     created_ms: int
     on_live: OnLive
-    def __init__(self, project: _Optional[str] = ..., run_id: _Optional[str] = ..., name: _Optional[str] = ..., config_json: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., group: _Optional[str] = ..., job_type: _Optional[str] = ..., resume: _Optional[_Union[Resume, str]] = ..., fork_from: _Optional[str] = ..., launch_id: _Optional[str] = ..., rank: _Optional[int] = ..., world_size: _Optional[int] = ..., writer: _Optional[bytes] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., created_ms: _Optional[int] = ..., on_live: _Optional[_Union[OnLive, str]] = ...) -> None: ...
+    child: bool
+    def __init__(self, project: _Optional[str] = ..., run_id: _Optional[str] = ..., name: _Optional[str] = ..., config_json: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., group: _Optional[str] = ..., job_type: _Optional[str] = ..., resume: _Optional[_Union[Resume, str]] = ..., fork_from: _Optional[str] = ..., launch_id: _Optional[str] = ..., rank: _Optional[int] = ..., world_size: _Optional[int] = ..., writer: _Optional[bytes] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., created_ms: _Optional[int] = ..., on_live: _Optional[_Union[OnLive, str]] = ..., child: _Optional[bool] = ...) -> None: ...
 
 class CreateRunReply(_message.Message):
     __slots__ = ("attempt", "run")
@@ -163,12 +165,14 @@ class HeartbeatRequest(_message.Message):
     def __init__(self, signs: _Optional[_Iterable[_Union[SignOfLife, _Mapping]]] = ...) -> None: ...
 
 class SignOfLife(_message.Message):
-    __slots__ = ("run_id", "attempt")
+    __slots__ = ("run_id", "attempt", "ranks")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    RANKS_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     attempt: int
-    def __init__(self, run_id: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
+    ranks: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, run_id: _Optional[str] = ..., attempt: _Optional[int] = ..., ranks: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class HeartbeatReply(_message.Message):
     __slots__ = ("next_ms", "superseded")
@@ -221,7 +225,7 @@ class Segment(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., attempt: _Optional[int] = ..., first_step: _Optional[int] = ..., last_step: _Optional[int] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("attempt", "state", "launch_id", "world_size", "created_ms", "ended_ms", "exit_code", "error_type", "error_message", "host", "pid", "begin_step", "seen_ms", "ran_ms")
+    __slots__ = ("attempt", "state", "launch_id", "world_size", "created_ms", "ended_ms", "exit_code", "error_type", "error_message", "host", "pid", "begin_step", "seen_ms", "living", "troubled", "troubled_ranks", "ran_ms")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     LAUNCH_ID_FIELD_NUMBER: _ClassVar[int]
@@ -235,6 +239,9 @@ class Attempt(_message.Message):
     PID_FIELD_NUMBER: _ClassVar[int]
     BEGIN_STEP_FIELD_NUMBER: _ClassVar[int]
     SEEN_MS_FIELD_NUMBER: _ClassVar[int]
+    LIVING_FIELD_NUMBER: _ClassVar[int]
+    TROUBLED_FIELD_NUMBER: _ClassVar[int]
+    TROUBLED_RANKS_FIELD_NUMBER: _ClassVar[int]
     RAN_MS_FIELD_NUMBER: _ClassVar[int]
     attempt: int
     state: str
@@ -249,8 +256,27 @@ class Attempt(_message.Message):
     pid: int
     begin_step: int
     seen_ms: int
+    living: int
+    troubled: _containers.RepeatedCompositeFieldContainer[Rank]
+    troubled_ranks: int
     ran_ms: int
-    def __init__(self, attempt: _Optional[int] = ..., state: _Optional[str] = ..., launch_id: _Optional[str] = ..., world_size: _Optional[int] = ..., created_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., begin_step: _Optional[int] = ..., seen_ms: _Optional[int] = ..., ran_ms: _Optional[int] = ...) -> None: ...
+    def __init__(self, attempt: _Optional[int] = ..., state: _Optional[str] = ..., launch_id: _Optional[str] = ..., world_size: _Optional[int] = ..., created_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., begin_step: _Optional[int] = ..., seen_ms: _Optional[int] = ..., living: _Optional[int] = ..., troubled: _Optional[_Iterable[_Union[Rank, _Mapping]]] = ..., troubled_ranks: _Optional[int] = ..., ran_ms: _Optional[int] = ...) -> None: ...
+
+class Rank(_message.Message):
+    __slots__ = ("rank", "state", "seen_ms", "exit_code", "error_type", "error_message")
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SEEN_MS_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_TYPE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    rank: int
+    state: str
+    seen_ms: int
+    exit_code: int
+    error_type: str
+    error_message: str
+    def __init__(self, rank: _Optional[int] = ..., state: _Optional[str] = ..., seen_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ...) -> None: ...
 
 class BringBackRequest(_message.Message):
     __slots__ = ("run_id", "attempt", "step")

@@ -17,6 +17,8 @@ from stepline_ingest.errors import ServiceError, abort, invalid, later
 from stepline_ingest.gen.stepline.v1 import admin_pb2, admin_pb2_grpc
 from stepline_ingest.http import service_version
 from stepline_ingest.metrics import Name, metrics
+from stepline_ingest.retention import find_months
+from stepline_ingest.retention.months import MIN_KEEP
 from stepline_ingest.store.contract import Store
 from stepline_ingest.store.embedded import EmbeddedStore
 from stepline_ingest.store.errors import StoreError
@@ -31,9 +33,13 @@ class _Abandoned(Exception):
 
 
 class AdminService(admin_pb2_grpc.AdminServicer):
-    """FOLDER is where backups go; None when the service was given none."""
+    """FOLDER is where backups go; None when the service was given none. Points are kept for KEEP
+    seconds; 0 for ever."""
 
-    def __init__(self, store: Store, folder: Path | None, executor: Executor) -> None:
+    def __init__(
+        self, store: Store, folder: Path | None, executor: Executor, *, keep: int = 0
+    ) -> None:
+        self._keep = keep
         self._store = store
         self._folder = folder
         self._executor = executor
@@ -52,6 +58,35 @@ class AdminService(admin_pb2_grpc.AdminServicer):
             await abort(context, ServiceError(code, str(error)))
         except StoreError as error:
             await abort(context, later(f"the store fails: {error}; try again later"))
+
+    async def ListMonths(
+        self, request: admin_pb2.ListMonthsRequest, context: Any
+    ) -> admin_pb2.ListMonthsReply:
+        keep = request.keep_seconds or self._keep
+        try:
+            if 0 < keep < MIN_KEEP:
+                raise invalid(f"keep_seconds {keep}: points are kept for at least a day")
+            months = await asyncio.get_running_loop().run_in_executor(
+                self._executor, find_months, self._store
+            )
+        except ServiceError as error:
+            await abort(context, error)
+        except StoreError as error:
+            await abort(context, later(f"the store fails: {error}; try again later"))
+        return admin_pb2.ListMonthsReply(
+            keep_seconds=self._keep,
+            months=[
+                admin_pb2.Month(
+                    month=month.number,
+                    points=month.points,
+                    bytes=month.bytes,
+                    kept_bytes=month.kept_bytes,
+                    state=month.state,
+                    expires_ms=int((month.end + keep) * 1000) if keep else 0,
+                )
+                for month in months
+            ],
+        )
 
     async def _backup(
         self, request: admin_pb2.BackupRequest

@@ -38,6 +38,8 @@ class ServeConfig:
     """Ask for keys even on loopback and before the first one was made."""
     backup_dir: Path | None = None
     """Where `stepline backup --server` puts backups; None for nowhere."""
+    keep_points: int = 0
+    """Seconds after which points are replaced by their rollups, month by month; 0 for never."""
     take_in: bool = True
     """Send what waits in the spools of this host for this address."""
     allow_hosts: tuple[str, ...] = ()

@@ -174,6 +174,13 @@ class Limits:
     live_threads: int = 2
     """Watched charts that are read at a time."""
 
+    # --- points that expire ---
+
+    expiry_interval: float = 600.0
+    """Seconds between two looks for months that are old enough."""
+    expiry_delay: float = 600.0
+    """Seconds after the start, and after the clock was set, in which none expires."""
+
     # --- stopping ---
 
     drain_timeout: float = 6.0

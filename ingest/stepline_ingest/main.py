@@ -14,6 +14,7 @@ from pathlib import Path
 from stepline_ingest import logs
 from stepline_ingest.config import GRPC_PORT, HTTP_PORT, SQL_PORT, ServeConfig
 from stepline_ingest.errors import StartupError
+from stepline_ingest.retention import parse_age
 from stepline_ingest.server import run
 from stepline_ingest.tls import TlsFiles
 
@@ -45,6 +46,7 @@ def serve(argv: Sequence[str]) -> int:
             hang_limit=args.hang_limit,
             require_keys=args.require_keys,
             backup_dir=args.backup_dir.expanduser().resolve() if args.backup_dir else None,
+            keep_points=_age(args.keep_points),
             take_in=not args.no_sync,
             allow_hosts=tuple(args.allow_host),
         )
@@ -53,6 +55,14 @@ def serve(argv: Sequence[str]) -> int:
     except StartupError as error:
         sys.stderr.write(f"stepline serve: {error}\n")
         return 1
+
+
+def _age(text: str | None) -> int:
+    """Raises StartupError."""
+    try:
+        return parse_age(text) if text is not None else 0
+    except ValueError as error:
+        raise StartupError(f"--keep-points {error}") from None
 
 
 def _tls_files(args: argparse.Namespace) -> TlsFiles | None:
@@ -153,6 +163,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="where `stepline backup --server` puts its folders; without it this is refused",
+    )
+    parser.add_argument(
+        "--keep-points",
+        metavar="AGE",
+        help="replace points by their rollups when the month in which they were received is older "
+        "than AGE (90d, 26w, 2y); `stepline expire --dry-run` says what would go (default: never)",
     )
     parser.add_argument(
         "--hang-limit",

@@ -17,7 +17,7 @@ from stepline_ingest.writers import Binding
 Result = TypeVar("Result")
 
 # The ledger projection has one row a writer. Rejected ranges are settled too, so they raise the
-# mark like points.
+# mark like points; and so does what was stored and has expired, also while that is written down.
 _MARKS = """
 SELECT writer, max(mark) FROM
 (
@@ -28,6 +28,11 @@ SELECT writer, max(mark) FROM
     UNION ALL
     SELECT writer, max(last_seq) AS mark FROM raw_rejects
     WHERE run IN {runs:Array(UInt64)} AND writer IN {writers:Array(UInt128)}
+    GROUP BY writer
+    UNION ALL
+    SELECT writer, max(last_seq) AS mark FROM raw_marks
+    WHERE run IN {runs:Array(UInt64)} AND attempt IN {attempts:Array(UInt32)}
+        AND rank IN {ranks:Array(UInt32)} AND writer IN {writers:Array(UInt128)}
     GROUP BY writer
 )
 GROUP BY writer

@@ -65,6 +65,7 @@ from stepline_ingest.push import IngestService
 from stepline_ingest.query import QueryService
 from stepline_ingest.query.series import read_extents
 from stepline_ingest.readiness import Readiness
+from stepline_ingest.retention import Keeper
 from stepline_ingest.run_record import RunRecord
 from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.runs import RunsService, to_message
@@ -141,6 +142,7 @@ class Server:
         self._watchdog: Watchdog | None = None
         self._sampler: Sampler | None = None
         self._purger: Purger | None = None
+        self._keeper: Keeper | None = None
         self._index: FieldIndex | None = None
         self._summaries: SummaryTable | None = None
         self._certificates = Certificates(config.tls) if config.tls is not None else None
@@ -229,10 +231,17 @@ class Server:
             check=runs_service.check,
         )
         self._purger = Purger(store)
+        if config.keep_points:
+            self._keeper = Keeper(
+                store,
+                config.keep_points,
+                interval=limits.expiry_interval,
+                delay=limits.expiry_delay,
+            )
         index.start()
         summaries.start()
         queries = QueryService(store, runs, limits, self._queries)
-        admin = AdminService(store, config.backup_dir, self._backups)
+        admin = AdminService(store, config.backup_dir, self._backups, keep=config.keep_points)
         audits = AuditService(store, runs, limits, self._queries)
         captures = CaptureService(
             CaptureTables(store), runs, limits, self._lookups, bind=runs_service.bind
@@ -360,7 +369,7 @@ class Server:
         last_resort.start()
         if self._watchdog is not None:
             self._watchdog.stop()
-        for helper in (self._sampler, self._purger, self._index, self._summaries):
+        for helper in (self._sampler, self._purger, self._keeper, self._index, self._summaries):
             if helper is not None:
                 helper.stop()
         for task in (self._rechecking, self._looking):

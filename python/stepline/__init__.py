@@ -21,6 +21,7 @@ from .config import Config
 from .current import config, finish, log
 from .errors import (
     AccessDenied,
+    ExpiredPointsWarning,
     InvalidRequest,
     InvalidValue,
     LimitExceeded,
@@ -42,6 +43,7 @@ from .summary import Summary
 
 if TYPE_CHECKING:
     from .chart import Chart
+    from .expired import Expired
     from .history import History
     from .lineage import Attempt, Lineage, RankTrouble, Segment
     from .reader import Client, connect
@@ -55,6 +57,8 @@ __all__ = [
     "Chart",
     "Client",
     "Config",
+    "Expired",
+    "ExpiredPointsWarning",
     "FinishReport",
     "FlushReport",
     "Health",
@@ -94,6 +98,7 @@ _LAZY = {
     "Attempt": "lineage",
     "Chart": "chart",
     "Client": "reader",
+    "Expired": "expired",
     "History": "history",
     "Lineage": "lineage",
     "Metric": "runs",

@@ -4,7 +4,7 @@ Bytes and plain structs cross this boundary. Columns are little-endian arrays in
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypedDict, final, type_check_only
+from typing import Any, Literal, TypeAlias, TypedDict, final, type_check_only
 
 from typing_extensions import Buffer
 
@@ -313,6 +313,8 @@ class Connection:
         contains: str,
     ) -> dict[str, Any]: ...
     def backup(self, name: str, base: str) -> BackupStream: ...
+    def list_months(self, keep_seconds: int) -> tuple[list[dict[str, Any]], int]:
+        """The fields of each Month, and how many seconds the service keeps points."""
     def list_metrics(self, fields: dict[str, Any]) -> dict[str, Any]:
         """FIELDS are those of ListMetricsRequest. Returns metrics, total, and groups as (prefix,
         count)."""
@@ -372,6 +374,9 @@ class Connection:
     def doctor(self) -> DoctorStream: ...
     def close(self) -> None: ...
 
+_Expired: TypeAlias = tuple[str, int, int, str, int, int, int, int, int]
+"""The fields of ExpiredPoints in their order."""
+
 @type_check_only
 class WriterDigests(TypedDict):
     attempt: int
@@ -381,6 +386,8 @@ class WriterDigests(TypedDict):
     """(first sequence, metric id, points, sequences, sum of hashes)"""
     rejected: list[tuple[int, int, str]]
     """(first, last, reason)"""
+    expired: list[tuple[int, int]]
+    """(first, last)"""
 
 @final
 class DoctorStream:
@@ -407,9 +414,9 @@ class BackupStream:
 @final
 class HistoryStream:
     def __iter__(self) -> HistoryStream: ...
-    def __next__(self) -> tuple[int, bytes, bytes, bytes, bytes]:
+    def __next__(self) -> tuple[int, bytes, bytes, bytes, bytes, list[_Expired]]:
         """(rows, step int64, time_ms int64, value float64, attempt uint32 where it was asked
-        for)
+        for, what has expired)
         """
 
 @final
@@ -417,9 +424,9 @@ class ExportStream:
     def __iter__(self) -> ExportStream: ...
     def __next__(
         self,
-    ) -> tuple[list[tuple[str, int, int, int, str]], bytes, bytes, bytes, bytes]:
+    ) -> tuple[list[tuple[str, int, int, int, str]], bytes, bytes, bytes, list[_Expired], bytes]:
         """(slices as (metric, rank, attempt, rows, run or nothing), step int64, time_ms int64,
-        value float64, cursor)
+        value float64, what has expired, cursor)
         """
 
 # --- the service's side: rust/py/src/ingest.rs over stepline_core::{batch, block} -----------------

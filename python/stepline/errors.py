@@ -57,6 +57,12 @@ class MetricNotFound(SteplineError, LookupError):
     """The run has no metric of this name, or not from this rank."""
 
 
+class ExpiredPointsWarning(UserWarning):
+    """Some of the points that were asked for have expired; what came is without them. See
+    `History.expired` and `Points.expired`.
+    """
+
+
 class AccessDenied(SteplineError, PermissionError):
     """The API key is missing, unknown, or not for this."""
 

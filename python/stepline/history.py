@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .columns import Columns, Float64, Int64, float64, int64
+from .expired import Expired, Fields, gaps_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,6 +32,8 @@ class History(Columns):
     attempt: npt.NDArray[np.uint32] | None = field(repr=False, default=None)
     """Of each point, when all attempts were asked for; 0 for those of a run that this one was
     forked from."""
+    expired: tuple[Expired, ...] = ()
+    """What was asked for and is not there any more."""
 
     def __len__(self) -> int:
         return len(self.step)
@@ -47,18 +50,20 @@ class History(Columns):
     @classmethod
     def from_chunks(
         cls,
-        chunks: Iterable[tuple[int, bytes, bytes, bytes, bytes]],
+        chunks: Iterable[tuple[int, bytes, bytes, bytes, bytes, list[Fields]]],
         *,
         run_id: str,
         metric: str,
         rank: int,
     ) -> History:
-        """Of (rows, steps, times, values, attempts) as the extension yields them."""
+        """Of (rows, steps, times, values, attempts, expired) as the extension yields them."""
         steps = [np.empty(0, np.int64)]
         times = [np.empty(0, np.int64)]
         values = [np.empty(0, np.float64)]
         attempts: list[npt.NDArray[np.uint32]] = []
-        for _, step, time, value, attempt in chunks:
+        expired: list[Fields] = []
+        for _, step, time, value, attempt, gaps in chunks:
+            expired += gaps
             if attempt:
                 attempts.append(np.frombuffer(attempt, np.dtype("<u4")))
             steps.append(int64(step))
@@ -72,4 +77,5 @@ class History(Columns):
             time=np.concatenate(times),
             value=np.concatenate(values),
             attempt=np.concatenate(attempts) if attempts else None,
+            expired=gaps_of(expired, run_id),
         )

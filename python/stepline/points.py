@@ -12,15 +12,16 @@ import numpy.typing as npt
 
 from .columns import Columns, Float64, Int64, float64, int64, need
 from .errors import ServerUnreachable
+from .expired import Expired, Fields, gaps_of, warn
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
 
-Chunk = tuple[list[tuple[str, int, int, int, str]], bytes, bytes, bytes, bytes]
-"""Slices as (metric, rank, attempt, rows, run or nothing), the columns step, time and value, and
-the cursor behind them.
+Chunk = tuple[list[tuple[str, int, int, int, str]], bytes, bytes, bytes, list[Fields], bytes]
+"""Slices as (metric, rank, attempt, rows, run or nothing), the columns step, time and value, what
+has expired, and the cursor behind them.
 """
 
 _PAUSES = (0.1, 0.5, 1.0, 2.0, 4.0)
@@ -124,15 +125,27 @@ class Points(_ThroughArrow):
 
     Iterating gives `PointBatch`es of about 65,000 points, so that a selection of any size fits into
     memory. When the connection breaks, it is continued where it broke; ServerUnreachable is raised
-    when that fails for some seconds.
+    when that fails for some seconds. Of points that have expired `expired` tells, and an
+    ExpiredPointsWarning at the end.
     """
 
     def __init__(self, run_id: str, read: Callable[[bytes], Iterable[Chunk]]) -> None:
         self._run_id = run_id
         self._read = read
+        self._expired: dict[Fields, None] = {}
+
+    @property
+    def expired(self) -> tuple[Expired, ...]:
+        """What was asked for and is not there any more, as far as it was read."""
+        return gaps_of(self._expired, self._run_id)
 
     def __iter__(self) -> Iterator[PointBatch]:
-        for slices, step, moment, value, _ in _continued(self._read):
+        self._expired = {}
+        for slices, step, moment, value, expired, _ in _continued(self._read):
+            if expired:
+                self._expired.update(dict.fromkeys(expired))
+            if not slices:
+                continue
             yield PointBatch(
                 run_id=self._run_id,
                 slices=tuple(slices),
@@ -140,6 +153,7 @@ class Points(_ThroughArrow):
                 time=int64(moment),
                 value=float64(value),
             )
+        warn(self.expired, stacklevel=2)
 
     def to_arrow(self) -> pyarrow.Table:
         """All of it as one pyarrow.Table; see `PointBatch.to_arrow`."""

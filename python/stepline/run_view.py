@@ -14,6 +14,7 @@ from .errors import (
     MetricNotFound,
     neighbours,
 )
+from .expired import warn
 from .history import History
 from .jsonable import dumps
 from .lineage import Lineage, Segment
@@ -213,7 +214,7 @@ class RunView:
         array `attempt`.
 
         Raises MetricNotFound, which names similar metrics. A rank without points gives empty
-        arrays.
+        arrays. Of points that have expired `History.expired` tells, and an ExpiredPointsWarning.
         """
         check_range(start, stop)
         try:
@@ -224,8 +225,9 @@ class RunView:
                 found = History.from_chunks(chunks, run_id=self.id, metric=metric, rank=rank)
         except MetricNotFound:
             found = History.from_chunks((), run_id=self.id, metric=metric, rank=rank)
-        if not len(found):
+        if not len(found) and not found.expired:
             self._check_metric(metric)
+        warn(found.expired, stacklevel=2)
         return found
 
     def points(

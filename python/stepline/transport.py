@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
+from .expired import Fields
 from .points import Chunk
 
 
@@ -44,7 +45,7 @@ class Transport(Protocol):
         start: int | None,
         stop: int | None,
         all_attempts: bool,
-    ) -> Iterable[tuple[int, bytes, bytes, bytes, bytes]]: ...
+    ) -> Iterable[tuple[int, bytes, bytes, bytes, bytes, list[Fields]]]: ...
     def export(
         self,
         run_id: str,

@@ -91,6 +91,8 @@ class Verdict:
     """With the points themselves, or with the receipt of those that were deleted here."""
     points: int = 0
     """Points compared, all metrics together."""
+    expired: int = 0
+    """Stored, and expired since: only rollups are kept of them, so they are counted."""
     freed: int = 0
     """Acknowledged and deleted here, without a receipt: counted at the service, not compared."""
     unsent: int = 0
@@ -173,6 +175,7 @@ class _There:
         self.known = True
         self.mark = 0
         self.rejected: list[tuple[int, int, str]] = []
+        self.expired: list[Range] = []
         try:
             head = service.writer_digests(*self._ids, 1, 0, 1)
         except _core.RpcError as error:
@@ -181,6 +184,7 @@ class _There:
             self.known = False
             return
         self.mark, self.rejected = head["committed_seq"], head["rejected"]
+        self.expired = merged(head["expired"])
 
     def ranges(self, first: int, last: int, width: int) -> dict[int, tuple[int, int, int]]:
         """(points, sequences, sum) by first sequence."""
@@ -198,10 +202,11 @@ class _There:
         return found[0], found[2]
 
     def sequences(self, first: int, last: int) -> int:
-        """How many of these are stored."""
+        """How many of these are stored, or were and have expired."""
         if first > last:
             return 0
-        return sum(n for _, n, _ in self.ranges(first, last, last - first + 1).values())
+        gone = sum(b - a + 1 for a, b in within(self.expired, first, last))
+        return gone + sum(n for _, n, _ in self.ranges(first, last, last - first + 1).values())
 
 
 def _judge_freed(verdict: Verdict, there: _There, last: int, receipt: Receipt | None) -> None:
@@ -227,8 +232,10 @@ def _judge_freed(verdict: Verdict, there: _There, last: int, receipt: Receipt | 
         )
     compared = 0
     for part in receipt.parts if receipt else ():
-        # of a part of which some was rejected the service can only have the rest
+        # of a part of which some was rejected, or has expired, the service can only have the rest
         if part.last > last or within(settled, part.first, part.last):
+            continue
+        if within(there.expired, part.first, part.last):
             continue
         compared += part.last - part.first + 1
         verdict.points += part.points
@@ -246,6 +253,16 @@ def _judge_freed(verdict: Verdict, there: _There, last: int, receipt: Receipt | 
             )
     verdict.compared += compared
     verdict.freed = last - compared
+    _note_expired(verdict, there)
+
+
+def _note_expired(verdict: Verdict, there: _There) -> None:
+    verdict.expired = sum(b - a + 1 for a, b in there.expired)
+    if verdict.expired:
+        verdict.notes.append(
+            f"the points of {verdict.expired:,} calls have expired: they were stored, and only "
+            "rollups of them are kept, so they are counted and not compared"
+        )
 
 
 def _compare(
@@ -265,7 +282,7 @@ def _compare(
         for gap in subtracted((a, b), rejected):
             if there.sequences(*gap) < gap[1] - gap[0] + 1:
                 verdict.lost.append(gap)
-    for a, b in subtracted((first, last), merged([*whole["lost"], *rejected])):
+    for a, b in subtracted((first, last), merged([*whole["lost"], *rejected, *there.expired])):
         verdict.compared += b - a + 1
         found = _first_difference(path, there, a, b, verdict)
         if found is not None:

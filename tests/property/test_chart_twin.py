@@ -53,6 +53,7 @@ class Recorder:
         self.store = store
         self.memo = Memo(trusted=False) if shared else store.memo
         self.query = store.query
+        self.expired = store.expired
         self.statements: list[tuple] = []
 
     def stream_native(self, sql, params=None, settings=None):

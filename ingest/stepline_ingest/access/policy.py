@@ -32,6 +32,7 @@ METHODS: dict[str, Scope | None] = {
     "/stepline.v1.Query/Export": Scope.READ,
     "/stepline.v1.Live/Watch": Scope.READ,
     "/stepline.v1.Admin/Backup": Scope.ADMIN,
+    "/stepline.v1.Admin/ListMonths": Scope.ADMIN,
     "/stepline.v1.Audit/ListWriters": Scope.READ,
     "/stepline.v1.Audit/WriterDigests": Scope.READ,
     "/stepline.v1.Audit/Doctor": Scope.ADMIN,

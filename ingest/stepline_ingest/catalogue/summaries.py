@@ -46,13 +46,20 @@ _NEVER = (0.0, 0.0)
 
 _BEHIND = (
     "SELECT r.run FROM (SELECT run FROM raw_runs FINAL) AS r "
-    "LEFT JOIN (SELECT run, count() AS n FROM raw_points GROUP BY run) AS p ON p.run = r.run "
+    "LEFT JOIN (SELECT run, sum(n) AS n FROM "
+    "(SELECT run, count() AS n FROM raw_points GROUP BY run "
+    "UNION ALL SELECT run, n FROM raw_kept WHERE width = 0) GROUP BY run) AS p ON p.run = r.run "
     "LEFT JOIN (SELECT run, max(version) AS newest, argMax(points, version) AS counted "
     "FROM raw_summarized GROUP BY run) AS s ON s.run = r.run "
     "WHERE s.newest = 0 OR s.counted != p.n"
 )
 _IDS = "SELECT run_id FROM raw_runs FINAL WHERE run IN {runs:Array(UInt64)}"
-_POINTS = "SELECT run, count() FROM raw_points WHERE run IN {runs:Array(UInt64)} GROUP BY run"
+_POINTS = (
+    "SELECT run, sum(n) FROM ("
+    "SELECT run, count() AS n FROM raw_points WHERE run IN {runs:Array(UInt64)} GROUP BY run "
+    "UNION ALL SELECT run, n FROM raw_kept WHERE width = 0 AND run IN {runs:Array(UInt64)}"
+    ") GROUP BY run"
+)
 _NAMES = "SELECT DISTINCT run, metric, name FROM raw_metrics WHERE run IN {runs:Array(UInt64)}"
 _STORED = (
     "SELECT run, metric, points, first, last, min, max, mean, best, shown FROM raw_summaries FINAL "

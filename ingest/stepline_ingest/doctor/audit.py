@@ -16,8 +16,8 @@ from .finding import Finding
 from .lineage import check_lineage
 from .names import check_tables, check_unnamed, check_writers
 from .parts import UNREADABLE, check_engine, check_parts, check_schema, tables, unreadable
-from .pieces import PIECE_POINTS, Piece, read_pieces
-from .reading import Reader
+from .pieces import LAST_ID, PIECE_POINTS, Piece, read_pieces
+from .reading import STANDING, Reader
 from .rollups import ROLLUPS, check_ledger, check_rollup
 from .sequences import check_sequences
 
@@ -28,10 +28,12 @@ LOOKS = 3
 """Times that something is seen before it is a finding."""
 
 _COUNTS = (
-    "SELECT (SELECT count() FROM raw_points), (SELECT uniqExact(run) FROM raw_runs), "
+    f"SELECT (SELECT count() FROM raw_points WHERE {STANDING}), "  # noqa: S608
+    "(SELECT uniqExact(run) FROM raw_runs), "
     "(SELECT uniqExact(writer) FROM raw_writers), "
     "(SELECT sum(last - first_seq + 1) FROM (SELECT run, writer, first_seq, "
-    "max(last_seq) AS last FROM raw_rejects GROUP BY run, writer, first_seq))"
+    "max(last_seq) AS last FROM raw_rejects GROUP BY run, writer, first_seq)), "
+    "(SELECT sum(n) FROM raw_kept WHERE width = 0)"
 )
 
 
@@ -54,6 +56,8 @@ class Report:
     writers: int = 0
     rejected: int = 0
     """Sequences that are recorded as rejected, or as lost before upload."""
+    expired: int = 0
+    """Points of which only rollups are kept."""
 
     @property
     def clean(self) -> bool:
@@ -62,7 +66,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """What `stepline doctor --json` prints."""
-        counts = ("points", "runs", "writers", "rejected")
+        counts = ("points", "runs", "writers", "rejected", "expired")
         return {
             "clean": self.clean,
             **{name: getattr(self, name) for name in counts},
@@ -116,8 +120,10 @@ def examine(
                 raise
             yield unreadable(what, error)
     yield Step("done", len(checks), len(checks))
-    ((points, runs, writers, rejected),) = reader.rows(_COUNTS)
-    yield Report(points=points, runs=runs, writers=writers, rejected=rejected or 0)
+    ((points, runs, writers, rejected, expired),) = reader.rows(_COUNTS)
+    yield Report(
+        points=points, runs=runs, writers=writers, rejected=rejected or 0, expired=expired or 0
+    )
 
 
 Check = Callable[[], Iterator[Finding]]
@@ -159,16 +165,14 @@ def _confirmed(check: Check) -> list[Finding]:
 
 
 def _runs(pieces: list[Piece], limit: int) -> Iterator[tuple[int, int, int]]:
-    """(first run, last run, points): pieces joined up to LIMIT points."""
-    first = last = None
-    points = 0
+    """(first run, last run, points): pieces joined up to LIMIT points. Together they are all runs
+    that there can be, also those that have no point any more."""
+    begin, points = 0, 0
     by_run = groupby(pieces, key=lambda piece: (piece.first_run, piece.last_run))
-    for (a, b), group in by_run:
+    for (first, _), group in by_run:
         size = sum(piece.points for piece in group)
-        if first is not None and last is not None and points + size > limit:
-            yield first, last, points
-            first, points = None, 0
-        first = a if first is None else first
-        last, points = b, points + size
-    if first is not None and last is not None:
-        yield first, last, points
+        if points and points + size > limit:
+            yield begin, first - 1, points
+            begin, points = first, 0
+        points += size
+    yield begin, LAST_ID, max(points, 1)

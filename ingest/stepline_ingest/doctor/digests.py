@@ -13,6 +13,8 @@ from stepline_ingest.query.select import plain, select
 from stepline_ingest.store.contract import Param, Setting, Store
 from stepline_ingest.writers import Binding
 
+from .expired import read_expired
+
 MAX_RANGES = 4_096
 MAX_METRICS = 1_000_000
 
@@ -28,6 +30,7 @@ _OF_WRITER = (
     "rank = {rank:UInt32}",
     "writer = {writer:UInt128}",
 )
+_PLACE_OF_WRITER = " AND ".join(_OF_WRITER)
 _SPAN = (*_OF_WRITER, "seq BETWEEN {first:UInt64} AND {last:UInt64}")
 _NUMBERS = {"points": "count()", "sequences": "groupBitmap(seq)", "total": f"sum({POINT_HASH})"}
 _BY_RANGE = select(
@@ -96,6 +99,16 @@ def read_digests(
 ) -> audit_pb2.WriterDigestsReply:
     """The answer for one writer. Blocks; raises StoreError."""
     settings: dict[str, Setting] = {**limits, "optimize_use_projections": 0}
+    return store.expired.settled(lambda _: _read_digests(store, place, span, settings, limits))
+
+
+def _read_digests(
+    store: Store,
+    place: Binding,
+    span: Span,
+    settings: Mapping[str, Setting],
+    limits: Mapping[str, Setting],
+) -> audit_pb2.WriterDigestsReply:
     params: dict[str, Param] = {
         "run": place.run,
         "attempt": place.attempt,
@@ -114,18 +127,21 @@ def read_digests(
                 first = span.first + int(str(number)) * span.width
                 digests.append(_digest(first, points, sequences, total, 0))
     # After the points: what is stored meanwhile lies above them.
+    expired = read_expired(store, _PLACE_OF_WRITER, params, limits)
     ((highest,),) = store.query(_STORED, params, limits)
     rejected = [
         ingest_pb2.Rejected(first_seq=int(str(a)), last_seq=int(str(b)), reason=str(why)[:1024])
         for a, b, why in store.query(_REJECTS, params, limits)
     ]
-    mark = max([int(str(highest)), *(reject.last_seq for reject in rejected)])
+    ends = [*(reject.last_seq for reject in rejected), *(last for _, last in expired)]
+    mark = max([int(str(highest)), *ends])
     return audit_pb2.WriterDigestsReply(
         attempt=place.attempt,
         rank=place.rank,
         committed_seq=mark,
         digests=digests,
         rejected=rejected,
+        expired=[audit_pb2.SequenceRange(first_seq=a, last_seq=b) for a, b in expired],
     )
 
 

@@ -33,6 +33,8 @@ class Kind(str, Enum):
     """What a run shows is not what attempts, rewinds and forks can make of it."""
     PART = "part"
     """Files that are damaged or were set aside by the engine."""
+    KEPT = "kept"
+    """What is kept of expired points does not agree with itself."""
     SCHEMA = "schema"
     """Tables that are not those of this program."""
 
@@ -56,6 +58,8 @@ REMEDIES = {
     "raw_layers from a backup, or bring one back with `stepline attempts RUN --bring-back N`",
     Kind.PART: "restore this part from a backup, or take the loss: DETACH it and run the doctor "
     "again to see what is missing",
+    Kind.KEPT: "restore raw_cells, raw_marks and raw_expiry from one backup that is younger than "
+    "the expiry; the points themselves are gone",
     Kind.SCHEMA: "start the service of this version once: it brings the tables up to date",
 }
 

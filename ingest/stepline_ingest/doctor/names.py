@@ -53,6 +53,7 @@ _SHARED = select(
     "(SELECT writer, run, attempt, rank FROM raw_points WHERE received >= toDateTime(0) "
     "GROUP BY writer, run, attempt, rank "
     "UNION ALL SELECT writer, run, attempt, rank FROM raw_writers "
+    "UNION ALL SELECT writer, run, attempt, rank FROM raw_marks "
     "UNION ALL SELECT writer, run, attempt, rank FROM raw_rejects)",
     group_by=("writer",),
     having=["length(places) > 1"],
@@ -121,6 +122,40 @@ _RULES = (
         "WHERE run IN (SELECT run FROM raw_runs) "
         "GROUP BY run HAVING n != max(attempt) OR min(attempt) != 1 ORDER BY run LIMIT 20",
         "{0:,} attempts are there, numbered up to {1}; they count from 1 without a hole",
+    ),
+    Rule(
+        Kind.NAME,
+        "SELECT run, metric, sum(n) FROM raw_kept WHERE width = 0 "
+        "AND (run, metric) NOT IN (SELECT run, metric FROM raw_metrics) "
+        "GROUP BY run, metric ORDER BY run, metric LIMIT 20",
+        "metric #{0} has {1:,} expired points and no name",
+    ),
+    Rule(
+        Kind.REFERENCE,
+        "SELECT run, writer, attempt, rank FROM raw_marked "
+        "WHERE (writer, run, attempt, rank) NOT IN "
+        "(SELECT writer, run, attempt, rank FROM raw_writers) "
+        "GROUP BY run, writer, attempt, rank ORDER BY run, writer LIMIT 20",
+        "points of writer {0:032x} have expired, but it is not entered as attempt {1}, rank {2}",
+    ),
+    Rule(
+        Kind.KEPT,
+        "SELECT run, count() AS sides, uniqExact(said) AS opinions FROM ("
+        "SELECT run, cityHash64(sum(n), sum(bad), minIf(low_key, n > bad), "
+        "maxIf(high_key, n > bad), minIf(first_key, n > bad), maxIf(last_key, n > bad), "
+        "min(first_step), max(last_step)) "
+        "AS said FROM raw_kept GROUP BY run, width) "
+        "GROUP BY run HAVING sides != 4 OR opinions != 1 ORDER BY run LIMIT 20",
+        "the kept series and the kept cells of the tiers do not say the same: {0} of 4 are there, "
+        "they say {1} things",
+    ),
+    Rule(
+        Kind.KEPT,
+        "SELECT run, sumIf(k, NOT marks) AS cells, sumIf(k, marks) AS marked FROM ("
+        "SELECT run, n AS k, 0 AS marks FROM raw_kept WHERE width = 0 "
+        "UNION ALL SELECT run, points AS k, 1 AS marks FROM raw_marked) "
+        "GROUP BY run HAVING cells != marked ORDER BY run LIMIT 20",
+        "the cells are of {0:,} expired points, the marks of {1:,}",
     ),
     Rule(
         Kind.BAD_SEQUENCE,

@@ -11,6 +11,10 @@ from stepline_ingest.store.contract import Param, Setting, Store
 RAW = "received >= toDateTime(0)"
 """True for every row. No projection has the column, so a query with this condition reads points."""
 
+_GOING = "(SELECT month FROM raw_expiry FINAL WHERE state = 'filled')"
+STANDING = f"{RAW} AND toYYYYMM(received) NOT IN {_GOING}"
+"""The same but for rows that are on their way out since their month expired."""
+
 _LIMITS: dict[str, Setting] = {
     "max_memory_usage": 4 << 30,
     # Beyond this a GROUP BY goes through the disk.

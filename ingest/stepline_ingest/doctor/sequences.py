@@ -15,8 +15,9 @@ from typing import Any
 from stepline_ingest.query.select import plain, select
 from stepline_ingest.store.contract import Param
 
+from .expired import read_expired
 from .finding import Finding, Kind
-from .reading import RAW, Reader, writer_text
+from .reading import STANDING, Reader, writer_text
 
 Range = tuple[int, int]
 """First and last sequence."""
@@ -33,29 +34,56 @@ _REJECTS = select(
     where=["run BETWEEN {first_run:UInt64} AND {last_run:UInt64}"],
     group_by=(*_PLACE, "first_seq"),
 )
-_STORED = select(
+_WHOSE = "run BETWEEN {first_run:UInt64} AND {last_run:UInt64}"
+_SLICE = "writer % {slices:UInt32} = {slice:UInt32}"
+_OF_POINTS = select(
     {
         **plain(*_PLACE),
         "points": "count()",
-        "sequences": "groupBitmap(seq)",
+        "held": "groupBitmapState(seq)",
+        "alone": "groupBitmap(seq)",
         "lowest": "min(seq)",
         "highest": "max(seq)",
+        "gone": "0",
     },
     "raw_points",
-    where=[
-        RAW,
-        "run BETWEEN {first_run:UInt64} AND {last_run:UInt64}",
-        "writer % {slices:UInt32} = {slice:UInt32}",
-    ],
+    where=[STANDING, _WHOSE, _SLICE],
     group_by=_PLACE,
 )
-_OF_WRITER = (
-    RAW,
+_OF_EXPIRED = select(
+    {
+        **plain(*_PLACE),
+        "points": "sum(m.points)",
+        "held": "groupBitmapMergeState(seqs)",
+        "alone": "groupBitmapMerge(seqs)",
+        "lowest": "min(first_seq)",
+        "highest": "max(last_seq)",
+        "gone": "1",
+    },
+    "raw_marked AS m",
+    where=[_WHOSE, _SLICE],
+    group_by=("fill", *_PLACE),
+)
+_STORED = select(
+    {
+        **plain(*_PLACE),
+        "all_points": "sum(points)",
+        "sequences": "groupBitmapMerge(held)",
+        "least": "min(lowest)",
+        "most": "max(highest)",
+        "apart": "sum(alone)",
+        "expired": "max(gone)",
+    },
+    f"({_OF_POINTS} UNION ALL {_OF_EXPIRED})",
+    group_by=_PLACE,
+)
+_WRITER = (
     "run = {run:UInt64}",
     "attempt = {attempt:UInt32}",
     "rank = {rank:UInt32}",
     "writer = {writer:UInt128}",
 )
+_OF_WRITER = (STANDING, *_WRITER)
 _COUNTS = select(
     {"block": f"intDiv(seq, {_BLOCK})", "sequences": "groupBitmap(seq)"},
     "raw_points",
@@ -82,6 +110,9 @@ class Stored:
     sequences: int
     lowest: int
     highest: int
+    apart: int
+    """The sum of what is stored and of what each month that expired had."""
+    expired: bool
     rejected: list[Range] = field(default_factory=list)
     """Merged and sorted."""
 
@@ -120,6 +151,14 @@ def _check(reader: Reader, stored: Stored) -> Iterator[Finding]:
             **place,
         )
         return
+    if stored.apart > stored.sequences:
+        yield Finding(
+            kind=Kind.DOUBLE,
+            message=f"{stored.apart - stored.sequences:,} sequences are stored, or have expired, "
+            "more than once: points that had expired were stored again",
+            about="expired",
+            **place,
+        )
     rejected = clipped(stored.rejected, stored.highest)
     if stored.sequences + length(rejected) == stored.highest and not _overlap(
         reader, stored, rejected
@@ -161,6 +200,11 @@ def _compare(
     """(neither stored nor rejected, both), block by block: only blocks in which the numbers do not
     fit are looked at in full."""
     counts = dict(reader.rows(_COUNTS, _params(stored)))
+    expired = (
+        read_expired(reader.store, " AND ".join(_WRITER), _params(stored), {})
+        if (stored.expired)
+        else []
+    )
     holes: list[Range] = []
     both: list[Range] = []
     for block in _blocks(counts, stored.highest):
@@ -170,7 +214,7 @@ def _compare(
             continue
         params: dict[str, Param] = {**_params(stored), "first": first, "last": last}
         ((numbers,),) = reader.rows(_WITHIN, params) if block in counts else [([],)]
-        holes += missing(numbers, settled, first, last)
+        holes += missing(numbers, [*settled, *within(expired, first, last)], first, last)
         both += [(n, n) for n in numbers if within(settled, n, n)]
     return merged(holes), merged(both)
 

@@ -140,6 +140,10 @@ def _message(event: Step | Finding | Report) -> audit_pb2.DoctorEvent:
         )
     return audit_pb2.DoctorEvent(
         report=audit_pb2.DoctorReport(
-            points=event.points, runs=event.runs, writers=event.writers, rejected=event.rejected
+            points=event.points,
+            runs=event.runs,
+            writers=event.writers,
+            rejected=event.rejected,
+            expired=event.expired,
         )
     )

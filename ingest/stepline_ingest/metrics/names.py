@@ -133,6 +133,14 @@ class Name(Enum):
     )
     RUNS_DELETED = _counter("stepline_runs_deleted_total", "Runs deleted by request.")
 
+    POINTS_EXPIRED = _counter(
+        "stepline_points_expired_total", "Points that were replaced by their rollups."
+    )
+    MONTHS_EXPIRED = _counter("stepline_months_expired_total", "Months of points replaced.")
+    EXPIRY_FAILURES = _counter(
+        "stepline_expiry_failures_total", "Times that a month could not be replaced."
+    )
+
     # --- state ---
     READY = _gauge("stepline_ready", "1 while new points are accepted, as /readyz says.")
     LOOP_LAG_SECONDS = _gauge(

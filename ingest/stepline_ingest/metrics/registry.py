@@ -108,6 +108,14 @@ class Metrics:
     def run_deleted(self) -> None:
         self._instruments[Name.RUNS_DELETED].inc()
 
+    def expired(self, points: int) -> None:
+        """POINTS of one month."""
+        self._instruments[Name.MONTHS_EXPIRED].inc()
+        self._instruments[Name.POINTS_EXPIRED].inc(points)
+
+    def expiry_failed(self) -> None:
+        self._instruments[Name.EXPIRY_FAILURES].inc()
+
     # --- what is ---
 
     def set(self, name: Name, value: float, *labels: str) -> None:

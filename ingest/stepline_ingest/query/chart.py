@@ -90,12 +90,13 @@ def read_lines(
     metrics = {name: siphash64(name) for name in query.metrics}
     rank = query.rank if query.ranks is Ranks.ONE else None
     views = read_views(store, query, descents, limits)
+    known = store.expired.fills()
     series = read_series(store, views.sources, metrics.values(), rank=rank, limits=limits)
     if not series and not (
         rank is not None and read_series(store, views.sources, metrics.values(), limits=limits)
     ):
         raise UnknownMetricsError(query.run_ids, query.metrics)
-    reader = Reader(store, views, limits)
+    reader = Reader(store, views, limits, known)
     other = _other(reader, query) if query.axis is Axis.METRIC else None
     shown = views.visible(series, metrics)
     unread = panels(query, shown)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stepline_ingest.lineage import STEP_END, STEP_MIN
 from stepline_ingest.schema import tiers
+from stepline_ingest.store.expired import KEPT, Fills, among
 
 from .grid import Grid
+from .kept_series import RESULTS, TABLE
 from .plan import Piece, Read
 from .request import ARGNONFINITE
 from .select import plain, select
@@ -241,6 +243,41 @@ def nonfinite_statement(wanted: Wanted, reads: Sequence[Numbered]) -> Statement:
         keys | {ARGNONFINITE: tiers.FIRST_STEP},
         tiers.TABLE,
         where=[*builder.where(), "NOT isFinite(value)"],
+        group_by=tuple(keys),
+    )
+    return Statement(sql, builder.params, _settings(0), builder.constants)
+
+
+def kept_statement(
+    wanted: Wanted, reads: Sequence[Numbered], width: int, fills: Fills
+) -> Statement:
+    """Rows (run, metric, rank, read, bucket, results of kept_series.py) of what is kept of expired
+    points, from cells of WIDTH steps; a read may have several rows of a bucket. A cell belongs to
+    the read, and to the bucket, of its first step.
+    """
+    whole = [(number, replace(read, piece=replace(read.piece, tier=0))) for number, read in reads]
+    builder = _Builder(wanted, whole, plain(*_KEYS[:4]) | {"cell": "first_step"})
+    condition, numbers = among(fills)
+    keys = builder.keys | {"bucket": builder.bucket()}
+    sql = select(
+        keys | RESULTS,
+        TABLE,
+        where=[condition, "width = {width:UInt32}", *builder.where()],
+        group_by=tuple(keys),
+    )
+    params = {**builder.params, **numbers, "width": width}
+    return Statement(sql, params, KEPT, builder.constants)
+
+
+def ends_statement(wanted: Wanted, reads: Sequence[Numbered]) -> Statement:
+    """Rows (run, metric, rank, read, bucket, head_key, tail_key) of the points: where in the order
+    of logging the first and the last finite one lie."""
+    builder = _Builder(wanted, reads, plain(*_KEYS[:4]) | {"cell": "step"})
+    keys = builder.keys | {"bucket": builder.bucket()}
+    sql = select(
+        keys | {"head_key": "min(order_key)", "tail_key": "max(order_key)"},
+        tiers.TABLE,
+        where=[*builder.where(), "isFinite(value)"],
         group_by=tuple(keys),
     )
     return Statement(sql, builder.params, _settings(0), builder.constants)

@@ -11,6 +11,8 @@ import dataclasses
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from types import MappingProxyType
 
 import numpy as np
@@ -21,8 +23,10 @@ from stepline_ingest.gen.stepline.v1 import query_pb2
 from stepline_ingest.lineage import STEP_END, STEP_MIN, SYSTEM_PREFIX, Descent, Lineage, clip
 from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Param, Setting, Store
+from stepline_ingest.store.expired import Fills
 
 from .blocks import Array, closing_blocks, columns, gathered, runs_of_equal
+from .gaps import MOST, find_gaps, newer
 from .history import CHUNK_ROWS, IN_ORDER
 from .names import UnknownMetricsError, matching_names, pattern_of
 from .request import Range
@@ -103,10 +107,43 @@ def read_export(
         runs = runs[runs.index(after.run) :]
     for run in runs:
         segments = clip(tuple(s for s in shown if s.run == run), lo, hi)
-        sql, params = _statement(query, run, segments, (lo, hi), after)
+        where, params = _selection(query, run, segments, (lo, hi))
         run_id = "" if run == descent.run else ids.get(run, "")
-        yield from _chunks(store, run, run_id, sql, params, query.patterns, names, after, limits)
+        fills = store.expired.fills()
+        gaps = partial(_gaps, store, where, params, names, limits, run_id)
+        yield from gaps(fills, after)
+        sql, params = _statement(where, params, after)
+        end = after
+        for chunk in _chunks(store, run, run_id, sql, params, query.patterns, names, after, limits):
+            end = Cursor.unpack(chunk.cursor)
+            yield chunk
+        if not store.expired.unchanged(fills):
+            # They went while this was sent, and may be part of it.
+            yield from gaps(newer(store.expired.fills(), fills), end)
         after = None
+
+
+def _gaps(
+    store: Store,
+    where: Sequence[str],
+    params: Mapping[str, Param],
+    names: Mapping[int, str],
+    limits: Mapping[str, Setting],
+    run_id: str,
+    fills: Fills,
+    end: Cursor | None,
+) -> Iterator[query_pb2.ExportChunk]:
+    """What has expired of points that meet WHERE, told behind END."""
+    overlapping = [_overlapping(term) for term in where]
+    found = find_gaps(store, overlapping, params, names, fills, limits)
+    cursor = b"" if end is None else end.pack()
+    while told := [gap.message(run_id) for gap in islice(found, MOST)]:
+        yield query_pb2.ExportChunk(expired=told, cursor=cursor)
+
+
+def _overlapping(term: str) -> str:
+    """TERM of a series that has steps from first_step to last_step."""
+    return term.replace("step >= ", "last_step >= ").replace("step <= ", "first_step <= ")
 
 
 def _chunks(
@@ -134,10 +171,10 @@ def _chunks(
             yield _chunk(found, names, end, run_id)
 
 
-def _statement(
-    query: ExportQuery, run: int, segments: Lineage, steps: tuple[int, int], after: Cursor | None
-) -> tuple[str, dict[str, Param]]:
-    """What SEGMENTS, and STEPS where lineage does not cut, have of RUN."""
+def _selection(
+    query: ExportQuery, run: int, segments: Lineage, steps: tuple[int, int]
+) -> tuple[list[str], dict[str, Param]]:
+    """The conditions of what SEGMENTS, and STEPS where lineage does not cut, have of RUN."""
     params: dict[str, Param] = {"run": run}
     where = ["run = {run:UInt64}", _shown(query, run, segments, steps, params)]
     if query.patterns:
@@ -149,15 +186,24 @@ def _statement(
     if query.ranks:
         where.append("rank IN {ranks:Array(UInt32)}")
         params["ranks"] = list(query.ranks)
+    return where, params
+
+
+def _statement(
+    where: Sequence[str], params: Mapping[str, Param], after: Cursor | None
+) -> tuple[str, dict[str, Param]]:
+    """The points that meet WHERE, behind AFTER."""
+    every = dict(params)
+    terms = list(where)
     if after is not None:
-        where += _AFTER
-        params |= {
+        terms += _AFTER
+        every |= {
             "after_metric": after.metric,
             "after_rank": after.rank,
             "after_attempt": after.attempt,
             "after_step": after.step,
         }
-    return select(_COLUMNS, tiers.TABLE, where=where, order_by=_ORDER), params
+    return select(_COLUMNS, tiers.TABLE, where=terms, order_by=_ORDER), every
 
 
 def _shown(

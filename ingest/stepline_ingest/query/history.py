@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import NativeBlock, Param, Setting, Store
 
 from .blocks import closing_blocks, gathered
+from .gaps import Gap, history_gaps, newer
 from .names import UnknownMetricsError
 from .request import Range
 from .select import plain, select
@@ -59,9 +61,15 @@ class HistoryQuery:
 
 
 def read_history(
-    store: Store, query: HistoryQuery, descent: Descent, limits: Mapping[str, Setting]
+    store: Store,
+    query: HistoryQuery,
+    descent: Descent,
+    limits: Mapping[str, Setting],
+    *,
+    ids: Mapping[int, str] = MappingProxyType({}),
 ) -> Iterator[query_pb2.HistoryChunk]:
-    """Chunks of up to about CHUNK_ROWS points. Closing the iterator ends the query.
+    """Chunks of up to about CHUNK_ROWS points. Closing the iterator ends the query. IDS are those
+    of the other runs that a fork shows.
 
     Raises UnknownMetricsError when the run has no point of the metric at any rank; StoreError.
     """
@@ -73,6 +81,11 @@ def read_history(
         raise UnknownMetricsError([query.run_id], [query.metric])
     lo = STEP_MIN if query.steps.start is None else query.steps.start
     hi = STEP_END if query.steps.stop is None else query.steps.stop
+    # Of what goes while this is sent it is told at the end.
+    fills = store.expired.fills()
+    gaps = history_gaps(store, query.metric, query.rank, clip(shown, lo, hi), fills, limits)
+    if gaps:
+        yield query_pb2.HistoryChunk(expired=_named(gaps, descent, ids))
     for segment in clip(shown, lo, hi):
         params: dict[str, Param] = {
             "run": segment.run,
@@ -92,6 +105,20 @@ def read_history(
                     whose = segment.attempt if segment.run == descent.run else 0
                     chunk.attempt = np.full(chunk.rows, whose or 0, np.uint32).tobytes()
                 yield chunk
+    if not store.expired.unchanged(fills):
+        late = newer(store.expired.fills(), fills)
+        gaps = history_gaps(store, query.metric, query.rank, clip(shown, lo, hi), late, limits)
+        if gaps:
+            yield query_pb2.HistoryChunk(expired=_named(gaps, descent, ids))
+
+
+def _named(
+    gaps: Sequence[Gap], descent: Descent, ids: Mapping[int, str]
+) -> list[query_pb2.ExpiredPoints]:
+    return [
+        gap.message("" if gap.run == descent.run else ids.get(gap.run, str(gap.run)))
+        for gap in gaps
+    ]
 
 
 def _lineage(

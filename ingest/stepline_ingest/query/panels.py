@@ -35,6 +35,8 @@ class Panel:
     """The least step that is stored of its visible series, and one past the greatest one, before
     the request cuts."""
     end: int = -(2**63)
+    kept: bool = False
+    """Some of its points have expired."""
     places: set[int] = field(default_factory=set)
     """All ranks that logged."""
 
@@ -50,6 +52,7 @@ class Panel:
         self.extents += [one.series.extent for one in shown]
         self.first = min(self.first, *(one.first for one in shown))
         self.end = max(self.end, *(one.end for one in shown))
+        self.kept |= any(one.series.kept for one in shown)
         self.places.update(*(one.series.ranks for one in shown))
 
 

@@ -13,18 +13,22 @@ from functools import partial
 
 import numpy as np
 
+from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Setting, Store, StoreError
+from stepline_ingest.store.expired import Fills
 
 from .blocks import Array
 from .blocks import columns as whole_columns
 from .buckets import bucket_x, cells_of_result, chart_columns, with_constants
-from .cells import KEYS, Cells, for_lines, group_starts, together, value_of_bits
+from .cells import KEYS, PLACE, Cells, for_lines, group_starts, together, value_of_bits
 from .chart_sql import (
     Numbered,
     Statement,
     Sum,
     Wanted,
     cells_statement,
+    ends_statement,
+    kept_statement,
     loose_statement,
     nonfinite_statement,
     points_statement,
@@ -33,6 +37,7 @@ from .chart_sql import (
 )
 from .failure import TOO_LONG
 from .grid import Grid
+from .kept import NEVER, sums_of, with_kept
 from .means import exact_mean, shown_means
 from .panels import Panel
 from .parallel import at_once
@@ -50,6 +55,7 @@ _TIME = "max_execution_time"
 _CORES = os.cpu_count() or 1
 _SUMS = 50
 """Buckets that one statement adds up exactly."""
+_RANK_SUMS = ("points", "nonfinite", "total")
 MOST_POINTS = 300_000
 """Up to so many points are brought here and put into buckets; more are left to the engine."""
 
@@ -75,6 +81,8 @@ class Reader:
     store: Store
     views: Views
     limits: Mapping[str, Setting]
+    known: Fills
+    """Under which it was found which series have expired points."""
     began: float = field(default_factory=time.monotonic)
 
     def lines(
@@ -96,21 +104,29 @@ class Reader:
         grid = panel.grid
         results = results_for(columns, moments=moments)
         wanted = Wanted(grid, panel.metrics, by_rank, ranks, _whole(panel), results)
-        cells = self._cells(wanted, plan, panel)
+
+        def read(fills: Fills) -> Cells | None:
+            cells = self._cells(wanted, plan, panel, fills)
+            if cells is not None and "mean" in columns:
+                cells = {**cells, "mean": self._means(wanted, plan, cells)}
+            if cells is not None and ARGNONFINITE in columns:
+                cells = {**cells, ARGNONFINITE: self._argnonfinite(wanted, plan, cells)}
+            return cells
+
+        cells = self.store.expired.settled(read)
         if cells is None:
             return {}
-        if "mean" in columns:
-            cells = {**cells, "mean": self._means(wanted, plan, cells)}
-        if ARGNONFINITE in columns:
-            cells = {**cells, ARGNONFINITE: self._argnonfinite(wanted, plan, cells)}
         values = chart_columns(grid, cells)
-        used = max(read.piece.tier for read in plan)
+        used = max(one.piece.tier for one in plan)
+        kept = cells.get("kept")
         found: dict[LineKey, Line] = {}
         starts = group_starts([cells[key] for key in KEYS[:3]]).tolist()
         for begin, end in zip(starts, [*starts[1:], len(values["x"])], strict=True):
             view, metric, place = (int(cells[key][begin]) for key in KEYS[:3])
             cut = {name: column[begin:end] for name, column in values.items()}
-            found[view, metric, place if by_rank else None] = Line(grid, used, cut)
+            expired = kept is not None and kept[begin:end].any()
+            width = max(used, tiers.WIDTHS[0]) if expired else used
+            found[view, metric, place if by_rank else None] = Line(grid, width, cut)
         return found
 
     def sums_by_rank(self, panel: Panel, steps: Range) -> Cells | None:
@@ -120,6 +136,13 @@ class Reader:
         plan = self._plan(panel, steps)
         results = results_for((), moments=False) | {"total"}
         wanted = Wanted(panel.grid, panel.metrics, True, None, _whole(panel), results)
+        return self.store.expired.settled(
+            lambda fills: self._sums_by_rank(wanted, plan, panel, fills)
+        )
+
+    def _sums_by_rank(
+        self, wanted: Wanted, plan: Sequence[Read], panel: Panel, fills: Fills
+    ) -> Cells | None:
         tables = []
         for of_cells in (True, False):
             entries = [e for e in enumerate(plan) if bool(e[1].piece.tier) is of_cells]
@@ -130,6 +153,10 @@ class Reader:
                     statement = loose_statement(wanted, entries, table)
                 tables.append(self._grouped(wanted, statement))
         found = [for_lines(cells, plan) for cells in tables if cells is not None]
+        for call in self._from_kept(wanted, list(enumerate(plan)), panel, fills):
+            old = call()
+            if old is not None:
+                found.append(sums_of(for_lines(old, plan), (*PLACE, "bucket", *_RANK_SUMS)))
         if len(found) < 2:
             return found[0] if found else None
         return {name: np.concatenate([cells[name] for cells in found]) for name in found[0]}
@@ -142,7 +169,9 @@ class Reader:
         tier = wants_tier(panel.grid, panel.extents)
         return reads(lineages, panel.grid, lo, hi, tier=tier)
 
-    def _cells(self, wanted: Wanted, plan: Sequence[Read], panel: Panel) -> Cells | None:
+    def _cells(
+        self, wanted: Wanted, plan: Sequence[Read], panel: Panel, fills: Fills
+    ) -> Cells | None:
         """One row for each line and bucket, in the order of both; None when there is none."""
         numbered = list(enumerate(plan))
         of_cells = [entry for entry in numbered if entry[1].piece.tier]
@@ -159,8 +188,33 @@ class Reader:
             else:
                 statement = cells_statement(wanted, of_points, _CORES)
                 calls.append(partial(self._grouped, wanted, statement))
-        tables = [for_lines(cells, plan) for cells in at_once(calls) if cells is not None]
-        return together(tables) if tables else None
+        of_kept = self._from_kept(wanted, numbered, panel, fills)
+        found = at_once([*calls, *of_kept])
+        stored, kept = found[: len(calls)], found[len(calls) :]
+        tables = [for_lines(cells, plan) for cells in stored if cells is not None]
+        fresh = together(tables) if tables else None
+        old = [for_lines(cells, plan) for cells in kept if cells is not None]
+        if not old:
+            return fresh
+        return with_kept(fresh, old, wanted.results, partial(self._ends, wanted, plan))
+
+    def _from_kept(
+        self, wanted: Wanted, entries: Sequence[Numbered], panel: Panel, fills: Fills
+    ) -> list[Callable[[], Cells | None]]:
+        """What is kept of expired points, where there are any."""
+        if not fills or not (panel.kept or fills.numbers != self.known.numbers):
+            return []
+        by_width: dict[int, list[Numbered]] = {}
+        for entry in entries:
+            width = entry[1].piece.tier or tiers.WIDTHS[0]
+            by_width.setdefault(width, []).append(entry)
+        return [
+            partial(self._grouped, wanted, kept_statement(wanted, of_width, width, fills))
+            for width, of_width in by_width.items()
+        ]
+
+    def _ends(self, wanted: Wanted, plan: Sequence[Read], buckets: Array) -> Cells | None:
+        return self._looked_up(wanted, plan, buckets, ends_statement)
 
     def _from_tier(
         self, wanted: Wanted, entries: Sequence[Numbered], panel: Panel
@@ -206,6 +260,9 @@ class Reader:
 
     def _means(self, wanted: Wanted, plan: Sequence[Read], cells: Cells) -> Array:
         mean, doubtful = shown_means(cells)
+        if "kept" in cells:
+            # There is nothing to add up exactly: these may be one unit of what is shown off.
+            doubtful = doubtful[~cells["kept"][doubtful]]
         # A statement adds each point to one sum: what several lines show is added up for each.
         shared = any(read.lines for read in plan)
         lines = np.unique(cells["run"][doubtful]) if shared else [None]
@@ -250,7 +307,29 @@ class Reader:
         found = bucket_x(wanted.grid, cells["bucket"])
         if not mixed.any():
             return found
-        grid, buckets = wanted.grid, cells["bucket"][mixed]
+        rows = self._looked_up(wanted, plan, cells["bucket"][mixed], nonfinite_statement)
+        steps: dict[tuple[int, ...], int] = {}
+        if rows is not None:
+            keys = zip(*(rows[key].tolist() for key in KEYS), strict=True)
+            for key, step in zip(keys, rows[ARGNONFINITE].tolist(), strict=True):
+                steps[key] = min(step, steps.get(key, step))
+        for row in np.flatnonzero(mixed).tolist():
+            key = tuple(int(cells[name][row]) for name in KEYS)
+            among = [steps[key]] if key in steps else []
+            if "bad_at" in cells and cells["bad_at"][row] != NEVER:
+                among.append(int(cells["bad_at"][row]))
+            found[row] = min(among, default=int(found[row]))
+        return found
+
+    def _looked_up(
+        self,
+        wanted: Wanted,
+        plan: Sequence[Read],
+        buckets: Array,
+        statement_of: Callable[[Wanted, Sequence[Numbered]], Statement],
+    ) -> Cells | None:
+        """What a statement about points finds between the first and the last of BUCKETS."""
+        grid = wanted.grid
         lo = grid.origin + int(buckets.min()) * grid.width
         hi = grid.origin + (int(buckets.max()) + 1) * grid.width
         parts = [
@@ -258,19 +337,13 @@ class Reader:
             for read in plan
             if (piece := read.piece.points_between(lo, hi))
         ]
-        statement = nonfinite_statement(wanted, list(enumerate(parts)))
+        if not parts:
+            return None
+        statement = statement_of(wanted, list(enumerate(parts)))
         result = self._run(statement)
         if not result:
-            return found
-        rows = for_lines({**result, **with_constants(result, statement.constants)}, parts)
-        steps: dict[tuple[int, ...], int] = {}
-        keys = zip(*(rows[key].tolist() for key in KEYS), strict=True)
-        for key, step in zip(keys, rows[ARGNONFINITE].tolist(), strict=True):
-            steps[key] = min(step, steps.get(key, step))
-        for row in np.flatnonzero(mixed).tolist():
-            key = tuple(int(cells[name][row]) for name in KEYS)
-            found[row] = steps.get(key, int(found[row]))
-        return found
+            return None
+        return for_lines({**result, **with_constants(result, statement.constants)}, parts)
 
 
 def _one_rank(wanted: Wanted, panel: Panel) -> bool:

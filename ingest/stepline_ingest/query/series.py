@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stepline_ingest.lineage import SYSTEM_PREFIX, Descent, Lineage
 from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Param, Setting, Store
+from stepline_ingest.store.expired import Fills
 
 from .blocks import rows
+from .kept_series import kept_extents, kept_series
 from .parallel import at_once
 from .plan import Extent
 from .select import plain, select
@@ -47,6 +50,8 @@ class Series:
     attempt: int
     ranks: tuple[int, ...]
     extent: Extent
+    kept: bool = False
+    """Some of its points have expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,19 @@ def _stored_series(
     if rank is not None:
         params["rank"] = rank
         where.append(_RANK)
+    return store.expired.settled(
+        lambda fills: _read_series(store, runs, where, params, fills, limits)
+    )
+
+
+def _read_series(
+    store: Store,
+    runs: Collection[int],
+    where: Sequence[str],
+    params: Mapping[str, Param],
+    fills: Fills,
+    limits: Mapping[str, Setting],
+) -> list[Series]:
     keys = ("run", "metric", "attempt", "rank")
     columns, table, settings = _SERIES, tiers.TABLE, _settings(tiers.SERIES, limits)
     trusted, known = store.memo.version() is not None, rollups(store)
@@ -113,18 +131,33 @@ def _stored_series(
         table = rollup.table
         columns = {name: rollup.results.get(one, one) for name, one in _SERIES.items()}
     sql = select(columns, table, where=where, group_by=keys)
-    found: dict[tuple[int, int, int], list[tuple[int, int, int, int]]] = {}
+    found: dict[tuple[int, int, int], dict[int, tuple[int, int, int]]] = {}
+    kept: list[tuple[int, ...]] = []
 
     def read() -> None:
-        for run, metric, attempt, *row in rows(store.stream_native(sql, params, settings)):
-            found.setdefault((run, metric, attempt), []).append((row[0], row[1], row[2], row[3]))
+        for run, metric, attempt, rank, *row in rows(store.stream_native(sql, params, settings)):
+            found.setdefault((run, metric, attempt), {})[rank] = (row[0], row[1], row[2])
 
     def look() -> None:
         known.look(store)
 
+    def read_kept() -> None:
+        kept.extend(kept_series(store, where, params, fills, limits))
+
     # What reads the cells will want to know it, and this costs no time of its own.
-    at_once([read] if complete or not trusted else [read, look])
-    return [_over_ranks(*key, sorted(parts)) for key, parts in sorted(found.items())]
+    looks = [] if complete or not trusted else [look]
+    at_once([read, *looks, *([read_kept] if fills else [])])
+    for run, metric, attempt, rank, *row in kept:
+        ranks = found.setdefault((run, metric, attempt), {})
+        points, first, last = ranks.get(rank, (0, row[1], row[2]))
+        ranks[rank] = (points + row[0], min(first, row[1]), max(last, row[2]))
+    of_kept = {(run, metric, attempt) for run, metric, attempt, *_ in kept}
+    return [
+        replace(_over_ranks(*key, sorted((r, *row) for r, row in ranks.items())), kept=True)
+        if key in of_kept
+        else _over_ranks(*key, sorted((r, *row) for r, row in ranks.items()))
+        for key, ranks in sorted(found.items())
+    ]
 
 
 def read_lineages(
@@ -162,16 +195,25 @@ def read_extents(
             found[run] = known
     unknown = [run for run in runs if run not in found]
     if unknown:
-        found |= {run: {} for run in unknown}
-        sql = select(_EXTENTS, tiers.TABLE, where=[_RUNS, _CUT], group_by=("run", "attempt"))
-        params: dict[str, Param] = {"runs": unknown, "system": SYSTEM_PREFIX}
-        for run, attempt, first, last in rows(
-            store.stream_native(sql, params, _settings(tiers.SERIES, limits))
-        ):
-            found[run][attempt] = (first, last)
+        found |= store.expired.settled(lambda fills: _read_extents(store, unknown, fills, limits))
         for run in unknown:
             size = _KEPT_BYTES + 100 * len(found[run])
             store.memo.keep((_MEMO, run), versions[run], found[run], size=size)
+    return found
+
+
+def _read_extents(
+    store: Store, runs: Sequence[int], fills: Fills, limits: Mapping[str, Setting]
+) -> dict[int, dict[int, tuple[int, int]]]:
+    found: dict[int, dict[int, tuple[int, int]]] = {run: {} for run in runs}
+    where = [_RUNS, _CUT]
+    sql = select(_EXTENTS, tiers.TABLE, where=where, group_by=("run", "attempt"))
+    params: dict[str, Param] = {"runs": list(runs), "system": SYSTEM_PREFIX}
+    stored = rows(store.stream_native(sql, params, _settings(tiers.SERIES, limits)))
+    kept = kept_extents(store, where, params, fills, limits) if fills else ()
+    for run, attempt, first, last in itertools.chain(stored, kept):
+        low, high = found[run].get(attempt, (first, last))
+        found[run][attempt] = (min(low, first), max(high, last))
     return found
 
 

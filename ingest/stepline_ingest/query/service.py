@@ -109,13 +109,21 @@ class QueryService(query_pb2_grpc.QueryServicer):
                 request.all_attempts,
             )
             descent = await self._descent(request.run_id)
-            read = self._read(lambda limits: read_history(self._store, query, descent, limits))
+            ids = await self._ids_of_base(descent)
+            read = self._read(
+                lambda limits: read_history(self._store, query, descent, limits, ids=ids)
+            )
             async with aclosing(read) as found:
                 async for chunk in found:
                     yield chunk
 
         async for chunk in self._answered(chunks(), context):
             yield chunk
+
+    async def _ids_of_base(self, descent: Descent) -> Mapping[int, str]:
+        """Of the runs that a fork shows."""
+        others = {segment.run for segment in descent.base}
+        return await self._runs.run_ids(sorted(others)) if others else {}
 
     async def Export(
         self, request: query_pb2.ExportRequest, context: Any
@@ -130,8 +138,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
                 Cursor.unpack(request.after),
             )
             descent = await self._descent(request.run_id)
-            others = {segment.run for segment in descent.base}
-            ids = await self._runs.run_ids(sorted(others)) if others else {}
+            ids = await self._ids_of_base(descent)
             read = self._read(
                 lambda limits: read_export(self._store, query, descent, limits, ids=ids)
             )

@@ -15,13 +15,15 @@ from typing import Any
 from stepline_ingest.lineage import STEP_END, STEP_MIN, Lineage, Segment
 from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Param, Setting, Store
+from stepline_ingest.store.expired import Fills
 
 from .blocks import Array, columns
 from .buckets import high_step, low_step, unpacked_value
+from .kept_series import kept_statistics
+from .kept_summaries import Key, Place, Row, kept_rows, together
 from .select import plain, select
 
 _COLUMNS = {
-    **plain("metric", "rank"),
     "points": tiers.COUNT,
     "nonfinite": tiers.NONFINITE,
     "low": tiers.LOW,
@@ -32,21 +34,6 @@ _COLUMNS = {
     "first_step": tiers.FIRST_STEP,
     "last_step": tiers.LAST_STEP,
 }
-_ORDER = (
-    "metric",
-    "rank",
-    "points",
-    "nonfinite",
-    "first_step",
-    "last_step",
-    "first_value",
-    "last_value",
-    "total",
-    "low",
-    "low_step",
-    "high",
-    "high_step",
-)
 _RUN = "run = {run:UInt64}"
 _ATTEMPT = "attempt = {attempt:UInt32}"
 _STEPS = ("step >= {first:Int64}", "step <= {last:Int64}")
@@ -148,39 +135,101 @@ def _statistics(
         where.append("metric IN {metrics:Array(UInt64)}")
         params["metrics"] = list(only)
     settings: dict[str, Setting] = {"preferred_optimize_projection_name": tiers.SERIES}
+    steps: tuple[str, ...] = ()
     if segment.to_step < STEP_END or not segment.whole_below:
         # An attempt that was cut has to be read point by point.
-        where += _STEPS
+        steps = _STEPS
         params |= {"first": segment.from_step, "last": segment.to_step - 1}
         settings = {"optimize_use_projections": 0}
-    sql = select(_COLUMNS, tiers.TABLE, where=where, group_by=_KEYS, order_by=_KEYS)
-    found = columns(store.stream_native(sql, params, {**limits, **settings}))
-    return _rows(found) if found else iter(())
+    wanted = _Wanted(_KEYS, where, steps, params, {**limits, **settings})
+    return iter(_read(store, wanted, limits))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    keys: Sequence[str]
+    where: Sequence[str]
+    steps: Sequence[str]
+    params: Mapping[str, Param]
+    settings: Mapping[str, Setting]
+
+
+def _read(store: Store, wanted: _Wanted, limits: Mapping[str, Setting]) -> list[tuple[Any, ...]]:
+    """The keys and what MetricSummary.add takes, in the order of the keys."""
+    return store.expired.settled(lambda fills: _read_under(store, wanted, limits, fills))
+
+
+def _read_under(
+    store: Store, wanted: _Wanted, limits: Mapping[str, Setting], fills: Fills
+) -> list[tuple[Any, ...]]:
+    keys = wanted.keys
+    sql = select(
+        {**plain(*keys), **_COLUMNS},
+        tiers.TABLE,
+        where=[*wanted.where, *wanted.steps],
+        group_by=keys,
+        order_by=keys,
+    )
+    found = columns(store.stream_native(sql, wanted.params, wanted.settings))
+    stored = list(_rows(found, keys)) if found else []
+    if not fills:
+        return stored
+    # What is kept belongs where its first step lies: see kept.py.
+    where = [*wanted.where, *(step.replace("step", "first_step", 1) for step in wanted.steps)]
+    old = kept_statistics(store, keys, where, wanted.params, fills, limits)
+    size = len(keys)
+    by_key = {row[:size]: Row(*row[size:]) for row in stored}
+    kept = list(kept_rows(old, keys))
+    if not kept:
+        return stored
+    both = together(by_key, kept, lambda mixed: _ends(store, wanted, mixed, limits))
+    return [(*key, *row) for key, row in sorted(both.items())]
+
+
+def _ends(
+    store: Store, wanted: _Wanted, mixed: Sequence[Key], limits: Mapping[str, Setting]
+) -> dict[Key, tuple[Place, Place]]:
+    """Where the first and the last finite point of the series MIXED lie."""
+    keys = wanted.keys
+    sql = select(
+        {**plain(*keys), "head": "min(order_key)", "tail": "max(order_key)"},
+        tiers.TABLE,
+        where=[
+            *wanted.where,
+            *wanted.steps,
+            "metric IN {mixed:Array(UInt64)}",
+            "isFinite(value)",
+        ],
+        group_by=keys,
+    )
+    metrics = sorted({key[keys.index("metric")] for key in mixed})
+    settings: dict[str, Setting] = {**limits, "optimize_use_projections": 0}
+    found = columns(store.stream_native(sql, {**wanted.params, "mixed": metrics}, settings))
+    if not found:
+        return {}
+    keyed = zip(*(found[name].tolist() for name in keys), strict=True)
+    heads, tails = (
+        zip(found[end]["high"].tolist(), found[end]["low"].tolist(), strict=True)
+        for end in ("head", "tail")
+    )
+    return {key: (head, tail) for key, head, tail in zip(keyed, heads, tails, strict=True)}
 
 
 def summarize_whole(
     store: Store, runs: Sequence[int], limits: Mapping[str, Setting]
 ) -> dict[int, dict[int, MetricSummary]]:
     """By run and metric, of runs that show all that is stored of them. Raises StoreError."""
-    sql = select(
-        {**plain("run"), **_COLUMNS},
-        tiers.TABLE,
-        where=["run IN {runs:Array(UInt64)}"],
-        group_by=("run", *_KEYS),
-        order_by=("run", *_KEYS),
-    )
     settings = {**limits, "preferred_optimize_projection_name": tiers.SERIES}
+    where = ["run IN {runs:Array(UInt64)}"]
+    wanted = _Wanted(("run", *_KEYS), where, (), {"runs": list(runs)}, settings)
     summaries: dict[int, dict[int, MetricSummary]] = {run: {} for run in runs}
-    found = columns(store.stream_native(sql, {"runs": list(runs)}, settings))
-    if found:
-        runs_of_rows = found["run"].tolist()
-        for run, (metric, *row) in zip(runs_of_rows, _rows(found), strict=True):
-            summaries[run].setdefault(metric, MetricSummary()).add(*row)
+    for run, metric, *row in _read(store, wanted, limits):
+        summaries[run].setdefault(metric, MetricSummary()).add(*row)
     return summaries
 
 
-def _rows(found: dict[str, Array]) -> Iterator[tuple[Any, ...]]:
-    """(metric, and what MetricSummary.add takes)."""
+def _rows(found: dict[str, Array], keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The keys, and what MetricSummary.add takes behind the rank."""
     found["low_step"], found["high_step"] = low_step(found["low"]), high_step(found["high"])
     found["low"], found["high"] = unpacked_value(found["low"]), unpacked_value(found["high"])
-    return zip(*(found[name].tolist() for name in _ORDER), strict=True)
+    return zip(*(found[name].tolist() for name in (*keys, *Row._fields)), strict=True)

@@ -38,6 +38,8 @@ TABLES = (
     "raw_contexts",
     "raw_console",
     "raw_points",
+    "raw_cells",
+    "raw_marks",
 )
 _DELETED = "SELECT DISTINCT run FROM raw_deletions"
 _LEFT = "SELECT DISTINCT run FROM {table} WHERE run IN (SELECT run FROM raw_deletions)"

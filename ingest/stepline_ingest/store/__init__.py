@@ -36,11 +36,13 @@ __all__ = [
 def open_store(spec: str | None, data_dir: Path) -> Store:
     """The store that SPEC names, clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, or the embedded one
     in DATA_DIR. Its tables are brought up to date. Raises StoreError."""
+    from stepline_ingest.retention import recover
     from stepline_ingest.schema import Upkeep, migrate
 
     store = _open(spec, data_dir)
     try:
         migrate(store, cluster=store.cluster)
+        recover(store)
         store.create_tenant_views()
         store.before_close(Upkeep(store).stop)
     except BaseException:

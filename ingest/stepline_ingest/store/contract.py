@@ -7,9 +7,11 @@ named without their database: a store works in one.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from .errors import StoreError
+from .expired import Expired
 from .inserts import MAX_BLOCK_ROWS, POINTS_COLUMNS
 from .memo import Memo
 from .native import NativeBlock
@@ -19,6 +21,7 @@ from .staging import StagedBlock
 __all__ = [
     "MAX_BLOCK_ROWS",
     "POINTS_COLUMNS",
+    "Expired",
     "Memo",
     "NativeBlock",
     "Param",
@@ -43,6 +46,14 @@ class Store(Protocol):
     @property
     def memo(self) -> Memo:
         """What may be kept of answers until points change."""
+
+    @property
+    def expired(self) -> Expired:
+        """Which months of points were replaced by what is kept of them."""
+
+    def holding_inserts(self) -> AbstractContextManager[None]:
+        """Until the end of the block this process inserts no points. `insert_rows` may wait for it
+        as well, `command` does not."""
 
     def insert_points(
         self,

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,6 +15,7 @@ from .analyst import FORMAT_QUERY, analyst_settings, can_stream, judged
 from .cancel import CANCEL
 from .engine_config import ANALYST_ROLE, write_config
 from .errors import StoreError, insert_error, query_error
+from .expired import Expired
 from .formats import STREAMED, WITH_HEADER, split_format
 from .gate import Gate
 from .inserts import (
@@ -69,6 +70,7 @@ class EmbeddedStore:
         self._engine = directory / "chdb"
         self._writes = Gate()
         self.memo = Memo(trusted=True)
+        self.expired = Expired(self.query)
         config = write_config(directory, database)
         self._folder = _open_folder(directory)
         self._target = f"{self._engine}?config-file={self._folder.path / config.name}"
@@ -114,6 +116,9 @@ class EmbeddedStore:
         finally:
             # Also after a failure: the rows may be there.
             self.memo.changed(runs)
+
+    def holding_inserts(self) -> AbstractContextManager[None]:
+        return self._writes.closed()
 
     def insert_rows(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]

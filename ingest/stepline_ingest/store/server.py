@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from clickhouse_connect import get_client
@@ -15,6 +15,8 @@ from .analyst import FORMAT_QUERY, VIEW_SETTINGS, analyst_settings, judged
 from .cancel import CANCEL
 from .dsn import ServerAddress
 from .errors import StoreError, insert_error, query_error
+from .expired import Expired
+from .gate import Gate
 from .inserts import (
     POINTS_COLUMNS,
     POINTS_TABLE,
@@ -69,6 +71,8 @@ class ServerStore:
         self._staging = Staging()
         # Another service may write the same database, if only while one takes over from the other.
         self.memo = Memo(trusted=False)
+        self.expired = Expired(self.query)
+        self._writes = Gate()
         self._before_close: list[Callable[[], None]] = []
         self.cluster = address.cluster
         on_cluster = f" ON CLUSTER '{address.cluster}'" if address.cluster else ""
@@ -101,11 +105,15 @@ class ServerStore:
         pieces = block.chunks() if isinstance(block, StagedBlock) else (piece for piece in block)
         settings = points_settings(token) | (QUORUM if self.cluster else {})
         try:
-            self._insert(POINTS_TABLE, POINTS_COLUMNS, pieces, settings)
+            with self._writes.passing():
+                self._insert(POINTS_TABLE, POINTS_COLUMNS, pieces, settings)
         except StoreError as error:
             if error.outcome_unknown:
                 self._doubtful.add(token)
             raise
+
+    def holding_inserts(self) -> AbstractContextManager[None]:
+        return self._writes.closed()
 
     def insert_rows(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]

@@ -24,6 +24,7 @@ ROW_FILTERS = {
     "raw_layers": _RUN,
     "raw_metrics": _RUN,
     "raw_points": _RUN,
+    "raw_cells": _RUN,
     "raw_contexts": _RUN,
     "raw_console": _RUN,
 }
@@ -35,12 +36,13 @@ VIEWS = (
     "metrics",
     "points",
     "series",
+    "expired",
     "contexts",
     "console",
     "lineage",
     "visible_points",
 )
-GRANTED = (*ROW_FILTERS, *VIEWS, "raw_shown")
+GRANTED = (*ROW_FILTERS, *VIEWS, "raw_shown", "raw_kept", "raw_expiry")
 """What the views of tenants are made of."""
 
 

@@ -119,6 +119,8 @@ def _print(found: dict[str, Any]) -> None:
     size = f"{points} of {writers} in {runs}"
     if found["rejected"]:
         size += f", {_many(found['rejected'], 'sequence')} recorded as rejected or lost"
+    if found.get("expired"):
+        size += f", {_many(found['expired'], 'point')} expired with rollups kept"
     if not findings:
         print(f"nothing is wrong: {size}")
         return

@@ -15,6 +15,7 @@ from ..errors import InvalidRequest
 from ..points import Points, arrow_schema
 from ..reader import Client
 from ..run_view import RunView
+from .gaps import tell, told
 from .options import add_range, add_server, client_of
 from .progress import Bar
 
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with client_of(args) as client:
             views = [client.run(run_id) for run_id in args.run]
-            with form(part) as write, Bar("exporting", total=_total(args, views)) as bar:
+            with told(), form(part) as write, Bar("exporting", total=_total(args, views)) as bar:
                 for table in _tables(client, args, views):
                     write(table)
                     rows += table.num_rows
@@ -90,6 +91,7 @@ def _tables(client: Client, args: argparse.Namespace, views: list[RunView]) -> I
         )
         for batch in points:
             yield batch.to_arrow()
+        tell(points.expired)
 
 
 def _total(args: argparse.Namespace, views: list[RunView]) -> int | None:

@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..history import History
+from .gaps import tell, told
 from .options import add_json, add_range, add_server, client_of
 from .output import print_json
 
@@ -35,7 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints a line for each point; values with as many digits as bring them back bit for bit."""
-    with client_of(args) as client:
+    with client_of(args) as client, told():
         found = client.run(args.run).history(
             args.metric,
             rank=args.rank,
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
             stop=args.stop,
             all_attempts=args.all_attempts,
         )
+    tell(found.expired)
     extra = () if found.attempt is None else ("attempt",)
     if args.json:
         print_json(

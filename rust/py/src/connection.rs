@@ -195,6 +195,20 @@ impl Connection {
         Ok(BackupStream(Replies::new(slf.unbind(), line, stream)))
     }
 
+    #[allow(clippy::type_complexity)] // the tuple of the stub
+    fn list_months<'py>(&self, py: Python<'py>, keep_seconds: u64) -> PyResult<(Vec<Bound<'py, PyDict>>, u64)> {
+        let request = v1::ListMonthsRequest { keep_seconds };
+        let reply =
+            self.unary(
+                py,
+                "ListMonths",
+                request,
+                |link, request| async move { link.admin().list_months(request).await },
+            )?;
+        let months = reply.months.iter().map(|month| dicts::month(py, month)).collect::<PyResult<_>>()?;
+        Ok((months, reply.keep_seconds))
+    }
+
     fn list_metrics<'py>(&self, py: Python<'py>, fields: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
         let request = catalogue::metrics_request(fields)?;
         let reply =

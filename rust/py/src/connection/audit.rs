@@ -29,6 +29,7 @@ pub(super) fn event(py: Python<'_>, event: v1::DoctorEvent) -> PyResult<Bound<'_
             dict.set_item("runs", report.runs)?;
             dict.set_item("writers", report.writers)?;
             dict.set_item("rejected", report.rejected)?;
+            dict.set_item("expired", report.expired)?;
         }
         // Of a kind that a later version of the protocol has.
         None => {}

@@ -136,5 +136,18 @@ pub fn writer_digests<'py>(py: Python<'py>, reply: &v1::WriterDigestsReply) -> P
     let rejected = reply.rejected.iter();
     let rejected: Vec<_> = rejected.map(|r| (r.first_seq, r.last_seq, r.reason.as_str())).collect();
     dict.set_item("rejected", rejected)?;
+    let expired: Vec<_> = reply.expired.iter().map(|range| (range.first_seq, range.last_seq)).collect();
+    dict.set_item("expired", expired)?;
+    Ok(dict)
+}
+
+pub fn month<'py>(py: Python<'py>, month: &v1::Month) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("month", month.month)?;
+    dict.set_item("points", month.points)?;
+    dict.set_item("bytes", month.bytes)?;
+    dict.set_item("kept_bytes", month.kept_bytes)?;
+    dict.set_item("state", &month.state)?;
+    dict.set_item("expires_ms", month.expires_ms)?;
     Ok(dict)
 }

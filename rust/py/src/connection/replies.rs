@@ -70,6 +70,16 @@ impl<T> Drop for Replies<T> {
     }
 }
 
+type Expired = (String, u32, u32, String, u64, i64, i64, i64, i64);
+
+fn expired(gaps: Vec<v1::ExpiredPoints>) -> Vec<Expired> {
+    let row = |gap: v1::ExpiredPoints| {
+        let (steps, times) = ((gap.first_step, gap.last_step), (gap.first_time_ms, gap.last_time_ms));
+        (gap.metric, gap.rank, gap.attempt, gap.run_id, gap.points, steps.0, steps.1, times.0, times.1)
+    };
+    gaps.into_iter().map(row).collect()
+}
+
 #[pyclass(frozen)]
 pub struct HistoryStream(pub(super) Replies<v1::HistoryChunk>);
 
@@ -83,14 +93,15 @@ impl HistoryStream {
     fn __next__<'py>(
         &self,
         py: Python<'py>,
-    ) -> PyResult<Option<(u64, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>)>>
-    {
+    ) -> PyResult<
+        Option<(u64, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Vec<Expired>)>,
+    > {
         let column = |bytes: &[u8]| PyBytes::new(py, bytes);
         let chunk = self.0.next(py)?;
         Ok(chunk.map(|chunk| {
             let columns = [&chunk.step, &chunk.time_ms, &chunk.value, &chunk.attempt];
             let [step, time, value, attempt] = columns.map(|bytes| column(bytes));
-            (chunk.rows, step, time, value, attempt)
+            (chunk.rows, step, time, value, attempt, expired(chunk.expired))
         }))
     }
 }
@@ -111,7 +122,14 @@ impl ExportStream {
         &self,
         py: Python<'py>,
     ) -> PyResult<
-        Option<(Vec<Slice>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>)>,
+        Option<(
+            Vec<Slice>,
+            Bound<'py, PyBytes>,
+            Bound<'py, PyBytes>,
+            Bound<'py, PyBytes>,
+            Vec<Expired>,
+            Bound<'py, PyBytes>,
+        )>,
     > {
         let column = |bytes: &[u8]| PyBytes::new(py, bytes);
         let Some(chunk) = self.0.next(py)? else {
@@ -124,6 +142,7 @@ impl ExportStream {
             column(&chunk.step),
             column(&chunk.time_ms),
             column(&chunk.value),
+            expired(chunk.expired),
             column(&chunk.cursor),
         )))
     }

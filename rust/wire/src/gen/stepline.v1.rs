@@ -1884,7 +1884,7 @@ pub struct HistoryRequest {
     #[prost(bool, tag = "10")]
     pub all_attempts: bool,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HistoryChunk {
     #[prost(uint64, tag = "1")]
     pub rows: u64,
@@ -1900,6 +1900,35 @@ pub struct HistoryChunk {
     /// uint32: whose points these are; only with all_attempts. 0: of another run, which this one was forked from.
     #[prost(bytes = "bytes", tag = "10")]
     pub attempt: ::prost::bytes::Bytes,
+    /// What of the answer is not there any more: in the first chunk, and in the last one what went meanwhile.
+    #[prost(message, repeated, tag = "11")]
+    pub expired: ::prost::alloc::vec::Vec<ExpiredPoints>,
+}
+/// Points that were asked for and have expired: the operator keeps points for a time, and the rollups of a series for ever. Charts
+/// and statistics still have them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExpiredPoints {
+    #[prost(string, tag = "1")]
+    pub metric: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub rank: u32,
+    #[prost(uint32, tag = "3")]
+    pub attempt: u32,
+    /// Another run, where the one that was asked for was forked from it.
+    #[prost(string, tag = "4")]
+    pub run_id: ::prost::alloc::string::String,
+    /// All that went of the series (not only of the steps asked for), and where they lay.
+    #[prost(uint64, tag = "5")]
+    pub points: u64,
+    #[prost(sint64, tag = "6")]
+    pub first_step: i64,
+    #[prost(sint64, tag = "7")]
+    pub last_step: i64,
+    /// Milliseconds since the epoch.
+    #[prost(int64, tag = "8")]
+    pub first_time_ms: i64,
+    #[prost(int64, tag = "9")]
+    pub last_time_ms: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExportRequest {
@@ -1941,6 +1970,9 @@ pub struct ExportChunk {
     /// Where this chunk ends.
     #[prost(bytes = "bytes", tag = "5")]
     pub cursor: ::prost::bytes::Bytes,
+    /// What of the answer is not there any more: in the first chunks, and in the last ones what went meanwhile.
+    #[prost(message, repeated, tag = "6")]
+    pub expired: ::prost::alloc::vec::Vec<ExpiredPoints>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SeriesSlice {
@@ -2070,7 +2102,8 @@ pub struct ChartLine {
     /// Steps a bucket; the grid is aligned at multiples of it.
     #[prost(uint64, tag = "4")]
     pub bucket_width: u64,
-    /// Steps a bucket of the tier that was read; 0 when raw points were.
+    /// Steps a bucket of the tier that was read; 0 when raw points were. More than bucket_width: some points have expired, and what
+    /// is kept of so many steps each lies in the bucket of the first of them.
     #[prost(uint64, tag = "5")]
     pub tier_width: u64,
     #[prost(uint64, tag = "6")]
@@ -3184,6 +3217,17 @@ pub struct WriterDigestsReply {
     /// All of the writer, in the order of sequences.
     #[prost(message, repeated, tag = "5")]
     pub rejected: ::prost::alloc::vec::Vec<Rejected>,
+    /// The same: what was stored and has expired, so that no digest has it. Nothing is lost there.
+    #[prost(message, repeated, tag = "6")]
+    pub expired: ::prost::alloc::vec::Vec<SequenceRange>,
+}
+/// Both ends are included.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SequenceRange {
+    #[prost(uint64, tag = "1")]
+    pub first_seq: u64,
+    #[prost(uint64, tag = "2")]
+    pub last_seq: u64,
 }
 /// The order of points does not matter to a digest. A point counts as SipHash-2-4 with a zero key over 40 bytes, all little-endian:
 /// uint64 sequence, uint64 SipHash-2-4 of the metric's name, int64 step, int64 milliseconds, float64 value.
@@ -3235,7 +3279,7 @@ pub struct DoctorStep {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DoctorFinding {
-    /// hole | double | rejected-but-stored | bad-sequence | shared-writer | mark | rollup | name | reference | part | schema
+    /// hole | double | rejected-but-stored | bad-sequence | shared-writer | mark | rollup | name | reference | part | schema | kept
     #[prost(string, tag = "1")]
     pub kind: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
@@ -3268,6 +3312,9 @@ pub struct DoctorReport {
     /// Sequences recorded as rejected or lost.
     #[prost(uint64, tag = "4")]
     pub rejected: u64,
+    /// Points of which only rollups are kept.
+    #[prost(uint64, tag = "5")]
+    pub expired: u64,
 }
 /// Generated client implementations.
 pub mod audit_client {
@@ -4275,6 +4322,42 @@ pub struct BackupProgress {
     #[prost(string, tag = "4")]
     pub created: ::prost::alloc::string::String,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListMonthsRequest {
+    /// How long points would be kept. 0: as long as the service keeps them.
+    #[prost(uint64, tag = "1")]
+    pub keep_seconds: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListMonthsReply {
+    /// In the order of months, those that expired already included.
+    #[prost(message, repeated, tag = "1")]
+    pub months: ::prost::alloc::vec::Vec<Month>,
+    /// How long the service keeps points, in seconds; 0 for ever.
+    #[prost(uint64, tag = "2")]
+    pub keep_seconds: u64,
+}
+/// Points that the service received in one month (UTC).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Month {
+    /// 202601 is January 2026.
+    #[prost(uint32, tag = "1")]
+    pub month: u32,
+    #[prost(uint64, tag = "2")]
+    pub points: u64,
+    /// On disk, rollups included.
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
+    /// What stays, or would stay, of them: the rollups. An estimate before the points have expired.
+    #[prost(uint64, tag = "4")]
+    pub kept_bytes: u64,
+    /// "stored", "expiring", or "expired".
+    #[prost(string, tag = "5")]
+    pub state: ::prost::alloc::string::String,
+    /// When all of it is older than keep_seconds: milliseconds since the epoch; 0 when points are kept for ever.
+    #[prost(int64, tag = "6")]
+    pub expires_ms: i64,
+}
 /// Generated client implementations.
 pub mod admin_client {
     #![allow(
@@ -4391,6 +4474,31 @@ pub mod admin_client {
             req.extensions_mut().insert(GrpcMethod::new("stepline.v1.Admin", "Backup"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// The months of stored points, and which of them would expire.
+        pub async fn list_months(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListMonthsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMonthsReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stepline.v1.Admin/ListMonths",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stepline.v1.Admin", "ListMonths"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -4421,6 +4529,11 @@ pub mod admin_server {
             &self,
             request: tonic::Request<super::BackupRequest>,
         ) -> std::result::Result<tonic::Response<Self::BackupStream>, tonic::Status>;
+        /// The months of stored points, and which of them would expire.
+        async fn list_months(
+            &self,
+            request: tonic::Request<super::ListMonthsRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListMonthsReply>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct AdminServer<T> {
@@ -4540,6 +4653,49 @@ pub mod admin_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stepline.v1.Admin/ListMonths" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListMonthsSvc<T: Admin>(pub Arc<T>);
+                    impl<T: Admin> tonic::server::UnaryService<super::ListMonthsRequest>
+                    for ListMonthsSvc<T> {
+                        type Response = super::ListMonthsReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListMonthsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Admin>::list_months(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListMonthsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stepline/v1/admin.proto.
  */
 export const file_stepline_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChdzdGVwbGluZS92MS9hZG1pbi5wcm90bxILc3RlcGxpbmUudjEiKwoNQmFja3VwUmVxdWVzdBIMCgRuYW1lGAEgASgJEgwKBGJhc2UYAiABKAkiWAoOQmFja3VwUHJvZ3Jlc3MSEgoKZG9uZV9ieXRlcxgBIAEoBBITCgt0b3RhbF9ieXRlcxgCIAEoBBIMCgRwYXRoGAMgASgJEg8KB2NyZWF0ZWQYBCABKAkyTAoFQWRtaW4SQwoGQmFja3VwEhouc3RlcGxpbmUudjEuQmFja3VwUmVxdWVzdBobLnN0ZXBsaW5lLnYxLkJhY2t1cFByb2dyZXNzMAFiBnByb3RvMw");
+  fileDesc("ChdzdGVwbGluZS92MS9hZG1pbi5wcm90bxILc3RlcGxpbmUudjEiKwoNQmFja3VwUmVxdWVzdBIMCgRuYW1lGAEgASgJEgwKBGJhc2UYAiABKAkiWAoOQmFja3VwUHJvZ3Jlc3MSEgoKZG9uZV9ieXRlcxgBIAEoBBITCgt0b3RhbF9ieXRlcxgCIAEoBBIMCgRwYXRoGAMgASgJEg8KB2NyZWF0ZWQYBCABKAkiKQoRTGlzdE1vbnRoc1JlcXVlc3QSFAoMa2VlcF9zZWNvbmRzGAEgASgEIksKD0xpc3RNb250aHNSZXBseRIiCgZtb250aHMYASADKAsyEi5zdGVwbGluZS52MS5Nb250aBIUCgxrZWVwX3NlY29uZHMYAiABKAQibAoFTW9udGgSDQoFbW9udGgYASABKA0SDgoGcG9pbnRzGAIgASgEEg0KBWJ5dGVzGAMgASgEEhIKCmtlcHRfYnl0ZXMYBCABKAQSDQoFc3RhdGUYBSABKAkSEgoKZXhwaXJlc19tcxgGIAEoAzKdAQoFQWRtaW4SQwoGQmFja3VwEhouc3RlcGxpbmUudjEuQmFja3VwUmVxdWVzdBobLnN0ZXBsaW5lLnYxLkJhY2t1cFByb2dyZXNzMAESTwoKTGlzdE1vbnRocxIeLnN0ZXBsaW5lLnYxLkxpc3RNb250aHNSZXF1ZXN0Ghwuc3RlcGxpbmUudjEuTGlzdE1vbnRoc1JlcGx5IgOQAgFiBnByb3RvMw");
 
 /**
  * @generated from message stepline.v1.BackupRequest
@@ -75,6 +75,105 @@ export const BackupProgressSchema: GenMessage<BackupProgress> = /*@__PURE__*/
   messageDesc(file_stepline_v1_admin, 1);
 
 /**
+ * @generated from message stepline.v1.ListMonthsRequest
+ */
+export type ListMonthsRequest = Message<"stepline.v1.ListMonthsRequest"> & {
+  /**
+   * How long points would be kept. 0: as long as the service keeps them.
+   *
+   * @generated from field: uint64 keep_seconds = 1;
+   */
+  keepSeconds: bigint;
+};
+
+/**
+ * Describes the message stepline.v1.ListMonthsRequest.
+ * Use `create(ListMonthsRequestSchema)` to create a new message.
+ */
+export const ListMonthsRequestSchema: GenMessage<ListMonthsRequest> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_admin, 2);
+
+/**
+ * @generated from message stepline.v1.ListMonthsReply
+ */
+export type ListMonthsReply = Message<"stepline.v1.ListMonthsReply"> & {
+  /**
+   * In the order of months, those that expired already included.
+   *
+   * @generated from field: repeated stepline.v1.Month months = 1;
+   */
+  months: Month[];
+
+  /**
+   * How long the service keeps points, in seconds; 0 for ever.
+   *
+   * @generated from field: uint64 keep_seconds = 2;
+   */
+  keepSeconds: bigint;
+};
+
+/**
+ * Describes the message stepline.v1.ListMonthsReply.
+ * Use `create(ListMonthsReplySchema)` to create a new message.
+ */
+export const ListMonthsReplySchema: GenMessage<ListMonthsReply> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_admin, 3);
+
+/**
+ * Points that the service received in one month (UTC).
+ *
+ * @generated from message stepline.v1.Month
+ */
+export type Month = Message<"stepline.v1.Month"> & {
+  /**
+   * 202601 is January 2026.
+   *
+   * @generated from field: uint32 month = 1;
+   */
+  month: number;
+
+  /**
+   * @generated from field: uint64 points = 2;
+   */
+  points: bigint;
+
+  /**
+   * On disk, rollups included.
+   *
+   * @generated from field: uint64 bytes = 3;
+   */
+  bytes: bigint;
+
+  /**
+   * What stays, or would stay, of them: the rollups. An estimate before the points have expired.
+   *
+   * @generated from field: uint64 kept_bytes = 4;
+   */
+  keptBytes: bigint;
+
+  /**
+   * "stored", "expiring", or "expired".
+   *
+   * @generated from field: string state = 5;
+   */
+  state: string;
+
+  /**
+   * When all of it is older than keep_seconds: milliseconds since the epoch; 0 when points are kept for ever.
+   *
+   * @generated from field: int64 expires_ms = 6;
+   */
+  expiresMs: bigint;
+};
+
+/**
+ * Describes the message stepline.v1.Month.
+ * Use `create(MonthSchema)` to create a new message.
+ */
+export const MonthSchema: GenMessage<Month> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_admin, 4);
+
+/**
  * @generated from service stepline.v1.Admin
  */
 export const Admin: GenService<{
@@ -90,6 +189,16 @@ export const Admin: GenService<{
     methodKind: "server_streaming";
     input: typeof BackupRequestSchema;
     output: typeof BackupProgressSchema;
+  },
+  /**
+   * The months of stored points, and which of them would expire.
+   *
+   * @generated from rpc stepline.v1.Admin.ListMonths
+   */
+  listMonths: {
+    methodKind: "unary";
+    input: typeof ListMonthsRequestSchema;
+    output: typeof ListMonthsReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_stepline_v1_admin, 0);

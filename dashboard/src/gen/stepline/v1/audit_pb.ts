@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stepline/v1/audit.proto.
  */
 export const file_stepline_v1_audit: GenFile = /*@__PURE__*/
-  fileDesc("ChdzdGVwbGluZS92MS9hdWRpdC5wcm90bxILc3RlcGxpbmUudjEiJAoSTGlzdFdyaXRlcnNSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCSI9ChBMaXN0V3JpdGVyc1JlcGx5EikKB3dyaXRlcnMYASADKAsyGC5zdGVwbGluZS52MS5Xcml0ZXJQbGFjZSI8CgtXcml0ZXJQbGFjZRIOCgZ3cml0ZXIYASABKAwSDwoHYXR0ZW1wdBgCIAEoDRIMCgRyYW5rGAMgASgNIn0KFFdyaXRlckRpZ2VzdHNSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIOCgZ3cml0ZXIYAiABKAwSEQoJZmlyc3Rfc2VxGAMgASgEEhAKCGxhc3Rfc2VxGAQgASgEEg0KBXdpZHRoGAUgASgEEhEKCWJ5X21ldHJpYxgGIAEoCCKZAQoSV3JpdGVyRGlnZXN0c1JlcGx5Eg8KB2F0dGVtcHQYASABKA0SDAoEcmFuaxgCIAEoDRIVCg1jb21taXR0ZWRfc2VxGAMgASgEEiQKB2RpZ2VzdHMYBCADKAsyEy5zdGVwbGluZS52MS5EaWdlc3QSJwoIcmVqZWN0ZWQYBSADKAsyFS5zdGVwbGluZS52MS5SZWplY3RlZCJbCgZEaWdlc3QSEQoJZmlyc3Rfc2VxGAEgASgEEg4KBm1ldHJpYxgCIAEoBhIOCgZwb2ludHMYAyABKAQSEQoJc2VxdWVuY2VzGAQgASgEEgsKA3N1bRgFIAEoBiIPCg1Eb2N0b3JSZXF1ZXN0IpoBCgtEb2N0b3JFdmVudBInCgRzdGVwGAEgASgLMhcuc3RlcGxpbmUudjEuRG9jdG9yU3RlcEgAEi0KB2ZpbmRpbmcYAiABKAsyGi5zdGVwbGluZS52MS5Eb2N0b3JGaW5kaW5nSAASKwoGcmVwb3J0GAMgASgLMhkuc3RlcGxpbmUudjEuRG9jdG9yUmVwb3J0SABCBgoEa2luZCI3CgpEb2N0b3JTdGVwEgwKBHdoYXQYASABKAkSDAoEZG9uZRgCIAEoBBINCgV0b3RhbBgDIAEoBCLmAQoNRG9jdG9yRmluZGluZxIMCgRraW5kGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSDgoGcmVtZWR5GAMgASgJEg4KBnJ1bl9pZBgEIAEoCRIUCgdhdHRlbXB0GAUgASgNSACIAQESEQoEcmFuaxgGIAEoDUgBiAEBEg4KBndyaXRlchgHIAEoCRIWCglmaXJzdF9zZXEYCCABKARIAogBARIVCghsYXN0X3NlcRgJIAEoBEgDiAEBQgoKCF9hdHRlbXB0QgcKBV9yYW5rQgwKCl9maXJzdF9zZXFCCwoJX2xhc3Rfc2VxIk8KDERvY3RvclJlcG9ydBIOCgZwb2ludHMYASABKAQSDAoEcnVucxgCIAEoBBIPCgd3cml0ZXJzGAMgASgEEhAKCHJlamVjdGVkGAQgASgEMvcBCgVBdWRpdBJSCgtMaXN0V3JpdGVycxIfLnN0ZXBsaW5lLnYxLkxpc3RXcml0ZXJzUmVxdWVzdBodLnN0ZXBsaW5lLnYxLkxpc3RXcml0ZXJzUmVwbHkiA5ACARJYCg1Xcml0ZXJEaWdlc3RzEiEuc3RlcGxpbmUudjEuV3JpdGVyRGlnZXN0c1JlcXVlc3QaHy5zdGVwbGluZS52MS5Xcml0ZXJEaWdlc3RzUmVwbHkiA5ACARJACgZEb2N0b3ISGi5zdGVwbGluZS52MS5Eb2N0b3JSZXF1ZXN0Ghguc3RlcGxpbmUudjEuRG9jdG9yRXZlbnQwAWIGcHJvdG8z", [file_stepline_v1_ingest]);
+  fileDesc("ChdzdGVwbGluZS92MS9hdWRpdC5wcm90bxILc3RlcGxpbmUudjEiJAoSTGlzdFdyaXRlcnNSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCSI9ChBMaXN0V3JpdGVyc1JlcGx5EikKB3dyaXRlcnMYASADKAsyGC5zdGVwbGluZS52MS5Xcml0ZXJQbGFjZSI8CgtXcml0ZXJQbGFjZRIOCgZ3cml0ZXIYASABKAwSDwoHYXR0ZW1wdBgCIAEoDRIMCgRyYW5rGAMgASgNIn0KFFdyaXRlckRpZ2VzdHNSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIOCgZ3cml0ZXIYAiABKAwSEQoJZmlyc3Rfc2VxGAMgASgEEhAKCGxhc3Rfc2VxGAQgASgEEg0KBXdpZHRoGAUgASgEEhEKCWJ5X21ldHJpYxgGIAEoCCLGAQoSV3JpdGVyRGlnZXN0c1JlcGx5Eg8KB2F0dGVtcHQYASABKA0SDAoEcmFuaxgCIAEoDRIVCg1jb21taXR0ZWRfc2VxGAMgASgEEiQKB2RpZ2VzdHMYBCADKAsyEy5zdGVwbGluZS52MS5EaWdlc3QSJwoIcmVqZWN0ZWQYBSADKAsyFS5zdGVwbGluZS52MS5SZWplY3RlZBIrCgdleHBpcmVkGAYgAygLMhouc3RlcGxpbmUudjEuU2VxdWVuY2VSYW5nZSI0Cg1TZXF1ZW5jZVJhbmdlEhEKCWZpcnN0X3NlcRgBIAEoBBIQCghsYXN0X3NlcRgCIAEoBCJbCgZEaWdlc3QSEQoJZmlyc3Rfc2VxGAEgASgEEg4KBm1ldHJpYxgCIAEoBhIOCgZwb2ludHMYAyABKAQSEQoJc2VxdWVuY2VzGAQgASgEEgsKA3N1bRgFIAEoBiIPCg1Eb2N0b3JSZXF1ZXN0IpoBCgtEb2N0b3JFdmVudBInCgRzdGVwGAEgASgLMhcuc3RlcGxpbmUudjEuRG9jdG9yU3RlcEgAEi0KB2ZpbmRpbmcYAiABKAsyGi5zdGVwbGluZS52MS5Eb2N0b3JGaW5kaW5nSAASKwoGcmVwb3J0GAMgASgLMhkuc3RlcGxpbmUudjEuRG9jdG9yUmVwb3J0SABCBgoEa2luZCI3CgpEb2N0b3JTdGVwEgwKBHdoYXQYASABKAkSDAoEZG9uZRgCIAEoBBINCgV0b3RhbBgDIAEoBCLmAQoNRG9jdG9yRmluZGluZxIMCgRraW5kGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSDgoGcmVtZWR5GAMgASgJEg4KBnJ1bl9pZBgEIAEoCRIUCgdhdHRlbXB0GAUgASgNSACIAQESEQoEcmFuaxgGIAEoDUgBiAEBEg4KBndyaXRlchgHIAEoCRIWCglmaXJzdF9zZXEYCCABKARIAogBARIVCghsYXN0X3NlcRgJIAEoBEgDiAEBQgoKCF9hdHRlbXB0QgcKBV9yYW5rQgwKCl9maXJzdF9zZXFCCwoJX2xhc3Rfc2VxImAKDERvY3RvclJlcG9ydBIOCgZwb2ludHMYASABKAQSDAoEcnVucxgCIAEoBBIPCgd3cml0ZXJzGAMgASgEEhAKCHJlamVjdGVkGAQgASgEEg8KB2V4cGlyZWQYBSABKAQy9wEKBUF1ZGl0ElIKC0xpc3RXcml0ZXJzEh8uc3RlcGxpbmUudjEuTGlzdFdyaXRlcnNSZXF1ZXN0Gh0uc3RlcGxpbmUudjEuTGlzdFdyaXRlcnNSZXBseSIDkAIBElgKDVdyaXRlckRpZ2VzdHMSIS5zdGVwbGluZS52MS5Xcml0ZXJEaWdlc3RzUmVxdWVzdBofLnN0ZXBsaW5lLnYxLldyaXRlckRpZ2VzdHNSZXBseSIDkAIBEkAKBkRvY3RvchIaLnN0ZXBsaW5lLnYxLkRvY3RvclJlcXVlc3QaGC5zdGVwbGluZS52MS5Eb2N0b3JFdmVudDABYgZwcm90bzM", [file_stepline_v1_ingest]);
 
 /**
  * @generated from message stepline.v1.ListWritersRequest
@@ -163,6 +163,13 @@ export type WriterDigestsReply = Message<"stepline.v1.WriterDigestsReply"> & {
    * @generated from field: repeated stepline.v1.Rejected rejected = 5;
    */
   rejected: Rejected[];
+
+  /**
+   * The same: what was stored and has expired, so that no digest has it. Nothing is lost there.
+   *
+   * @generated from field: repeated stepline.v1.SequenceRange expired = 6;
+   */
+  expired: SequenceRange[];
 };
 
 /**
@@ -171,6 +178,30 @@ export type WriterDigestsReply = Message<"stepline.v1.WriterDigestsReply"> & {
  */
 export const WriterDigestsReplySchema: GenMessage<WriterDigestsReply> = /*@__PURE__*/
   messageDesc(file_stepline_v1_audit, 4);
+
+/**
+ * Both ends are included.
+ *
+ * @generated from message stepline.v1.SequenceRange
+ */
+export type SequenceRange = Message<"stepline.v1.SequenceRange"> & {
+  /**
+   * @generated from field: uint64 first_seq = 1;
+   */
+  firstSeq: bigint;
+
+  /**
+   * @generated from field: uint64 last_seq = 2;
+   */
+  lastSeq: bigint;
+};
+
+/**
+ * Describes the message stepline.v1.SequenceRange.
+ * Use `create(SequenceRangeSchema)` to create a new message.
+ */
+export const SequenceRangeSchema: GenMessage<SequenceRange> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_audit, 5);
 
 /**
  * The order of points does not matter to a digest. A point counts as SipHash-2-4 with a zero key over 40 bytes, all little-endian:
@@ -218,7 +249,7 @@ export type Digest = Message<"stepline.v1.Digest"> & {
  * Use `create(DigestSchema)` to create a new message.
  */
 export const DigestSchema: GenMessage<Digest> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_audit, 5);
+  messageDesc(file_stepline_v1_audit, 6);
 
 /**
  * @generated from message stepline.v1.DoctorRequest
@@ -231,7 +262,7 @@ export type DoctorRequest = Message<"stepline.v1.DoctorRequest"> & {
  * Use `create(DoctorRequestSchema)` to create a new message.
  */
 export const DoctorRequestSchema: GenMessage<DoctorRequest> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_audit, 6);
+  messageDesc(file_stepline_v1_audit, 7);
 
 /**
  * @generated from message stepline.v1.DoctorEvent
@@ -268,7 +299,7 @@ export type DoctorEvent = Message<"stepline.v1.DoctorEvent"> & {
  * Use `create(DoctorEventSchema)` to create a new message.
  */
 export const DoctorEventSchema: GenMessage<DoctorEvent> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_audit, 7);
+  messageDesc(file_stepline_v1_audit, 8);
 
 /**
  * @generated from message stepline.v1.DoctorStep
@@ -295,14 +326,14 @@ export type DoctorStep = Message<"stepline.v1.DoctorStep"> & {
  * Use `create(DoctorStepSchema)` to create a new message.
  */
 export const DoctorStepSchema: GenMessage<DoctorStep> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_audit, 8);
+  messageDesc(file_stepline_v1_audit, 9);
 
 /**
  * @generated from message stepline.v1.DoctorFinding
  */
 export type DoctorFinding = Message<"stepline.v1.DoctorFinding"> & {
   /**
-   * hole | double | rejected-but-stored | bad-sequence | shared-writer | mark | rollup | name | reference | part | schema
+   * hole | double | rejected-but-stored | bad-sequence | shared-writer | mark | rollup | name | reference | part | schema | kept
    *
    * @generated from field: string kind = 1;
    */
@@ -358,7 +389,7 @@ export type DoctorFinding = Message<"stepline.v1.DoctorFinding"> & {
  * Use `create(DoctorFindingSchema)` to create a new message.
  */
 export const DoctorFindingSchema: GenMessage<DoctorFinding> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_audit, 9);
+  messageDesc(file_stepline_v1_audit, 10);
 
 /**
  * @generated from message stepline.v1.DoctorReport
@@ -385,6 +416,13 @@ export type DoctorReport = Message<"stepline.v1.DoctorReport"> & {
    * @generated from field: uint64 rejected = 4;
    */
   rejected: bigint;
+
+  /**
+   * Points of which only rollups are kept.
+   *
+   * @generated from field: uint64 expired = 5;
+   */
+  expired: bigint;
 };
 
 /**
@@ -392,7 +430,7 @@ export type DoctorReport = Message<"stepline.v1.DoctorReport"> & {
  * Use `create(DoctorReportSchema)` to create a new message.
  */
 export const DoctorReportSchema: GenMessage<DoctorReport> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_audit, 10);
+  messageDesc(file_stepline_v1_audit, 11);
 
 /**
  * @generated from service stepline.v1.Audit

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stepline/v1/query.proto.
  */
 export const file_stepline_v1_query: GenFile = /*@__PURE__*/
-  fileDesc("ChdzdGVwbGluZS92MS9xdWVyeS5wcm90bxILc3RlcGxpbmUudjEiuQEKEkxpc3RNZXRyaWNzUmVxdWVzdBIOCgZydW5faWQYASABKAkSDgoGcHJlZml4GAIgASgJEg8KB3BhdHRlcm4YAyABKAkSDQoFcmVnZXgYBCABKAkSDQoFbGltaXQYBSABKA0SDgoGb2Zmc2V0GAYgASgNEg8KB3J1bl9pZHMYByADKAkSEgoKbmFtZXNfb25seRgIIAEoCBIOCgZoaWRkZW4YCSABKAgSDwoHZ3JvdXBlZBgKIAEoCCJxChBMaXN0TWV0cmljc1JlcGx5EiQKB21ldHJpY3MYASADKAsyEy5zdGVwbGluZS52MS5NZXRyaWMSDQoFdG90YWwYAiABKAQSKAoGZ3JvdXBzGAMgAygLMhguc3RlcGxpbmUudjEuTWV0cmljR3JvdXAiLAoLTWV0cmljR3JvdXASDgoGcHJlZml4GAEgASgJEg0KBWNvdW50GAIgASgEIqQCCgZNZXRyaWMSDAoEbmFtZRgBIAEoCRINCgVjb3VudBgCIAEoBBINCgVyYW5rcxgDIAEoDRISCgpmaXJzdF9zdGVwGAQgASgSEhEKCWxhc3Rfc3RlcBgFIAEoEhISCgpsYXN0X3ZhbHVlGAYgASgBEgsKA21pbhgHIAEoARILCgNtYXgYCCABKAESEQoJbm9uZmluaXRlGAkgASgEEgwKBG1lYW4YCiABKAESEwoLZmlyc3RfdmFsdWUYCyABKAESEAoIbWluX3N0ZXAYDCABKBISEAoIbWF4X3N0ZXAYDSABKBISDAoEcnVucxgOIAEoDRIxCgpkZWZpbml0aW9uGA8gASgLMh0uc3RlcGxpbmUudjEuTWV0cmljRGVmaW5pdGlvbiJaChBNZXRyaWNEZWZpbml0aW9uEgkKAXgYASABKAkSDAoEZ29hbBgCIAEoCRIMCgR1bml0GAMgASgJEg8KB3N1bW1hcnkYBCABKAkSDgoGaGlkZGVuGAUgASgIIo4BCg5IaXN0b3J5UmVxdWVzdBIOCgZydW5faWQYASABKAkSDgoGbWV0cmljGAIgASgJEgwKBHJhbmsYAyABKA0SEgoFc3RhcnQYBCABKBJIAIgBARIRCgRzdG9wGAUgASgSSAGIAQESFAoMYWxsX2F0dGVtcHRzGAogASgIQggKBl9zdGFydEIHCgVfc3RvcCJbCgxIaXN0b3J5Q2h1bmsSDAoEcm93cxgBIAEoBBIMCgRzdGVwGAIgASgMEg8KB3RpbWVfbXMYAyABKAwSDQoFdmFsdWUYBCABKAwSDwoHYXR0ZW1wdBgKIAEoDCKeAQoNRXhwb3J0UmVxdWVzdBIOCgZydW5faWQYASABKAkSDwoHbWV0cmljcxgCIAMoCRINCgVyYW5rcxgDIAMoDRISCgVzdGFydBgEIAEoEkgAiAEBEhEKBHN0b3AYBSABKBJIAYgBARIUCgxhbGxfYXR0ZW1wdHMYBiABKAgSDQoFYWZ0ZXIYByABKAxCCAoGX3N0YXJ0QgcKBV9zdG9wInUKC0V4cG9ydENodW5rEigKBnNsaWNlcxgBIAMoCzIYLnN0ZXBsaW5lLnYxLlNlcmllc1NsaWNlEgwKBHN0ZXAYAiABKAwSDwoHdGltZV9tcxgDIAEoDBINCgV2YWx1ZRgEIAEoDBIOCgZjdXJzb3IYBSABKAwiWgoLU2VyaWVzU2xpY2USDgoGbWV0cmljGAEgASgJEgwKBHJhbmsYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIMCgRyb3dzGAQgASgEEg4KBnJ1bl9pZBgKIAEoCSKRAwoMQ2hhcnRSZXF1ZXN0Eg8KB3J1bl9pZHMYASADKAkSDwoHbWV0cmljcxgCIAMoCRIOCgZwb2ludHMYAyABKA0SCQoBeBgEIAEoCRISCgVzdGFydBgFIAEoEkgAiAEBEhEKBHN0b3AYBiABKBJIAYgBARIpCgVyYW5rcxgHIAEoCzIaLnN0ZXBsaW5lLnYxLlJhbmtTZWxlY3Rpb24SEwoLY29tbW9uX2dyaWQYCCABKAgSDwoHY29sdW1ucxgJIAMoCRIpCglzbW9vdGhpbmcYDyABKAsyFi5zdGVwbGluZS52MS5TbW9vdGhpbmcSEQoJcXVhbnRpbGVzGBAgAygBEhAKCGdyb3VwX2J5GBEgASgJEg0KBWxvZ194GBIgASgIEhQKDGFsbF9hdHRlbXB0cxgoIAEoCBIVCghhdF9zdGFydBg9IAEoAUgCiAEBEhQKB2F0X3N0b3AYPiABKAFIA4gBAUIICgZfc3RhcnRCBwoFX3N0b3BCCwoJX2F0X3N0YXJ0QgoKCF9hdF9zdG9wIkwKCVNtb290aGluZxINCgNlbWEYASABKAFIABIUCgplbWFfb3Zlcl94GAIgASgBSAASEgoIZ2F1c3NpYW4YAyABKAFIAEIGCgRraW5kIlwKDVJhbmtTZWxlY3Rpb24SDgoEYmFuZBgBIAEoCEgAEg0KA2FsbBgCIAEoCEgAEg4KBHJhbmsYAyABKA1IABIUCgpzdHJhZ2dsZXJzGAQgASgNSABCBgoEa2luZCL7AwoJQ2hhcnRMaW5lEg4KBnJ1bl9pZBgBIAEoCRIOCgZtZXRyaWMYAiABKAkSEQoEcmFuaxgDIAEoDUgAiAEBEhQKDGJ1Y2tldF93aWR0aBgEIAEoBBISCgp0aWVyX3dpZHRoGAUgASgEEgwKBHJvd3MYBiABKAQSCQoBeBgHIAEoDBILCgNtaW4YCCABKAwSCwoDbWF4GAkgASgMEgwKBG1lYW4YCiABKAwSDQoFZmlyc3QYCyABKAwSDAoEbGFzdBgMIAEoDBIOCgZhcmdtaW4YDSABKAwSDgoGYXJnbWF4GA4gASgMEg0KBWNvdW50GA8gASgMEhEKCW5vbmZpbml0ZRgQIAEoDBIKCgJhdBgRIAEoDBIUCgxhcmdub25maW5pdGUYEiABKAwSDgoGc21vb3RoGBkgASgMEhEKCXF1YW50aWxlcxgaIAMoDBINCgVncm91cBgbIAEoCRIVCg1ncm91cF9ydW5faWRzGBwgAygJEhIKCmdyb3VwX3J1bnMYHSABKAwSFgoJZGV2aWF0aW9uGB4gASgBSAGIAQESDgoGd2lkdGhzGB8gASgMEhQKB2F0dGVtcHQYKCABKA1IAogBARIRCglkZWZpbmVkX3gYPCABKAlCBwoFX3JhbmtCDAoKX2RldmlhdGlvbkIKCghfYXR0ZW1wdCIrCgpTcWxSZXF1ZXN0Eg0KBXF1ZXJ5GAEgASgJEg4KBmZvcm1hdBgCIAEoCSIYCghTcWxDaHVuaxIMCgRkYXRhGAEgASgMMu0CCgVRdWVyeRJSCgtMaXN0TWV0cmljcxIfLnN0ZXBsaW5lLnYxLkxpc3RNZXRyaWNzUmVxdWVzdBodLnN0ZXBsaW5lLnYxLkxpc3RNZXRyaWNzUmVwbHkiA5ACARJICgdIaXN0b3J5Ehsuc3RlcGxpbmUudjEuSGlzdG9yeVJlcXVlc3QaGS5zdGVwbGluZS52MS5IaXN0b3J5Q2h1bmsiA5ACATABEkUKBkV4cG9ydBIaLnN0ZXBsaW5lLnYxLkV4cG9ydFJlcXVlc3QaGC5zdGVwbGluZS52MS5FeHBvcnRDaHVuayIDkAIBMAESQQoFQ2hhcnQSGS5zdGVwbGluZS52MS5DaGFydFJlcXVlc3QaFi5zdGVwbGluZS52MS5DaGFydExpbmUiA5ACATABEjwKA1NxbBIXLnN0ZXBsaW5lLnYxLlNxbFJlcXVlc3QaFS5zdGVwbGluZS52MS5TcWxDaHVuayIDkAIBMAFiBnByb3RvMw");
+  fileDesc("ChdzdGVwbGluZS92MS9xdWVyeS5wcm90bxILc3RlcGxpbmUudjEiuQEKEkxpc3RNZXRyaWNzUmVxdWVzdBIOCgZydW5faWQYASABKAkSDgoGcHJlZml4GAIgASgJEg8KB3BhdHRlcm4YAyABKAkSDQoFcmVnZXgYBCABKAkSDQoFbGltaXQYBSABKA0SDgoGb2Zmc2V0GAYgASgNEg8KB3J1bl9pZHMYByADKAkSEgoKbmFtZXNfb25seRgIIAEoCBIOCgZoaWRkZW4YCSABKAgSDwoHZ3JvdXBlZBgKIAEoCCJxChBMaXN0TWV0cmljc1JlcGx5EiQKB21ldHJpY3MYASADKAsyEy5zdGVwbGluZS52MS5NZXRyaWMSDQoFdG90YWwYAiABKAQSKAoGZ3JvdXBzGAMgAygLMhguc3RlcGxpbmUudjEuTWV0cmljR3JvdXAiLAoLTWV0cmljR3JvdXASDgoGcHJlZml4GAEgASgJEg0KBWNvdW50GAIgASgEIqQCCgZNZXRyaWMSDAoEbmFtZRgBIAEoCRINCgVjb3VudBgCIAEoBBINCgVyYW5rcxgDIAEoDRISCgpmaXJzdF9zdGVwGAQgASgSEhEKCWxhc3Rfc3RlcBgFIAEoEhISCgpsYXN0X3ZhbHVlGAYgASgBEgsKA21pbhgHIAEoARILCgNtYXgYCCABKAESEQoJbm9uZmluaXRlGAkgASgEEgwKBG1lYW4YCiABKAESEwoLZmlyc3RfdmFsdWUYCyABKAESEAoIbWluX3N0ZXAYDCABKBISEAoIbWF4X3N0ZXAYDSABKBISDAoEcnVucxgOIAEoDRIxCgpkZWZpbml0aW9uGA8gASgLMh0uc3RlcGxpbmUudjEuTWV0cmljRGVmaW5pdGlvbiJaChBNZXRyaWNEZWZpbml0aW9uEgkKAXgYASABKAkSDAoEZ29hbBgCIAEoCRIMCgR1bml0GAMgASgJEg8KB3N1bW1hcnkYBCABKAkSDgoGaGlkZGVuGAUgASgIIo4BCg5IaXN0b3J5UmVxdWVzdBIOCgZydW5faWQYASABKAkSDgoGbWV0cmljGAIgASgJEgwKBHJhbmsYAyABKA0SEgoFc3RhcnQYBCABKBJIAIgBARIRCgRzdG9wGAUgASgSSAGIAQESFAoMYWxsX2F0dGVtcHRzGAogASgIQggKBl9zdGFydEIHCgVfc3RvcCKIAQoMSGlzdG9yeUNodW5rEgwKBHJvd3MYASABKAQSDAoEc3RlcBgCIAEoDBIPCgd0aW1lX21zGAMgASgMEg0KBXZhbHVlGAQgASgMEg8KB2F0dGVtcHQYCiABKAwSKwoHZXhwaXJlZBgLIAMoCzIaLnN0ZXBsaW5lLnYxLkV4cGlyZWRQb2ludHMisgEKDUV4cGlyZWRQb2ludHMSDgoGbWV0cmljGAEgASgJEgwKBHJhbmsYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIOCgZydW5faWQYBCABKAkSDgoGcG9pbnRzGAUgASgEEhIKCmZpcnN0X3N0ZXAYBiABKBISEQoJbGFzdF9zdGVwGAcgASgSEhUKDWZpcnN0X3RpbWVfbXMYCCABKAMSFAoMbGFzdF90aW1lX21zGAkgASgDIp4BCg1FeHBvcnRSZXF1ZXN0Eg4KBnJ1bl9pZBgBIAEoCRIPCgdtZXRyaWNzGAIgAygJEg0KBXJhbmtzGAMgAygNEhIKBXN0YXJ0GAQgASgSSACIAQESEQoEc3RvcBgFIAEoEkgBiAEBEhQKDGFsbF9hdHRlbXB0cxgGIAEoCBINCgVhZnRlchgHIAEoDEIICgZfc3RhcnRCBwoFX3N0b3AiogEKC0V4cG9ydENodW5rEigKBnNsaWNlcxgBIAMoCzIYLnN0ZXBsaW5lLnYxLlNlcmllc1NsaWNlEgwKBHN0ZXAYAiABKAwSDwoHdGltZV9tcxgDIAEoDBINCgV2YWx1ZRgEIAEoDBIOCgZjdXJzb3IYBSABKAwSKwoHZXhwaXJlZBgGIAMoCzIaLnN0ZXBsaW5lLnYxLkV4cGlyZWRQb2ludHMiWgoLU2VyaWVzU2xpY2USDgoGbWV0cmljGAEgASgJEgwKBHJhbmsYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIMCgRyb3dzGAQgASgEEg4KBnJ1bl9pZBgKIAEoCSKRAwoMQ2hhcnRSZXF1ZXN0Eg8KB3J1bl9pZHMYASADKAkSDwoHbWV0cmljcxgCIAMoCRIOCgZwb2ludHMYAyABKA0SCQoBeBgEIAEoCRISCgVzdGFydBgFIAEoEkgAiAEBEhEKBHN0b3AYBiABKBJIAYgBARIpCgVyYW5rcxgHIAEoCzIaLnN0ZXBsaW5lLnYxLlJhbmtTZWxlY3Rpb24SEwoLY29tbW9uX2dyaWQYCCABKAgSDwoHY29sdW1ucxgJIAMoCRIpCglzbW9vdGhpbmcYDyABKAsyFi5zdGVwbGluZS52MS5TbW9vdGhpbmcSEQoJcXVhbnRpbGVzGBAgAygBEhAKCGdyb3VwX2J5GBEgASgJEg0KBWxvZ194GBIgASgIEhQKDGFsbF9hdHRlbXB0cxgoIAEoCBIVCghhdF9zdGFydBg9IAEoAUgCiAEBEhQKB2F0X3N0b3AYPiABKAFIA4gBAUIICgZfc3RhcnRCBwoFX3N0b3BCCwoJX2F0X3N0YXJ0QgoKCF9hdF9zdG9wIkwKCVNtb290aGluZxINCgNlbWEYASABKAFIABIUCgplbWFfb3Zlcl94GAIgASgBSAASEgoIZ2F1c3NpYW4YAyABKAFIAEIGCgRraW5kIlwKDVJhbmtTZWxlY3Rpb24SDgoEYmFuZBgBIAEoCEgAEg0KA2FsbBgCIAEoCEgAEg4KBHJhbmsYAyABKA1IABIUCgpzdHJhZ2dsZXJzGAQgASgNSABCBgoEa2luZCL7AwoJQ2hhcnRMaW5lEg4KBnJ1bl9pZBgBIAEoCRIOCgZtZXRyaWMYAiABKAkSEQoEcmFuaxgDIAEoDUgAiAEBEhQKDGJ1Y2tldF93aWR0aBgEIAEoBBISCgp0aWVyX3dpZHRoGAUgASgEEgwKBHJvd3MYBiABKAQSCQoBeBgHIAEoDBILCgNtaW4YCCABKAwSCwoDbWF4GAkgASgMEgwKBG1lYW4YCiABKAwSDQoFZmlyc3QYCyABKAwSDAoEbGFzdBgMIAEoDBIOCgZhcmdtaW4YDSABKAwSDgoGYXJnbWF4GA4gASgMEg0KBWNvdW50GA8gASgMEhEKCW5vbmZpbml0ZRgQIAEoDBIKCgJhdBgRIAEoDBIUCgxhcmdub25maW5pdGUYEiABKAwSDgoGc21vb3RoGBkgASgMEhEKCXF1YW50aWxlcxgaIAMoDBINCgVncm91cBgbIAEoCRIVCg1ncm91cF9ydW5faWRzGBwgAygJEhIKCmdyb3VwX3J1bnMYHSABKAwSFgoJZGV2aWF0aW9uGB4gASgBSAGIAQESDgoGd2lkdGhzGB8gASgMEhQKB2F0dGVtcHQYKCABKA1IAogBARIRCglkZWZpbmVkX3gYPCABKAlCBwoFX3JhbmtCDAoKX2RldmlhdGlvbkIKCghfYXR0ZW1wdCIrCgpTcWxSZXF1ZXN0Eg0KBXF1ZXJ5GAEgASgJEg4KBmZvcm1hdBgCIAEoCSIYCghTcWxDaHVuaxIMCgRkYXRhGAEgASgMMu0CCgVRdWVyeRJSCgtMaXN0TWV0cmljcxIfLnN0ZXBsaW5lLnYxLkxpc3RNZXRyaWNzUmVxdWVzdBodLnN0ZXBsaW5lLnYxLkxpc3RNZXRyaWNzUmVwbHkiA5ACARJICgdIaXN0b3J5Ehsuc3RlcGxpbmUudjEuSGlzdG9yeVJlcXVlc3QaGS5zdGVwbGluZS52MS5IaXN0b3J5Q2h1bmsiA5ACATABEkUKBkV4cG9ydBIaLnN0ZXBsaW5lLnYxLkV4cG9ydFJlcXVlc3QaGC5zdGVwbGluZS52MS5FeHBvcnRDaHVuayIDkAIBMAESQQoFQ2hhcnQSGS5zdGVwbGluZS52MS5DaGFydFJlcXVlc3QaFi5zdGVwbGluZS52MS5DaGFydExpbmUiA5ACATABEjwKA1NxbBIXLnN0ZXBsaW5lLnYxLlNxbFJlcXVlc3QaFS5zdGVwbGluZS52MS5TcWxDaHVuayIDkAIBMAFiBnByb3RvMw");
 
 /**
  * Names that meet all the conditions that are given, in the order of names.
@@ -377,6 +377,13 @@ export type HistoryChunk = Message<"stepline.v1.HistoryChunk"> & {
    * @generated from field: bytes attempt = 10;
    */
   attempt: Uint8Array;
+
+  /**
+   * What of the answer is not there any more: in the first chunk, and in the last one what went meanwhile.
+   *
+   * @generated from field: repeated stepline.v1.ExpiredPoints expired = 11;
+   */
+  expired: ExpiredPoints[];
 };
 
 /**
@@ -385,6 +392,72 @@ export type HistoryChunk = Message<"stepline.v1.HistoryChunk"> & {
  */
 export const HistoryChunkSchema: GenMessage<HistoryChunk> = /*@__PURE__*/
   messageDesc(file_stepline_v1_query, 6);
+
+/**
+ * Points that were asked for and have expired: the operator keeps points for a time, and the rollups of a series for ever. Charts
+ * and statistics still have them.
+ *
+ * @generated from message stepline.v1.ExpiredPoints
+ */
+export type ExpiredPoints = Message<"stepline.v1.ExpiredPoints"> & {
+  /**
+   * @generated from field: string metric = 1;
+   */
+  metric: string;
+
+  /**
+   * @generated from field: uint32 rank = 2;
+   */
+  rank: number;
+
+  /**
+   * @generated from field: uint32 attempt = 3;
+   */
+  attempt: number;
+
+  /**
+   * Another run, where the one that was asked for was forked from it.
+   *
+   * @generated from field: string run_id = 4;
+   */
+  runId: string;
+
+  /**
+   * All that went of the series (not only of the steps asked for), and where they lay.
+   *
+   * @generated from field: uint64 points = 5;
+   */
+  points: bigint;
+
+  /**
+   * @generated from field: sint64 first_step = 6;
+   */
+  firstStep: bigint;
+
+  /**
+   * @generated from field: sint64 last_step = 7;
+   */
+  lastStep: bigint;
+
+  /**
+   * Milliseconds since the epoch.
+   *
+   * @generated from field: int64 first_time_ms = 8;
+   */
+  firstTimeMs: bigint;
+
+  /**
+   * @generated from field: int64 last_time_ms = 9;
+   */
+  lastTimeMs: bigint;
+};
+
+/**
+ * Describes the message stepline.v1.ExpiredPoints.
+ * Use `create(ExpiredPointsSchema)` to create a new message.
+ */
+export const ExpiredPointsSchema: GenMessage<ExpiredPoints> = /*@__PURE__*/
+  messageDesc(file_stepline_v1_query, 7);
 
 /**
  * @generated from message stepline.v1.ExportRequest
@@ -441,7 +514,7 @@ export type ExportRequest = Message<"stepline.v1.ExportRequest"> & {
  * Use `create(ExportRequestSchema)` to create a new message.
  */
 export const ExportRequestSchema: GenMessage<ExportRequest> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_query, 7);
+  messageDesc(file_stepline_v1_query, 8);
 
 /**
  * Points of one or several series. Series follow each other in an order of the service's own; within one, points lie in the order
@@ -482,6 +555,13 @@ export type ExportChunk = Message<"stepline.v1.ExportChunk"> & {
    * @generated from field: bytes cursor = 5;
    */
   cursor: Uint8Array;
+
+  /**
+   * What of the answer is not there any more: in the first chunks, and in the last ones what went meanwhile.
+   *
+   * @generated from field: repeated stepline.v1.ExpiredPoints expired = 6;
+   */
+  expired: ExpiredPoints[];
 };
 
 /**
@@ -489,7 +569,7 @@ export type ExportChunk = Message<"stepline.v1.ExportChunk"> & {
  * Use `create(ExportChunkSchema)` to create a new message.
  */
 export const ExportChunkSchema: GenMessage<ExportChunk> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_query, 8);
+  messageDesc(file_stepline_v1_query, 9);
 
 /**
  * @generated from message stepline.v1.SeriesSlice
@@ -528,7 +608,7 @@ export type SeriesSlice = Message<"stepline.v1.SeriesSlice"> & {
  * Use `create(SeriesSliceSchema)` to create a new message.
  */
 export const SeriesSliceSchema: GenMessage<SeriesSlice> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_query, 9);
+  messageDesc(file_stepline_v1_query, 10);
 
 /**
  * @generated from message stepline.v1.ChartRequest
@@ -650,7 +730,7 @@ export type ChartRequest = Message<"stepline.v1.ChartRequest"> & {
  * Use `create(ChartRequestSchema)` to create a new message.
  */
 export const ChartRequestSchema: GenMessage<ChartRequest> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_query, 10);
+  messageDesc(file_stepline_v1_query, 11);
 
 /**
  * A smoothed line beside the mean, over the finite means of the buckets; NaN where a bucket has none.
@@ -697,7 +777,7 @@ export type Smoothing = Message<"stepline.v1.Smoothing"> & {
  * Use `create(SmoothingSchema)` to create a new message.
  */
 export const SmoothingSchema: GenMessage<Smoothing> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_query, 11);
+  messageDesc(file_stepline_v1_query, 12);
 
 /**
  * @generated from message stepline.v1.RankSelection
@@ -744,7 +824,7 @@ export type RankSelection = Message<"stepline.v1.RankSelection"> & {
  * Use `create(RankSelectionSchema)` to create a new message.
  */
 export const RankSelectionSchema: GenMessage<RankSelection> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_query, 12);
+  messageDesc(file_stepline_v1_query, 13);
 
 /**
  * @generated from message stepline.v1.ChartLine
@@ -775,7 +855,8 @@ export type ChartLine = Message<"stepline.v1.ChartLine"> & {
   bucketWidth: bigint;
 
   /**
-   * Steps a bucket of the tier that was read; 0 when raw points were.
+   * Steps a bucket of the tier that was read; 0 when raw points were. More than bucket_width: some points have expired, and what
+   * is kept of so many steps each lies in the bucket of the first of them.
    *
    * @generated from field: uint64 tier_width = 5;
    */
@@ -937,7 +1018,7 @@ export type ChartLine = Message<"stepline.v1.ChartLine"> & {
  * Use `create(ChartLineSchema)` to create a new message.
  */
 export const ChartLineSchema: GenMessage<ChartLine> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_query, 13);
+  messageDesc(file_stepline_v1_query, 14);
 
 /**
  * @generated from message stepline.v1.SqlRequest
@@ -961,7 +1042,7 @@ export type SqlRequest = Message<"stepline.v1.SqlRequest"> & {
  * Use `create(SqlRequestSchema)` to create a new message.
  */
 export const SqlRequestSchema: GenMessage<SqlRequest> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_query, 14);
+  messageDesc(file_stepline_v1_query, 15);
 
 /**
  * @generated from message stepline.v1.SqlChunk
@@ -978,7 +1059,7 @@ export type SqlChunk = Message<"stepline.v1.SqlChunk"> & {
  * Use `create(SqlChunkSchema)` to create a new message.
  */
 export const SqlChunkSchema: GenMessage<SqlChunk> = /*@__PURE__*/
-  messageDesc(file_stepline_v1_query, 15);
+  messageDesc(file_stepline_v1_query, 16);
 
 /**
  * @generated from service stepline.v1.Query

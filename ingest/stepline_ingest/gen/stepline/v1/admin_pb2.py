@@ -25,17 +25,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17stepline/v1/admin.proto\x12\x0bstepline.v1\"+\n\rBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x62\x61se\x18\x02 \x01(\t\"X\n\x0e\x42\x61\x63kupProgress\x12\x12\n\ndone_bytes\x18\x01 \x01(\x04\x12\x13\n\x0btotal_bytes\x18\x02 \x01(\x04\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07\x63reated\x18\x04 \x01(\t2L\n\x05\x41\x64min\x12\x43\n\x06\x42\x61\x63kup\x12\x1a.stepline.v1.BackupRequest\x1a\x1b.stepline.v1.BackupProgress0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17stepline/v1/admin.proto\x12\x0bstepline.v1\"+\n\rBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x62\x61se\x18\x02 \x01(\t\"X\n\x0e\x42\x61\x63kupProgress\x12\x12\n\ndone_bytes\x18\x01 \x01(\x04\x12\x13\n\x0btotal_bytes\x18\x02 \x01(\x04\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07\x63reated\x18\x04 \x01(\t\")\n\x11ListMonthsRequest\x12\x14\n\x0ckeep_seconds\x18\x01 \x01(\x04\"K\n\x0fListMonthsReply\x12\"\n\x06months\x18\x01 \x03(\x0b\x32\x12.stepline.v1.Month\x12\x14\n\x0ckeep_seconds\x18\x02 \x01(\x04\"l\n\x05Month\x12\r\n\x05month\x18\x01 \x01(\r\x12\x0e\n\x06points\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x12\x12\n\nkept_bytes\x18\x04 \x01(\x04\x12\r\n\x05state\x18\x05 \x01(\t\x12\x12\n\nexpires_ms\x18\x06 \x01(\x03\x32\x9d\x01\n\x05\x41\x64min\x12\x43\n\x06\x42\x61\x63kup\x12\x1a.stepline.v1.BackupRequest\x1a\x1b.stepline.v1.BackupProgress0\x01\x12O\n\nListMonths\x12\x1e.stepline.v1.ListMonthsRequest\x1a\x1c.stepline.v1.ListMonthsReply\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stepline.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ADMIN'].methods_by_name['ListMonths']._loaded_options = None
+  _globals['_ADMIN'].methods_by_name['ListMonths']._serialized_options = b'\220\002\001'
   _globals['_BACKUPREQUEST']._serialized_start=40
   _globals['_BACKUPREQUEST']._serialized_end=83
   _globals['_BACKUPPROGRESS']._serialized_start=85
   _globals['_BACKUPPROGRESS']._serialized_end=173
-  _globals['_ADMIN']._serialized_start=175
-  _globals['_ADMIN']._serialized_end=251
+  _globals['_LISTMONTHSREQUEST']._serialized_start=175
+  _globals['_LISTMONTHSREQUEST']._serialized_end=216
+  _globals['_LISTMONTHSREPLY']._serialized_start=218
+  _globals['_LISTMONTHSREPLY']._serialized_end=293
+  _globals['_MONTH']._serialized_start=295
+  _globals['_MONTH']._serialized_end=403
+  _globals['_ADMIN']._serialized_start=406
+  _globals['_ADMIN']._serialized_end=563
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,11 @@ class AdminStub:
                 request_serializer=stepline_dot_v1_dot_admin__pb2.BackupRequest.SerializeToString,
                 response_deserializer=stepline_dot_v1_dot_admin__pb2.BackupProgress.FromString,
                 _registered_method=True)
+        self.ListMonths = channel.unary_unary(
+                '/stepline.v1.Admin/ListMonths',
+                request_serializer=stepline_dot_v1_dot_admin__pb2.ListMonthsRequest.SerializeToString,
+                response_deserializer=stepline_dot_v1_dot_admin__pb2.ListMonthsReply.FromString,
+                _registered_method=True)
 
 
 class AdminServicer:
@@ -55,6 +60,13 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMonths(self, request, context):
+        """The months of stored points, and which of them would expire.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -62,6 +74,11 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.Backup,
                     request_deserializer=stepline_dot_v1_dot_admin__pb2.BackupRequest.FromString,
                     response_serializer=stepline_dot_v1_dot_admin__pb2.BackupProgress.SerializeToString,
+            ),
+            'ListMonths': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMonths,
+                    request_deserializer=stepline_dot_v1_dot_admin__pb2.ListMonthsRequest.FromString,
+                    response_serializer=stepline_dot_v1_dot_admin__pb2.ListMonthsReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +108,33 @@ class Admin:
             '/stepline.v1.Admin/Backup',
             stepline_dot_v1_dot_admin__pb2.BackupRequest.SerializeToString,
             stepline_dot_v1_dot_admin__pb2.BackupProgress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMonths(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stepline.v1.Admin/ListMonths',
+            stepline_dot_v1_dot_admin__pb2.ListMonthsRequest.SerializeToString,
+            stepline_dot_v1_dot_admin__pb2.ListMonthsReply.FromString,
             options,
             channel_credentials,
             insecure,

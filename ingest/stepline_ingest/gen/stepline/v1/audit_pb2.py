@@ -26,7 +26,7 @@ _sym_db = _symbol_database.Default()
 from . import ingest_pb2 as stepline_dot_v1_dot_ingest__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17stepline/v1/audit.proto\x12\x0bstepline.v1\x1a\x18stepline/v1/ingest.proto\"$\n\x12ListWritersRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"=\n\x10ListWritersReply\x12)\n\x07writers\x18\x01 \x03(\x0b\x32\x18.stepline.v1.WriterPlace\"<\n\x0bWriterPlace\x12\x0e\n\x06writer\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0c\n\x04rank\x18\x03 \x01(\r\"}\n\x14WriterDigestsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0e\n\x06writer\x18\x02 \x01(\x0c\x12\x11\n\tfirst_seq\x18\x03 \x01(\x04\x12\x10\n\x08last_seq\x18\x04 \x01(\x04\x12\r\n\x05width\x18\x05 \x01(\x04\x12\x11\n\tby_metric\x18\x06 \x01(\x08\"\x99\x01\n\x12WriterDigestsReply\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\r\x12\x0c\n\x04rank\x18\x02 \x01(\r\x12\x15\n\rcommitted_seq\x18\x03 \x01(\x04\x12$\n\x07\x64igests\x18\x04 \x03(\x0b\x32\x13.stepline.v1.Digest\x12\'\n\x08rejected\x18\x05 \x03(\x0b\x32\x15.stepline.v1.Rejected\"[\n\x06\x44igest\x12\x11\n\tfirst_seq\x18\x01 \x01(\x04\x12\x0e\n\x06metric\x18\x02 \x01(\x06\x12\x0e\n\x06points\x18\x03 \x01(\x04\x12\x11\n\tsequences\x18\x04 \x01(\x04\x12\x0b\n\x03sum\x18\x05 \x01(\x06\"\x0f\n\rDoctorRequest\"\x9a\x01\n\x0b\x44octorEvent\x12\'\n\x04step\x18\x01 \x01(\x0b\x32\x17.stepline.v1.DoctorStepH\x00\x12-\n\x07\x66inding\x18\x02 \x01(\x0b\x32\x1a.stepline.v1.DoctorFindingH\x00\x12+\n\x06report\x18\x03 \x01(\x0b\x32\x19.stepline.v1.DoctorReportH\x00\x42\x06\n\x04kind\"7\n\nDoctorStep\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x01(\x04\x12\r\n\x05total\x18\x03 \x01(\x04\"\xe6\x01\n\rDoctorFinding\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06remedy\x18\x03 \x01(\t\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12\x14\n\x07\x61ttempt\x18\x05 \x01(\rH\x00\x88\x01\x01\x12\x11\n\x04rank\x18\x06 \x01(\rH\x01\x88\x01\x01\x12\x0e\n\x06writer\x18\x07 \x01(\t\x12\x16\n\tfirst_seq\x18\x08 \x01(\x04H\x02\x88\x01\x01\x12\x15\n\x08last_seq\x18\t \x01(\x04H\x03\x88\x01\x01\x42\n\n\x08_attemptB\x07\n\x05_rankB\x0c\n\n_first_seqB\x0b\n\t_last_seq\"O\n\x0c\x44octorReport\x12\x0e\n\x06points\x18\x01 \x01(\x04\x12\x0c\n\x04runs\x18\x02 \x01(\x04\x12\x0f\n\x07writers\x18\x03 \x01(\x04\x12\x10\n\x08rejected\x18\x04 \x01(\x04\x32\xf7\x01\n\x05\x41udit\x12R\n\x0bListWriters\x12\x1f.stepline.v1.ListWritersRequest\x1a\x1d.stepline.v1.ListWritersReply\"\x03\x90\x02\x01\x12X\n\rWriterDigests\x12!.stepline.v1.WriterDigestsRequest\x1a\x1f.stepline.v1.WriterDigestsReply\"\x03\x90\x02\x01\x12@\n\x06\x44octor\x12\x1a.stepline.v1.DoctorRequest\x1a\x18.stepline.v1.DoctorEvent0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17stepline/v1/audit.proto\x12\x0bstepline.v1\x1a\x18stepline/v1/ingest.proto\"$\n\x12ListWritersRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"=\n\x10ListWritersReply\x12)\n\x07writers\x18\x01 \x03(\x0b\x32\x18.stepline.v1.WriterPlace\"<\n\x0bWriterPlace\x12\x0e\n\x06writer\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0c\n\x04rank\x18\x03 \x01(\r\"}\n\x14WriterDigestsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0e\n\x06writer\x18\x02 \x01(\x0c\x12\x11\n\tfirst_seq\x18\x03 \x01(\x04\x12\x10\n\x08last_seq\x18\x04 \x01(\x04\x12\r\n\x05width\x18\x05 \x01(\x04\x12\x11\n\tby_metric\x18\x06 \x01(\x08\"\xc6\x01\n\x12WriterDigestsReply\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\r\x12\x0c\n\x04rank\x18\x02 \x01(\r\x12\x15\n\rcommitted_seq\x18\x03 \x01(\x04\x12$\n\x07\x64igests\x18\x04 \x03(\x0b\x32\x13.stepline.v1.Digest\x12\'\n\x08rejected\x18\x05 \x03(\x0b\x32\x15.stepline.v1.Rejected\x12+\n\x07\x65xpired\x18\x06 \x03(\x0b\x32\x1a.stepline.v1.SequenceRange\"4\n\rSequenceRange\x12\x11\n\tfirst_seq\x18\x01 \x01(\x04\x12\x10\n\x08last_seq\x18\x02 \x01(\x04\"[\n\x06\x44igest\x12\x11\n\tfirst_seq\x18\x01 \x01(\x04\x12\x0e\n\x06metric\x18\x02 \x01(\x06\x12\x0e\n\x06points\x18\x03 \x01(\x04\x12\x11\n\tsequences\x18\x04 \x01(\x04\x12\x0b\n\x03sum\x18\x05 \x01(\x06\"\x0f\n\rDoctorRequest\"\x9a\x01\n\x0b\x44octorEvent\x12\'\n\x04step\x18\x01 \x01(\x0b\x32\x17.stepline.v1.DoctorStepH\x00\x12-\n\x07\x66inding\x18\x02 \x01(\x0b\x32\x1a.stepline.v1.DoctorFindingH\x00\x12+\n\x06report\x18\x03 \x01(\x0b\x32\x19.stepline.v1.DoctorReportH\x00\x42\x06\n\x04kind\"7\n\nDoctorStep\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x01(\x04\x12\r\n\x05total\x18\x03 \x01(\x04\"\xe6\x01\n\rDoctorFinding\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06remedy\x18\x03 \x01(\t\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12\x14\n\x07\x61ttempt\x18\x05 \x01(\rH\x00\x88\x01\x01\x12\x11\n\x04rank\x18\x06 \x01(\rH\x01\x88\x01\x01\x12\x0e\n\x06writer\x18\x07 \x01(\t\x12\x16\n\tfirst_seq\x18\x08 \x01(\x04H\x02\x88\x01\x01\x12\x15\n\x08last_seq\x18\t \x01(\x04H\x03\x88\x01\x01\x42\n\n\x08_attemptB\x07\n\x05_rankB\x0c\n\n_first_seqB\x0b\n\t_last_seq\"`\n\x0c\x44octorReport\x12\x0e\n\x06points\x18\x01 \x01(\x04\x12\x0c\n\x04runs\x18\x02 \x01(\x04\x12\x0f\n\x07writers\x18\x03 \x01(\x04\x12\x10\n\x08rejected\x18\x04 \x01(\x04\x12\x0f\n\x07\x65xpired\x18\x05 \x01(\x04\x32\xf7\x01\n\x05\x41udit\x12R\n\x0bListWriters\x12\x1f.stepline.v1.ListWritersRequest\x1a\x1d.stepline.v1.ListWritersReply\"\x03\x90\x02\x01\x12X\n\rWriterDigests\x12!.stepline.v1.WriterDigestsRequest\x1a\x1f.stepline.v1.WriterDigestsReply\"\x03\x90\x02\x01\x12@\n\x06\x44octor\x12\x1a.stepline.v1.DoctorRequest\x1a\x18.stepline.v1.DoctorEvent0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,19 +46,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WRITERDIGESTSREQUEST']._serialized_start=229
   _globals['_WRITERDIGESTSREQUEST']._serialized_end=354
   _globals['_WRITERDIGESTSREPLY']._serialized_start=357
-  _globals['_WRITERDIGESTSREPLY']._serialized_end=510
-  _globals['_DIGEST']._serialized_start=512
-  _globals['_DIGEST']._serialized_end=603
-  _globals['_DOCTORREQUEST']._serialized_start=605
-  _globals['_DOCTORREQUEST']._serialized_end=620
-  _globals['_DOCTOREVENT']._serialized_start=623
-  _globals['_DOCTOREVENT']._serialized_end=777
-  _globals['_DOCTORSTEP']._serialized_start=779
-  _globals['_DOCTORSTEP']._serialized_end=834
-  _globals['_DOCTORFINDING']._serialized_start=837
-  _globals['_DOCTORFINDING']._serialized_end=1067
-  _globals['_DOCTORREPORT']._serialized_start=1069
-  _globals['_DOCTORREPORT']._serialized_end=1148
-  _globals['_AUDIT']._serialized_start=1151
-  _globals['_AUDIT']._serialized_end=1398
+  _globals['_WRITERDIGESTSREPLY']._serialized_end=555
+  _globals['_SEQUENCERANGE']._serialized_start=557
+  _globals['_SEQUENCERANGE']._serialized_end=609
+  _globals['_DIGEST']._serialized_start=611
+  _globals['_DIGEST']._serialized_end=702
+  _globals['_DOCTORREQUEST']._serialized_start=704
+  _globals['_DOCTORREQUEST']._serialized_end=719
+  _globals['_DOCTOREVENT']._serialized_start=722
+  _globals['_DOCTOREVENT']._serialized_end=876
+  _globals['_DOCTORSTEP']._serialized_start=878
+  _globals['_DOCTORSTEP']._serialized_end=933
+  _globals['_DOCTORFINDING']._serialized_start=936
+  _globals['_DOCTORFINDING']._serialized_end=1166
+  _globals['_DOCTORREPORT']._serialized_start=1168
+  _globals['_DOCTORREPORT']._serialized_end=1264
+  _globals['_AUDIT']._serialized_start=1267
+  _globals['_AUDIT']._serialized_end=1514
 # @@protoc_insertion_point(module_scope)

@@ -47,18 +47,28 @@ class WriterDigestsRequest(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., writer: _Optional[bytes] = ..., first_seq: _Optional[int] = ..., last_seq: _Optional[int] = ..., width: _Optional[int] = ..., by_metric: _Optional[bool] = ...) -> None: ...
 
 class WriterDigestsReply(_message.Message):
-    __slots__ = ("attempt", "rank", "committed_seq", "digests", "rejected")
+    __slots__ = ("attempt", "rank", "committed_seq", "digests", "rejected", "expired")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_SEQ_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
     REJECTED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_FIELD_NUMBER: _ClassVar[int]
     attempt: int
     rank: int
     committed_seq: int
     digests: _containers.RepeatedCompositeFieldContainer[Digest]
     rejected: _containers.RepeatedCompositeFieldContainer[_ingest_pb2.Rejected]
-    def __init__(self, attempt: _Optional[int] = ..., rank: _Optional[int] = ..., committed_seq: _Optional[int] = ..., digests: _Optional[_Iterable[_Union[Digest, _Mapping]]] = ..., rejected: _Optional[_Iterable[_Union[_ingest_pb2.Rejected, _Mapping]]] = ...) -> None: ...
+    expired: _containers.RepeatedCompositeFieldContainer[SequenceRange]
+    def __init__(self, attempt: _Optional[int] = ..., rank: _Optional[int] = ..., committed_seq: _Optional[int] = ..., digests: _Optional[_Iterable[_Union[Digest, _Mapping]]] = ..., rejected: _Optional[_Iterable[_Union[_ingest_pb2.Rejected, _Mapping]]] = ..., expired: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ...) -> None: ...
+
+class SequenceRange(_message.Message):
+    __slots__ = ("first_seq", "last_seq")
+    FIRST_SEQ_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQ_FIELD_NUMBER: _ClassVar[int]
+    first_seq: int
+    last_seq: int
+    def __init__(self, first_seq: _Optional[int] = ..., last_seq: _Optional[int] = ...) -> None: ...
 
 class Digest(_message.Message):
     __slots__ = ("first_seq", "metric", "points", "sequences", "sum")
@@ -121,13 +131,15 @@ class DoctorFinding(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., message: _Optional[str] = ..., remedy: _Optional[str] = ..., run_id: _Optional[str] = ..., attempt: _Optional[int] = ..., rank: _Optional[int] = ..., writer: _Optional[str] = ..., first_seq: _Optional[int] = ..., last_seq: _Optional[int] = ...) -> None: ...
 
 class DoctorReport(_message.Message):
-    __slots__ = ("points", "runs", "writers", "rejected")
+    __slots__ = ("points", "runs", "writers", "rejected", "expired")
     POINTS_FIELD_NUMBER: _ClassVar[int]
     RUNS_FIELD_NUMBER: _ClassVar[int]
     WRITERS_FIELD_NUMBER: _ClassVar[int]
     REJECTED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_FIELD_NUMBER: _ClassVar[int]
     points: int
     runs: int
     writers: int
     rejected: int
-    def __init__(self, points: _Optional[int] = ..., runs: _Optional[int] = ..., writers: _Optional[int] = ..., rejected: _Optional[int] = ...) -> None: ...
+    expired: int
+    def __init__(self, points: _Optional[int] = ..., runs: _Optional[int] = ..., writers: _Optional[int] = ..., rejected: _Optional[int] = ..., expired: _Optional[int] = ...) -> None: ...

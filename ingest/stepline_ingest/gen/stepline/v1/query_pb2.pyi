@@ -114,18 +114,42 @@ class HistoryRequest(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., metric: _Optional[str] = ..., rank: _Optional[int] = ..., start: _Optional[int] = ..., stop: _Optional[int] = ..., all_attempts: _Optional[bool] = ...) -> None: ...
 
 class HistoryChunk(_message.Message):
-    __slots__ = ("rows", "step", "time_ms", "value", "attempt")
+    __slots__ = ("rows", "step", "time_ms", "value", "attempt", "expired")
     ROWS_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     TIME_MS_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_FIELD_NUMBER: _ClassVar[int]
     rows: int
     step: bytes
     time_ms: bytes
     value: bytes
     attempt: bytes
-    def __init__(self, rows: _Optional[int] = ..., step: _Optional[bytes] = ..., time_ms: _Optional[bytes] = ..., value: _Optional[bytes] = ..., attempt: _Optional[bytes] = ...) -> None: ...
+    expired: _containers.RepeatedCompositeFieldContainer[ExpiredPoints]
+    def __init__(self, rows: _Optional[int] = ..., step: _Optional[bytes] = ..., time_ms: _Optional[bytes] = ..., value: _Optional[bytes] = ..., attempt: _Optional[bytes] = ..., expired: _Optional[_Iterable[_Union[ExpiredPoints, _Mapping]]] = ...) -> None: ...
+
+class ExpiredPoints(_message.Message):
+    __slots__ = ("metric", "rank", "attempt", "run_id", "points", "first_step", "last_step", "first_time_ms", "last_time_ms")
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_STEP_FIELD_NUMBER: _ClassVar[int]
+    LAST_STEP_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    LAST_TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    metric: str
+    rank: int
+    attempt: int
+    run_id: str
+    points: int
+    first_step: int
+    last_step: int
+    first_time_ms: int
+    last_time_ms: int
+    def __init__(self, metric: _Optional[str] = ..., rank: _Optional[int] = ..., attempt: _Optional[int] = ..., run_id: _Optional[str] = ..., points: _Optional[int] = ..., first_step: _Optional[int] = ..., last_step: _Optional[int] = ..., first_time_ms: _Optional[int] = ..., last_time_ms: _Optional[int] = ...) -> None: ...
 
 class ExportRequest(_message.Message):
     __slots__ = ("run_id", "metrics", "ranks", "start", "stop", "all_attempts", "after")
@@ -146,18 +170,20 @@ class ExportRequest(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., metrics: _Optional[_Iterable[str]] = ..., ranks: _Optional[_Iterable[int]] = ..., start: _Optional[int] = ..., stop: _Optional[int] = ..., all_attempts: _Optional[bool] = ..., after: _Optional[bytes] = ...) -> None: ...
 
 class ExportChunk(_message.Message):
-    __slots__ = ("slices", "step", "time_ms", "value", "cursor")
+    __slots__ = ("slices", "step", "time_ms", "value", "cursor", "expired")
     SLICES_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     TIME_MS_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_FIELD_NUMBER: _ClassVar[int]
     slices: _containers.RepeatedCompositeFieldContainer[SeriesSlice]
     step: bytes
     time_ms: bytes
     value: bytes
     cursor: bytes
-    def __init__(self, slices: _Optional[_Iterable[_Union[SeriesSlice, _Mapping]]] = ..., step: _Optional[bytes] = ..., time_ms: _Optional[bytes] = ..., value: _Optional[bytes] = ..., cursor: _Optional[bytes] = ...) -> None: ...
+    expired: _containers.RepeatedCompositeFieldContainer[ExpiredPoints]
+    def __init__(self, slices: _Optional[_Iterable[_Union[SeriesSlice, _Mapping]]] = ..., step: _Optional[bytes] = ..., time_ms: _Optional[bytes] = ..., value: _Optional[bytes] = ..., cursor: _Optional[bytes] = ..., expired: _Optional[_Iterable[_Union[ExpiredPoints, _Mapping]]] = ...) -> None: ...
 
 class SeriesSlice(_message.Message):
     __slots__ = ("metric", "rank", "attempt", "rows", "run_id")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stepline_ingest.lineage import STEP_END, STEP_MIN
-from stepline_ingest.store.contract import Store
+from stepline_ingest.store.contract import Param, Store
 
 _CUTS = (
     "SELECT source, attempt, arraySort(arrayDistinct(arrayConcat("
@@ -28,7 +28,7 @@ def read_cuts(store: Store, runs: Sequence[int]) -> Cuts:
     those that nothing cuts. Raises StoreError."""
     found: Cuts = {}
     for begin in range(0, len(runs), _RUNS):
-        params = {
+        params: dict[str, Param] = {
             "runs": list(runs[begin : begin + _RUNS]),
             "least": STEP_MIN,
             "most": STEP_END - 1,

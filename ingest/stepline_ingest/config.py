@@ -74,6 +74,11 @@ class ServeConfig:
                 "--store names no ClickHouse server: write "
                 "clickhouse://USER:PASSWORD@HOST:PORT/DATABASE"
             )
+        if self.keep_points and "cluster=" in (self.store or ""):
+            raise StartupError(
+                "--keep-points works on the embedded store and on one server, not on a cluster: "
+                "leave it away, and delete runs that nobody needs"
+            )
         if self.tls is None and not self.insecure and not is_loopback(self.host):
             raise StartupError(
                 f"--host {self.host} can be reached from other machines, and nothing would be "

@@ -338,6 +338,11 @@ class Client:
                 progress(last[0], last[1])
         return Backup(path=last[2], nbytes=last[0], created=last[3])
 
+    def _months(self, keep_seconds: int) -> tuple[list[dict[str, Any]], int]:
+        """The months of points that the service has, and how many seconds it keeps points."""
+        with self._errors(missing=InvalidRequest):
+            return self._transport.list_months(keep_seconds)
+
     def close(self) -> None:
         """Ends the connection."""
         self._transport.close()

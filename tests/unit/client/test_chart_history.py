@@ -12,6 +12,7 @@ import pytest
 
 from stepline import Chart, History
 from stepline.asking import question
+from stepline.expired import Fields
 
 NAMES = ["x", "min", "max", "mean", "first", "last", "count", "nonfinite", "argmin", "argmax"]
 NAMES += ["step"]
@@ -48,13 +49,16 @@ def chart() -> Chart:
 
 @pytest.fixture
 def history() -> History:
-    def chunk(steps: list[int], values: list[float]) -> tuple[int, bytes, bytes, bytes, bytes]:
+    def chunk(
+        steps: list[int], values: list[float]
+    ) -> tuple[int, bytes, bytes, bytes, bytes, list[Fields]]:
         return (
             len(steps),
             np.array(steps, "<i8").tobytes(),
             np.array([1_700_000_000_000 + step for step in steps], "<i8").tobytes(),
             np.array(values, "<f8").tobytes(),
             b"",
+            [],
         )
 
     chunks = [chunk([-(2**63), 1], [0.5, PAYLOAD]), chunk([], []), chunk([1], [math.inf])]

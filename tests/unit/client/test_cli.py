@@ -18,6 +18,7 @@ import stepline
 from stepline import _core
 from stepline.cli.main import COMMANDS, main
 from stepline.errors import unreachable
+from stepline.expired import Fields
 from stepline.reader import Client
 
 RUN: dict[str, Any] = {
@@ -103,12 +104,12 @@ class Service:
         start: int | None,
         stop: int | None,
         all_attempts: bool,
-    ) -> Iterator[tuple[int, bytes, bytes, bytes, bytes]]:
+    ) -> Iterator[tuple[int, bytes, bytes, bytes, bytes, list[Fields]]]:
         self._ask("history", run_id, metric, rank, start, stop, all_attempts)
         if metric == METRIC["name"]:
             steps, times = np.array([0, 1]), np.array([1_700_000_000_000, 1_700_000_000_007])
             values = np.array([0.1 + 0.2, math.nan])
-            yield 2, steps.tobytes(), times.tobytes(), values.tobytes(), b""
+            yield 2, steps.tobytes(), times.tobytes(), values.tobytes(), b"", []
 
     def chart(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         run_ids, metrics, ranks = request["run_ids"], request["metrics"], request["ranks"]

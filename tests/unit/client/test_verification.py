@@ -33,6 +33,7 @@ class Stored:
         self.path = path
         self.mark = mark
         self.rejected = rejected or []
+        self.expired: list[tuple[int, int]] = []
         self.asked = 0
 
     def writer_digests(
@@ -68,6 +69,7 @@ class Stored:
             "committed_seq": self.mark,
             "digests": found,
             "rejected": self.rejected,
+            "expired": self.expired,
         }
 
 
@@ -142,6 +144,15 @@ def test_rejected_ranges_are_explained_and_left_out(spool: Path, copy: Path) -> 
     verdict = verified(spool, service)
     assert (verdict.outcome, verdict.compared) == ("equal", CALLS + 480)
     assert verdict.rejected == [(41, 60, "a name is too long")]
+
+
+def test_what_has_expired_is_counted_and_left_out(spool: Path, copy: Path) -> None:
+    change_value(copy, 50, index=0)
+    service = Stored(copy, mark=CALLS + 500)
+    service.expired = [(41, 60)]
+    verdict = verified(spool, service)
+    assert (verdict.outcome, verdict.compared, verdict.expired) == ("equal", CALLS + 480, 20)
+    assert "20 calls have expired" in verdict.notes[0]
 
 
 def test_freed_segments_are_counted_and_the_rest_compared(spool: Path, copy: Path) -> None:

@@ -43,6 +43,7 @@ def test_only_probes_are_public() -> None:
     assert all(method.startswith("/grpc.health.v1.Health/") for method in public)
     assert {m for m, scope in METHODS.items() if scope is Scope.ADMIN} == {
         "/stepline.v1.Admin/Backup",
+        "/stepline.v1.Admin/ListMonths",
         "/stepline.v1.Audit/Doctor",
         *(f"/stepline.v1.Keys/{name}" for name in ("CreateKey", "ListKeys", "RevokeKey")),
     }

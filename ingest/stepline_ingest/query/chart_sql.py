@@ -16,8 +16,8 @@ from stepline_ingest.lineage import STEP_END, STEP_MIN
 from stepline_ingest.schema import tiers
 from stepline_ingest.store.expired import KEPT, Fills, among
 
+from .expired_series import RESULTS, TABLE
 from .grid import Grid
-from .kept_series import RESULTS, TABLE
 from .plan import Piece, Read
 from .request import ARGNONFINITE
 from .select import plain, select
@@ -251,7 +251,7 @@ def nonfinite_statement(wanted: Wanted, reads: Sequence[Numbered]) -> Statement:
 def kept_statement(
     wanted: Wanted, reads: Sequence[Numbered], width: int, fills: Fills
 ) -> Statement:
-    """Rows (run, metric, rank, read, bucket, results of kept_series.py) of what is kept of expired
+    """Rows (run, metric, rank, read, bucket, results of expired_series.py) of what is kept of expired
     points, from cells of WIDTH steps; a read may have several rows of a bucket. A cell belongs to
     the read, and to the bucket, of its first step.
     """

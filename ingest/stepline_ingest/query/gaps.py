@@ -13,7 +13,7 @@ from stepline_ingest.store.contract import Param, Setting, Store
 from stepline_ingest.store.expired import KEPT, Fills, among
 
 from .blocks import rows
-from .kept_series import OF_SERIES, TABLE
+from .expired_series import OF_SERIES, TABLE
 from .select import plain, select
 
 MOST = 10_000

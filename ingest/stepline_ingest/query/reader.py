@@ -35,9 +35,9 @@ from .chart_sql import (
     results_for,
     sums_statement,
 )
+from .expired_cells import NEVER, sums_of, with_kept
 from .failure import TOO_LONG
 from .grid import Grid
-from .kept import NEVER, sums_of, with_kept
 from .means import exact_mean, shown_means
 from .panels import Panel
 from .parallel import at_once

@@ -12,7 +12,7 @@ from stepline_ingest.store.contract import Param, Setting, Store
 from stepline_ingest.store.expired import Fills
 
 from .blocks import rows
-from .kept_series import kept_extents, kept_series
+from .expired_series import kept_extents, kept_series
 from .parallel import at_once
 from .plan import Extent
 from .select import plain, select

@@ -19,8 +19,8 @@ from stepline_ingest.store.expired import Fills
 
 from .blocks import Array, columns
 from .buckets import high_step, low_step, unpacked_value
-from .kept_series import kept_statistics
-from .kept_summaries import Key, Place, Row, kept_rows, together
+from .expired_series import kept_statistics
+from .expired_summaries import Key, Place, Row, kept_rows, together
 from .select import plain, select
 
 _COLUMNS = {
@@ -174,7 +174,7 @@ def _read_under(
     stored = list(_rows(found, keys)) if found else []
     if not fills:
         return stored
-    # What is kept belongs where its first step lies: see kept.py.
+    # What is kept belongs where its first step lies: see expired_cells.py.
     where = [*wanted.where, *(step.replace("step", "first_step", 1) for step in wanted.steps)]
     old = kept_statistics(store, keys, where, wanted.params, fills, limits)
     size = len(keys)

@@ -1,7 +1,7 @@
 """Where lineage cuts the attempts of runs.
 
 Kept cells are not read in parts. So where an attempt is cut when its points go, its cells are made
-on both sides of the cut; a cut that comes later moves by up to a cell (see query/kept.py).
+on both sides of the cut; a cut that comes later moves by up to a cell (see query/expired_cells.py).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ NEVER = 2**63 - 1
 """The step of what is not there."""
 
 _NAMES = {"head": "first", "tail": "last", "sum": "total"}
-"""What kept_series.RESULTS calls what points have."""
+"""What expired_series.RESULTS calls what points have."""
 _ENDS = ("head_step", "head_tie", "tail_step", "tail_tie")
 
 Ends = Callable[[Array], Cells | None]

@@ -66,7 +66,7 @@ def ask(store: Store, sql: str, project: str = MINE, **more: object) -> str:
         ("SELECT count() FROM runs UNION ALL SELECT count() FROM attempts", "1\n1\n"),
         (
             "SHOW TABLES",
-            "attempts\nconsole\ncontexts\nlineage\nmetrics\npoints\nruns\nseries\nvisible_points\n",
+            "attempts\nconsole\ncontexts\nexpired\nlineage\nmetrics\npoints\nruns\nseries\nvisible_points\n",
         ),
         ("SELECT name FROM system.tables WHERE name LIKE 'raw%'", ""),
         ("SELECT count() FROM system.parts_columns WHERE 0", None),

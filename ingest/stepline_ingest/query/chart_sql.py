@@ -251,9 +251,9 @@ def nonfinite_statement(wanted: Wanted, reads: Sequence[Numbered]) -> Statement:
 def kept_statement(
     wanted: Wanted, reads: Sequence[Numbered], width: int, fills: Fills
 ) -> Statement:
-    """Rows (run, metric, rank, read, bucket, results of expired_series.py) of what is kept of expired
-    points, from cells of WIDTH steps; a read may have several rows of a bucket. A cell belongs to
-    the read, and to the bucket, of its first step.
+    """Rows (run, metric, rank, read, bucket, RESULTS of expired_series.py) of what is kept of
+    expired points, from cells of WIDTH steps; a read may have several rows of a bucket. A cell
+    belongs to the read, and to the bucket, of its first step.
     """
     whole = [(number, replace(read, piece=replace(read.piece, tier=0))) for number, read in reads]
     builder = _Builder(wanted, whole, plain(*_KEYS[:4]) | {"cell": "first_step"})

@@ -30,7 +30,7 @@ class Watched:
 
     def __init__(self, store, before: Callable[[str], None] = lambda sql: None) -> None:
         self._store, self._before = store, before
-        self.memo, self.query = store.memo, store.query
+        self.memo, self.query, self.expired = store.memo, store.query, store.expired
         self.statements: list[str] = []
 
     def stream_native(self, sql, params=None, settings=None):

@@ -198,13 +198,8 @@ impl Connection {
     #[allow(clippy::type_complexity)] // the tuple of the stub
     fn list_months<'py>(&self, py: Python<'py>, keep_seconds: u64) -> PyResult<(Vec<Bound<'py, PyDict>>, u64)> {
         let request = v1::ListMonthsRequest { keep_seconds };
-        let reply =
-            self.unary(
-                py,
-                "ListMonths",
-                request,
-                |link, request| async move { link.admin().list_months(request).await },
-            )?;
+        let reply = self
+            .unary(py, "ListMonths", request, |link, request| async move { link.admin().list_months(request).await })?;
         let months = reply.months.iter().map(|month| dicts::month(py, month)).collect::<PyResult<_>>()?;
         Ok((months, reply.keep_seconds))
     }

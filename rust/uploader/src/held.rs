@@ -1,15 +1,20 @@
 //! A spool that this process drains.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use stepline_core::spool::{layout, DirLock, SpoolError, SpoolMeta, SpoolReader};
 use stepline_wire::TlsFiles;
+use tokio::time::Instant;
 
 use crate::damage::Damage;
 use crate::handover;
 use crate::journal::Journal;
 use crate::receipt::Receipt;
 use crate::settings::Settings;
+
+/// A writer that went on so shortly ago goes on: a turn of the pump asks several times.
+const FRESH: Duration = Duration::from_millis(20);
 
 pub(crate) struct Held {
     /// "run RUN rank RANK (DIR)", for the log.
@@ -32,6 +37,8 @@ pub(crate) struct Held {
     pub registered_anew: bool,
     /// The service was told that the writer is gone without a word.
     pub vanished: bool,
+    /// When the writer was last seen to go on.
+    went_on: Option<Instant>,
     lock: DirLock,
 }
 
@@ -79,6 +86,7 @@ impl Held {
             confesses_loss: false,
             registered_anew: false,
             vanished: false,
+            went_on: None,
             lock,
         })))
     }
@@ -87,13 +95,21 @@ impl Held {
     pub fn clean_up(&mut self) -> Result<(), SpoolError> {
         let (seq, control) = (self.journal.state().acked_seq, self.journal.state().acked_control);
         let freed = self.reader.releasable(seq, control)?;
-        self.keep_receipt(freed)?;
+        if let Some(last) = freed {
+            self.keep_receipt(last)?;
+        }
         self.damage.set_aside(seq);
-        self.reader.release(seq, control).map(drop)
+        match freed {
+            Some(_) => self.reader.release(seq, control).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Nobody writes any more and everything is settled.
     pub fn is_drained(&mut self) -> Result<bool, SpoolError> {
+        if !self.writer_is_gone() {
+            return Ok(false);
+        }
         let (seq, control) = (self.journal.state().acked_seq, self.journal.state().acked_control);
         self.reader.is_drained(seq, control)
     }
@@ -119,13 +135,18 @@ impl Held {
     }
 
     /// The process that stands for its rank is gone, and did not close the spool.
-    pub fn writer_has_vanished(&self) -> bool {
+    pub fn writer_has_vanished(&mut self) -> bool {
         // In this order: what it closed before it was gone is closed.
-        !self.meta.child && !self.reader.writer_alive() && !self.reader.is_sealed()
+        !self.meta.child && self.writer_is_gone() && !self.reader.is_sealed()
     }
 
     /// Nobody writes any more.
-    pub fn writer_is_gone(&self) -> bool {
-        self.reader.is_sealed() || !self.reader.writer_alive()
+    pub fn writer_is_gone(&mut self) -> bool {
+        if self.went_on.is_some_and(|at| at.elapsed() < FRESH) {
+            return false;
+        }
+        let gone = self.reader.is_sealed() || !self.reader.writer_alive();
+        self.went_on = (!gone).then(Instant::now);
+        gone
     }
 }

@@ -19,6 +19,9 @@ use crate::session::Until;
 use crate::settings::Tuning;
 use crate::trouble::{End, Trouble};
 
+/// A child writes now and then, its pauses are this many times as long.
+const CHILD_POLLS: u32 = 4;
+
 pub(crate) struct Pump<'a> {
     held: &'a mut Held,
     backoff: &'a mut Backoff,
@@ -166,7 +169,7 @@ impl<'a> Pump<'a> {
         }
     }
 
-    fn cut_is_due(&self) -> bool {
+    fn cut_is_due(&mut self) -> bool {
         let Some(since) = self.pending_since else {
             return false;
         };
@@ -174,7 +177,7 @@ impl<'a> Pump<'a> {
     }
 
     /// Nothing that waits for company will get any.
-    fn ends_soon(&self) -> bool {
+    fn ends_soon(&mut self) -> bool {
         matches!(self.until, Until::CaughtUp { .. }) || self.held.writer_is_gone()
     }
 
@@ -286,9 +289,14 @@ impl<'a> Pump<'a> {
 
     /// Waits for the service, but not longer than until new records may be there.
     async fn wait(&mut self) -> Result<(), Trouble> {
-        let pause = self.pending_since.map_or(self.tuning.poll, |since| {
-            self.tuning.linger.saturating_sub(since.elapsed()).min(self.tuning.poll).max(Duration::from_millis(1))
-        });
+        let pause = match self.pending_since {
+            Some(since) => {
+                self.tuning.linger.saturating_sub(since.elapsed()).min(self.tuning.poll).max(Duration::from_millis(1))
+            }
+            // The readings of a host, say: nobody waits for the end of these.
+            None if self.held.meta.child && self.push.is_settled() => self.tuning.poll * CHILD_POLLS,
+            None => self.tuning.poll,
+        };
         if let Ok(received) = tokio::time::timeout(pause, self.push.receive()).await {
             received.map_err(|failure| Trouble::of(&failure, self.link))?;
             self.note_progress();

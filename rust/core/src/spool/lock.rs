@@ -57,6 +57,30 @@ impl DirLock {
     }
 }
 
+/// Asks again and again whether somebody holds a lock, and opens its file only once.
+#[derive(Debug)]
+pub(super) struct LockWatch {
+    file: File,
+}
+
+impl LockWatch {
+    pub fn open(path: &Path) -> Option<LockWatch> {
+        File::open(path).ok().map(|file| LockWatch { file })
+    }
+
+    pub fn is_held(&self) -> bool {
+        match try_flock(&self.file, FlockOperation::NonBlockingLockShared) {
+            Ok(false) => true,
+            Ok(true) => {
+                // It would keep a writer from taking the lock.
+                let _ = flock(&self.file, FlockOperation::Unlock);
+                false
+            }
+            Err(_) => false,
+        }
+    }
+}
+
 fn try_flock(file: &File, operation: FlockOperation) -> io::Result<bool> {
     loop {
         match flock(file, operation) {

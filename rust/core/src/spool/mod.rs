@@ -59,6 +59,7 @@ mod frame;
 mod gap;
 mod header;
 pub mod layout;
+mod listing;
 mod lock;
 mod meta;
 mod options;

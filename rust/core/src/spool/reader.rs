@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::continuity::Continuity;
 use super::cursor::{read_header, Body, Cursor};
@@ -11,7 +12,8 @@ use super::disk::{Disk, RealDisk};
 use super::error::SpoolError;
 use super::header::SegmentHeader;
 use super::layout;
-use super::lock::DirLock;
+use super::listing::Listing;
+use super::lock::{DirLock, LockWatch};
 use super::meta::SpoolMeta;
 use super::sync::sync_path;
 use super::tail;
@@ -37,6 +39,9 @@ pub struct SpoolReader {
     /// All segments below this index are synced, and the names of those up to it.
     synced: u32,
     named: u32,
+    /// The spool had no segment after the current one.
+    listing: Option<Listing>,
+    writer_lock: OnceLock<LockWatch>,
 }
 
 impl SpoolReader {
@@ -56,6 +61,8 @@ impl SpoolReader {
             after_control: 0,
             synced: 0,
             named: 0,
+            listing: None,
+            writer_lock: OnceLock::new(),
         })
     }
 
@@ -77,6 +84,7 @@ impl SpoolReader {
         self.cursor = None;
         self.damaged = false;
         self.continuity = Continuity::default();
+        self.listing = None;
         (self.after_seq, self.after_control) = (after_seq, after_control);
         let start = self.last_segment_up_to(after_seq, after_control)?;
         // Without such a segment reading begins with the first that is there.
@@ -111,18 +119,30 @@ impl SpoolReader {
     }
 
     pub fn writer_alive(&self) -> bool {
-        DirLock::held(&self.dir.join(layout::WRITER_LOCK))
+        let path = self.dir.join(layout::WRITER_LOCK);
+        match self.writer_lock.get() {
+            Some(lock) if lock.is_held() => return true,
+            Some(_) => {}
+            None => {
+                if let Some(lock) = LockWatch::open(&path) {
+                    let _ = self.writer_lock.set(lock);
+                }
+            }
+        }
+        // It may be another file by now.
+        DirLock::held(&path)
     }
 
     pub fn is_sealed(&self) -> bool {
         self.dir.join(layout::SEALED_FILE).exists()
     }
 
-    /// The sequence up to which `release` would delete what lies here.
-    pub fn releasable(&mut self, acked_seq: u64, acked_control: u64) -> Result<u64, SpoolError> {
-        let kept = self.last_segment_up_to(acked_seq, acked_control)?;
-        let first_kept = kept.map(|index| self.header(index)).transpose()?.flatten().map(|header| header.first_seq);
-        Ok(first_kept.unwrap_or(1) - 1)
+    /// The sequence up to which `release` would delete what lies here; None when it would delete nothing.
+    pub fn releasable(&mut self, acked_seq: u64, acked_control: u64) -> Result<Option<u64>, SpoolError> {
+        let segments = layout::segments(&self.dir)?;
+        let kept = self.last_up_to(&segments, acked_seq, acked_control)?;
+        let Some(kept) = kept.filter(|kept| segments.first() != Some(kept)) else { return Ok(None) };
+        Ok(self.header(kept)?.map(|header| header.first_seq - 1))
     }
 
     /// Deletes the segments that hold nothing above these, but never the last one; returns how many.
@@ -197,7 +217,7 @@ impl SpoolReader {
         loop {
             let body = match self.step()? {
                 Some(body) => body,
-                None => match self.later_segment()? {
+                None => match self.later_segment(reopened)? {
                     // The writer made the next segment after its last record in this one, so that one is visible by now.
                     Some(index) => match self.step()? {
                         Some(body) => body,
@@ -247,9 +267,15 @@ impl SpoolReader {
         })
     }
 
-    /// The index of the segment after the current one.
-    fn later_segment(&self) -> Result<Option<u32>, SpoolError> {
-        Ok(layout::segments(&self.dir)?.into_iter().find(|index| *index > self.index))
+    /// The index of the segment after the current one. Unless it must be known `surely`, one that was just made may be found later.
+    fn later_segment(&mut self, surely: bool) -> Result<Option<u32>, SpoolError> {
+        if !surely && self.listing.as_ref().is_some_and(|listing| listing.holds(&self.dir)) {
+            return Ok(None);
+        }
+        let listing = Listing::begin(&self.dir);
+        let found = layout::segments(&self.dir)?.into_iter().find(|index| *index > self.index);
+        self.listing = listing.filter(|_| found.is_none());
+        Ok(found)
     }
 
     /// Goes on with segment `index`.
@@ -305,7 +331,12 @@ impl SpoolReader {
 
     /// The last segment that begins at or before the record after these. All segments before it hold nothing above them.
     fn last_segment_up_to(&mut self, seq: u64, control: u64) -> Result<Option<u32>, SpoolError> {
-        for index in layout::segments(&self.dir)?.into_iter().rev() {
+        self.last_up_to(&layout::segments(&self.dir)?, seq, control)
+    }
+
+    /// The same of these, which go up.
+    fn last_up_to(&mut self, segments: &[u32], seq: u64, control: u64) -> Result<Option<u32>, SpoolError> {
+        for index in segments.iter().rev().copied() {
             let header = self.header(index)?;
             if header
                 .is_some_and(|h| h.first_seq <= seq.saturating_add(1) && h.first_control <= control.saturating_add(1))

@@ -209,7 +209,9 @@ struct PushTask {
 
 impl PushTask {
     async fn run(mut self) -> Result<(), Status> {
-        let Some(PushRequest { kind: Some(Frame::Hello(hello)) }) = self.frames.message().await? else {
+        // Whoever is killed between opening a stream and its first word breaks no rule.
+        let Some(PushRequest { kind }) = self.frames.message().await? else { return Ok(()) };
+        let Some(Frame::Hello(hello)) = kind else {
             return Err(self.violation("a stream began without Hello"));
         };
         let writer = WriterId(hello.writer.as_ref().try_into().unwrap());

@@ -42,9 +42,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Not for the whole session: while Playwright runs, no other event loop can be started here."""
+    """One a file: while Playwright runs, no other event loop can be started, and a worker takes
+    files of other folders between two of these."""
     with sync_playwright() as playwright:
         # Without its sandbox where the tests run as root in a container.
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []

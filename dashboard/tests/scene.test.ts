@@ -80,6 +80,26 @@ describe("a traced line", () => {
     expect(gaps(one, place, "step")).toHaveLength(1);
   });
 
+  it.each([false, true])("goes through the pixels of its scales, logarithmic: %s", (log) => {
+    const one = line([1, 20, 300, 4000]);
+    const place = layout(scene([one], { logY: log, bands: false }), BOX);
+    const pen = new Notes();
+    traceLine(pen, one, one.mean, place, "step");
+    expect(pen.points).toEqual([...one.mean].map((y, x) => [place.x.at(x), place.y.at(y)]));
+  });
+
+  it("shows what stands alone or is missing where it is looked at, and nowhere else", () => {
+    const one = line([Number.NaN, 3, Number.NaN, 4, 5, 6, 7]);
+    for (const [view, count] of [
+      [{ lo: 0, hi: 2 }, 1],
+      [{ lo: 4.5, hi: 6 }, 0],
+    ] as const) {
+      const place = layout(scene([one], { view }), BOX);
+      expect(loners(one, one.mean, place, "step")).toHaveLength(count);
+      expect(gaps(one, place, "step")).toHaveLength(2 * count);
+    }
+  });
+
   it("shows a point that stands alone", () => {
     const one = line([Number.NaN, 3, Number.NaN]);
     expect(loners(one, one.mean, layout(scene([one]), BOX), "step")).toHaveLength(1);

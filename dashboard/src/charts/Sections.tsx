@@ -103,7 +103,7 @@ function Pages({ section, search, names: listed }: SectionProps) {
     before.current = latest.map((metric) => metric.name);
   }
   const names = before.current;
-  if (found.problem) return <Failure problem={found.problem} again={found.reload} />;
+  if (!there && found.problem) return <Failure problem={found.problem} again={found.reload} />;
   return (
     <>
       <div class="panels">

@@ -14,6 +14,7 @@ const INTERVAL_MS = 500;
 const MOST_PANELS = 32;
 
 interface Watched {
+  /** The axis of the chart; empty while it is not known. */
   x: string;
   chart: ReturnType<typeof chartRequest>;
 }
@@ -45,7 +46,8 @@ export function follow(store: ChartStore, options: Options): () => void {
     const metrics = store.seen.value.slice(0, MOST_PANELS);
     const shape = options.shape();
     const running = options.running();
-    void epoch.value;
+    // Lines over another axis than before are another stream.
+    void [epoch.value, store.axes.value];
     stop();
     if (!visible.value || !shape || !running.length || !metrics.length) return;
     // Finished runs do not change, unless they share a line with one that goes on.
@@ -56,7 +58,7 @@ export function follow(store: ChartStore, options: Options): () => void {
       const charts = store.lots(metrics, shape.options.x).map((lot) => {
         const x = store.axisOf(lot, shape);
         const over = { ...shape, runs, options: { ...shape.options, x } };
-        return { x, chart: chartRequest(over, lot, x, shape.points) };
+        return { x, chart: chartRequest(over, lot, x || "step", shape.points) };
       });
       void watch(store, charts, shape, options, abort.signal);
     }, SETTLE_MS);
@@ -106,7 +108,7 @@ function apply(
   }
 }
 
-/** LINES with what changed of them; AXES are those of the charts that are watched. */
+/** LINES with what changed of them; AXES are those of the charts that are watched, empty where the service chose. */
 export function changed(
   lines: readonly Line[],
   updates: readonly LineUpdate[],
@@ -116,10 +118,12 @@ export function changed(
   const byKey = new Map(lines.map((line) => [line.key, line]));
   for (const update of updates) {
     if (!update.line) continue;
-    const line = decode(update.line, axes[update.chart] ?? "step");
+    const line = decode(update.line, update.line.definedX || axes[update.chart] || "step");
     const old = byKey.get(line.key);
     if (update.gone) byKey.delete(line.key);
-    else byKey.set(line.key, update.whole || !old ? line : merged(old, line));
+    else if (update.whole || !old) byKey.set(line.key, line);
+    // Buckets over another axis are no part of the line: the stream that begins anew brings it whole.
+    else if (old.axis === line.axis) byKey.set(line.key, merged(old, line));
   }
   const order = new Map(runs.map((run, index) => [run, index]));
   return [...byKey.values()].sort((a, b) => (order.get(a.run) ?? 0) - (order.get(b.run) ?? 0));

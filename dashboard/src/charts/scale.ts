@@ -10,6 +10,8 @@ export interface Scale extends Range {
   /** Pixels of lo and hi. */
   from: number;
   to: number;
+  /** Pixels for each unit, or for each power of ten. */
+  factor: number;
   /** The pixel of a value; not finite for what a logarithm does not have. */
   at(value: number): number;
   invert(pixel: number): number;
@@ -21,14 +23,14 @@ export function scale(range: Range, from: number, to: number, log: boolean): Sca
     const low = Math.log10(lo);
     const factor = (to - from) / (Math.log10(hi) - low);
     return {
-      ...{ lo, hi, log, from, to },
+      ...{ lo, hi, log, from, to, factor },
       at: (value) => from + (Math.log10(value) - low) * factor,
       invert: (pixel) => 10 ** (low + (pixel - from) / factor),
     };
   }
   const factor = (to - from) / (hi - lo);
   return {
-    ...{ lo, hi, log, from, to },
+    ...{ lo, hi, log, from, to, factor },
     at: (value) => from + (value - lo) * factor,
     invert: (pixel) => lo + (pixel - from) / factor,
   };

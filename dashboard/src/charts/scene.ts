@@ -47,32 +47,40 @@ export function rangeX(scene: Scene): Range {
 export function rangeY(scene: Scene, view: Range): Range {
   let lo = Number.POSITIVE_INFINITY;
   let hi = Number.NEGATIVE_INFINITY;
-  const add = (y: number) => {
-    if (scene.logY && !(y > 0)) return;
-    if (y < lo) lo = y;
-    if (y > hi) hi = y;
-  };
+  // With a logarithm only what is positive counts, and no comparison with NaN holds.
+  const least = scene.logY ? Number.MIN_VALUE : Number.NEGATIVE_INFINITY;
   const sample: number[] = [];
   for (const { line } of scene.drawn) {
     const [first, end] = rows(line, view, scene.axis);
     const shown = line.smooth && !scene.bands ? line.smooth : line.mean;
-    const [low, high] = scene.bands ? [line.min, line.max] : [shown, shown];
+    const low = scene.bands ? line.min : shown;
+    const high = scene.bands ? line.max : shown;
     for (let row = first; row < end; row++) {
       const x = line.x[row] as number;
       if (x < view.lo || x > view.hi) continue;
-      if (scene.clip) sample.push(low[row] as number, high[row] as number);
-      else {
-        add(low[row] as number);
-        add(high[row] as number);
+      const a = low[row] as number;
+      const b = high[row] as number;
+      if (scene.clip) {
+        sample.push(a, b);
+        continue;
+      }
+      // Both may set both: the least of a band may be what a logarithm does not have.
+      if (a >= least) {
+        if (a < lo) lo = a;
+        if (a > hi) hi = a;
+      }
+      if (b >= least) {
+        if (b < lo) lo = b;
+        if (b > hi) hi = b;
       }
     }
   }
   if (scene.clip) {
-    const sorted = Float64Array.from(
-      sample.filter((y) => Number.isFinite(y) && (!scene.logY || y > 0)),
-    ).sort();
+    const sorted = Float64Array.from(sample.filter((y) => Number.isFinite(y) && y >= least)).sort();
     const edge = Math.floor(sorted.length * QUANTILE);
-    for (const y of sorted.subarray(edge, sorted.length - edge)) add(y);
+    // Nothing at all stays the empty range that it is.
+    lo = sorted[edge] ?? lo;
+    hi = sorted[sorted.length - 1 - edge] ?? hi;
   }
   return padded({ lo, hi }, scene.logY, 0.06);
 }

@@ -46,6 +46,8 @@ export class ChartStore {
   readonly seen = signal<readonly string[]>([]);
   /** What the panels show now, and whether a call for it is under way. */
   readonly busy = signal(false);
+  /** Rises when a panel on the screen turns out to be drawn over another axis than it seemed. */
+  readonly axes = signal(0);
   private readonly panels = new Map<string, Panel>();
   private shape: Shape | undefined;
   private version = 0;
@@ -88,12 +90,16 @@ export class ChartStore {
 
   /** Takes in what was defined of metrics, before they are shown. */
   define(metrics: Iterable<{ name: string; definition?: MetricDefinition | undefined }>): void {
-    for (const { name, definition } of metrics) {
-      const panel = this.panel(name);
-      panel.defined = definition?.x ?? "";
-      const data = panel.data.peek();
-      if (definition && !alike(definition, data.definition)) panel.data.value = { ...data, definition };
-    }
+    batch(() => {
+      for (const { name, definition } of metrics) {
+        const panel = this.panel(name);
+        this.watching(panel, () => {
+          panel.defined = definition?.x ?? "";
+        });
+        const data = panel.data.peek();
+        if (definition && !alike(definition, data.definition)) panel.data.value = { ...data, definition };
+      }
+    });
   }
 
   /** The metrics on the screen by the axis that they are drawn over; each lot is one request. */
@@ -126,7 +132,9 @@ export class ChartStore {
   /** Replaces a panel's lines by what a live stream made of them. */
   put(metric: string, change: (lines: readonly Line[]) => readonly Line[]): void {
     const { data } = this.panel(metric);
-    data.value = { ...data.peek(), lines: change(data.peek().lines) };
+    const before = data.peek();
+    const lines = change(before.lines);
+    data.value = { ...before, lines, axis: lines[0]?.axis ?? before.axis };
   }
 
   /** Ends what is under way; the page is left. */
@@ -208,13 +216,15 @@ export class ChartStore {
     const full = !coarse || (lines.length > 0 && lines.every((line) => line.raw));
     if (full) panel.full = this.version;
     const axis = lines[0]?.axis ?? data.axis;
-    panel.data.value = { ...data, lines, axis, resolution: full ? "full" : "coarse", problem: undefined };
+    this.watching(panel, () => {
+      panel.data.value = { ...data, lines, axis, resolution: full ? "full" : "coarse", problem: undefined };
+    });
   }
 
   private async fetch(shape: Shape, metrics: string[], coarse: boolean, abort: AbortSignal): Promise<Answer> {
     const lines = new Map<string, Line[]>();
     const points = coarse ? COARSE_POINTS : shape.points;
-    const request = chartRequest(shape, metrics, this.axisOf(metrics, shape), points);
+    const request = chartRequest(shape, metrics, this.axisOf(metrics, shape) || "step", points);
     try {
       for await (const message of query.chart(request, { signal: abort })) {
         if (message.rows === 0n) continue;
@@ -232,13 +242,26 @@ export class ChartStore {
     return { metrics, lines };
   }
 
-  /** The axis that METRICS, which are of one lot, will be drawn over. */
+  /** The axis that METRICS, which are of one lot, will be drawn over; empty while only the service knows. */
   axisOf(metrics: readonly string[], shape: Shape): string {
     if (shape.options.x) return shape.options.x;
-    const first = metrics[0] === undefined ? undefined : this.panel(metrics[0]);
-    const data = first?.data.peek();
-    return data?.lines.length ? data.axis : axisNamed(first?.defined ?? "");
+    return metrics[0] === undefined ? "step" : ownAxis(this.panel(metrics[0]));
   }
+
+  /** Makes CHANGE to PANEL, and tells of it where another axis comes of it. */
+  private watching(panel: Panel, change: () => void): void {
+    const before = ownAxis(panel) || "step";
+    change();
+    if (this.shape?.options.x || !panel.seen) return;
+    if ((ownAxis(panel) || "step") !== before) this.axes.value = this.axes.peek() + 1;
+  }
+}
+
+/** What a panel is drawn over when nobody chose; empty while it has no lines and its name was not listed. */
+function ownAxis({ data, defined }: Panel): string {
+  const { lines, axis } = data.peek();
+  if (lines.length) return axis;
+  return defined === undefined ? "" : axisNamed(defined);
 }
 
 interface Answer {

@@ -16,52 +16,87 @@ export interface Pen {
 export function traceLine(pen: Pen, line: Line, column: Float64Array, layout: Layout, axis: AxisKind): void {
   const { x, y } = layout;
   const [first, end] = rows(line, x, axis);
+  const places = line.x;
+  const shared = axis !== "metric";
+  // This runs for each point of each frame: nothing is made here, no closure holds what changes, and linear scales are
+  // written out as `at` has them, for a number that a call returns is an object of its own.
   let pixel = Number.NaN;
-  let [low, high, last] = [0, 0, 0];
+  let low = 0;
+  let high = 0;
+  let last = 0;
   let merged = 0;
   let down = false;
-  const finish = () => {
-    if (merged > 1) {
-      pen.lineTo(pixel, low);
-      pen.lineTo(pixel, high);
-      pen.lineTo(pixel, last);
-    }
-    merged = 0;
-  };
   for (let row = first; row < end; row++) {
-    const px = x.at(line.x[row] as number);
-    const py = y.at(column[row] as number);
+    const value = column[row] as number;
+    const place = places[row] as number;
+    const px = x.log ? x.at(place) : x.from + (place - x.lo) * x.factor;
+    const py = y.log ? y.at(value) : y.from + (value - y.lo) * y.factor;
     if (!Number.isFinite(px) || !Number.isFinite(py)) {
-      if (Number.isFinite(column[row] as number) && Number.isFinite(px)) continue;
-      finish();
+      if (Number.isFinite(value) && Number.isFinite(px)) continue;
+      if (merged > 1) climb(pen, pixel, low, high, last);
+      merged = 0;
       down = false;
       continue;
     }
-    if (down && axis !== "metric" && px - pixel < 0.5) {
-      low = Math.min(low, py);
-      high = Math.max(high, py);
+    if (down && shared && px - pixel < 0.5) {
+      if (py < low) low = py;
+      if (py > high) high = py;
       last = py;
       merged += 1;
       continue;
     }
-    finish();
+    if (merged > 1) climb(pen, pixel, low, high, last);
     if (down) pen.lineTo(px, py);
     else pen.moveTo(px, py);
-    [pixel, low, high, last, merged, down] = [px, py, py, py, 1, true];
+    pixel = px;
+    low = py;
+    high = py;
+    last = py;
+    merged = 1;
+    down = true;
   }
-  finish();
+  if (merged > 1) climb(pen, pixel, low, high, last);
 }
+
+/** Through all points that share a column of pixels. */
+function climb(pen: Pen, pixel: number, low: number, high: number, last: number): void {
+  pen.lineTo(pixel, low);
+  pen.lineTo(pixel, high);
+  pen.lineTo(pixel, last);
+}
+
+/** The rows of a column that a rule finds, looked for once: columns never change. */
+class Marked {
+  private readonly found = new WeakMap<Float64Array, Uint32Array>();
+
+  constructor(private readonly rule: (column: Float64Array, row: number) => boolean) {}
+
+  rows(column: Float64Array): Uint32Array {
+    let found = this.found.get(column);
+    if (!found) {
+      const list: number[] = [];
+      for (let row = 0; row < column.length; row++) if (this.rule(column, row)) list.push(row);
+      found = Uint32Array.from(list);
+      this.found.set(column, found);
+    }
+    return found;
+  }
+}
+
+// Outside of a column there is no number either, and so nothing finite.
+const LONELY = new Marked(
+  (column, row) =>
+    Number.isFinite(column[row]) && !Number.isFinite(column[row - 1]) && !Number.isFinite(column[row + 1]),
+);
+const NONFINITE = new Marked((column, row) => Boolean(column[row]));
 
 /** Points without a neighbour on either side, which no line would show: their pixels. */
 export function loners(line: Line, column: Float64Array, layout: Layout, axis: AxisKind): [number, number][] {
   const [first, end] = rows(line, layout.x, axis);
   const found: [number, number][] = [];
-  for (let row = first; row < end; row++) {
-    if (!Number.isFinite(column[row] as number)) continue;
-    const before = row > 0 && Number.isFinite(column[row - 1] as number);
-    const after = row + 1 < column.length && Number.isFinite(column[row + 1] as number);
-    if (!before && !after)
-      found.push([layout.x.at(line.x[row] as number), layout.y.at(column[row] as number)]);
+  for (const row of LONELY.rows(column)) {
+    if (row < first || row >= end) continue;
+    found.push([layout.x.at(line.x[row] as number), layout.y.at(column[row] as number)]);
   }
   return found;
 }
@@ -103,8 +138,8 @@ export function gaps(line: Line, layout: Layout, axis: AxisKind): number[] {
   const [first, end] = rows(line, layout.x, axis);
   const found: number[] = [];
   let last = Number.NEGATIVE_INFINITY;
-  for (let row = first; row < end; row++) {
-    if (!line.nonfinite[row]) continue;
+  for (const row of NONFINITE.rows(line.nonfinite)) {
+    if (row < first || row >= end) continue;
     const px = layout.x.at(line.x[row] as number);
     if (px >= layout.left - 1 && px <= layout.right + 1 && px - last >= 3) {
       found.push(px);

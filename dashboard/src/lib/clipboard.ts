@@ -8,7 +8,8 @@ export async function copy(text: string): Promise<boolean> {
     const field = document.createElement("textarea");
     field.value = text;
     field.className = "out-of-sight";
-    document.body.append(field);
+    // While a dialog is open, nothing outside of it can be selected.
+    (document.querySelector("dialog[open]") ?? document.body).append(field);
     field.select();
     const done = document.execCommand("copy");
     field.remove();

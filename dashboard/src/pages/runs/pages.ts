@@ -14,6 +14,8 @@ export class RunPages {
   /** Rises whenever rows came in. */
   readonly version = signal(0);
   private readonly pages = new Map<number, RunRow[]>();
+  /** The pages that were ever there: what stood in for them is older. */
+  private readonly loaded = new Set<number>();
   private readonly pending = new Set<number>();
   private readonly abort = new AbortController();
   private range: [number, number] = [0, 1];
@@ -21,7 +23,7 @@ export class RunPages {
   /** BEFORE has the same runs with other columns: what is shown until these are there. */
   constructor(
     private readonly query: RunQuery,
-    private readonly before: RunPages | undefined = undefined,
+    private before: RunPages | undefined = undefined,
     private readonly list: (
       query: RunQuery,
       limit: number,
@@ -33,15 +35,17 @@ export class RunPages {
   }
 
   row(index: number): RunRow | undefined {
-    const own = this.pages.get(Math.floor(index / PAGE))?.[index % PAGE];
-    if (own || this.before === undefined) return own;
-    const row = this.before.row(index);
+    const page = Math.floor(index / PAGE);
+    if (this.loaded.has(page)) return this.pages.get(page)?.[index % PAGE];
+    const row = this.before?.row(index);
     return row && { ...row, values: [] };
   }
 
-  /** The last one that has rows, so that no chain of them grows. */
-  get latest(): RunPages | undefined {
-    return this.pages.size ? this : this.before;
+  /** The last one that has rows, without what stood in for it: no chain of them grows. */
+  latest(): RunPages | undefined {
+    if (!this.loaded.size) return this.before;
+    this.before = undefined;
+    return this;
   }
 
   /** Whether QUERY asks for the same runs, whatever it wants to know of them. */
@@ -93,6 +97,7 @@ export class RunPages {
       const reply = await this.list(this.query, PAGE, page * PAGE, this.abort.signal);
       if (this.abort.signal.aborted) return;
       this.pages.set(page, reply.rows);
+      this.loaded.add(page);
       this.total.value = reply.total;
       this.problem.value = undefined;
       this.version.value += 1;

@@ -12,7 +12,7 @@ export function useRunPages(query: RunQuery): RunPages {
   const latest = useRef<RunPages | undefined>(undefined);
   const pages = useMemo(() => {
     const before = latest.current;
-    latest.current = new RunPages(query, before?.lists(query) ? before.latest : undefined);
+    latest.current = new RunPages(query, before?.lists(query) ? before.latest() : undefined);
     return latest.current;
   }, [JSON.stringify(query)]);
   useEffect(() => {

@@ -194,7 +194,7 @@ def test_ranks_that_fail_are_named_and_a_job_that_comes_back_is_the_next_attempt
     assert main(["show", run_id, "--server", client.server]) == 0
     assert capsys.readouterr().out.count("crashed: 1") == 2
     # It comes back while the other one lives.
-    back = job(log(100, 101, 1.0) + RUNS_ON, rank=1, **two)
+    back = job(RUNS_ON, rank=1, **two)
     assert said(back) == "logged"
     state(client, run_id, "running")
     for process in (first[0], back):

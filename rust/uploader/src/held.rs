@@ -105,9 +105,9 @@ impl Held {
         }
     }
 
-    /// Nobody writes any more and everything is settled.
+    /// Nobody writes any more, everything is settled, and the service knows how it ended.
     pub fn is_drained(&mut self) -> Result<bool, SpoolError> {
-        if !self.writer_is_gone() {
+        if !self.writer_is_gone() || self.is_untold() {
             return Ok(false);
         }
         let (seq, control) = (self.journal.state().acked_seq, self.journal.state().acked_control);
@@ -135,9 +135,14 @@ impl Held {
     }
 
     /// The process that stands for its rank is gone, and did not close the spool.
-    pub fn writer_has_vanished(&mut self) -> bool {
+    fn writer_has_vanished(&mut self) -> bool {
         // In this order: what it closed before it was gone is closed.
         !self.meta.child && self.writer_is_gone() && !self.reader.is_sealed()
+    }
+
+    /// The service does not know yet that the writer is gone without a word.
+    pub fn is_untold(&mut self) -> bool {
+        !self.vanished && self.writer_has_vanished()
     }
 
     /// Nobody writes any more.

@@ -244,7 +244,7 @@ impl<'a> Pump<'a> {
 
     /// At once, before what is left is sent: people want to know, and somebody may want to start the run again.
     async fn tell_vanished(&mut self) -> Result<(), Trouble> {
-        if self.held.vanished || !self.held.writer_has_vanished() {
+        if !self.held.is_untold() {
             return Ok(());
         }
         log::warn!("{}: its process is gone and did not say how it ended", self.held.name);
@@ -340,7 +340,8 @@ impl<'a> Pump<'a> {
                 return Ok(Some(End::CaughtUp));
             }
         }
-        if self.pending_since.is_some() || !self.push.is_settled() {
+        // Its writer may be gone since the turn began; the next one tells of it.
+        if self.pending_since.is_some() || !self.push.is_settled() || self.held.is_untold() {
             return Ok(None);
         }
         if self.held.is_drained()? {

@@ -59,6 +59,18 @@ async fn a_trainer_that_is_gone_without_a_word_is_told_of() {
     assert!(!dir.exists());
 }
 
+/// Scenario: a registered trainer is killed and has logged nothing, so that nothing is left to be sent. Guarantees: the service is told
+/// before the spool is gone.
+#[tokio::test]
+async fn a_trainer_that_is_gone_before_it_logged_is_told_of() {
+    let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
+    let trainer = Trainer::with(root.path(), SpoolMeta { attempt: Some(1), ..meta(&service.server(), "r") });
+    let (_, _, dir) = trainer.vanish();
+    Uploader::start(root.path(), settings()).ended().await;
+    assert_eq!(service.shared.store().events.iter().filter(|event| vanished(event)).count(), 1);
+    assert!(!dir.exists());
+}
+
 /// Scenario: a worker that was forked from a trainer is killed. Guarantees: that says nothing about the run.
 #[tokio::test]
 async fn a_child_may_go_as_it_likes() {

@@ -66,7 +66,8 @@ class Attempts:
         superseded: list[Key] = []
         for key, ranks in signs:
             verdict = self._leases.renew(*key, project)
-            if verdict is None:
+            # How large its world is has to be known as well.
+            if verdict is None or key not in self._signs:
                 verdict = await self._beat_anew(key, ranks, project)
             else:
                 self._signs.beat(key, ranks)
@@ -75,7 +76,7 @@ class Attempts:
         return superseded
 
     async def _beat_anew(self, key: Key, ranks: Sequence[int], project: str | None) -> bool:
-        """Of an attempt that counts as ended, or was never heard of here."""
+        """Of an attempt that counts as ended, or was not heard of here yet."""
         run_id, number = key
         async with self._runs.lock(run_id):
             run = await self._runs.get(run_id)
@@ -83,14 +84,18 @@ class Attempts:
             return True
         attempt = run.attempt(number)
         if attempt is not None:
-            self._signs.beat(key, ranks)
+            self._signs.beat(key, ranks, world_size=attempt.world_size)
         await self.heard(run_id, number)
         self._leases.renew(run_id, number, project)
         return number < run.newest.number
 
     async def ended(self, place: Binding, end: End, finished_ms: int) -> None:
-        """A rank has ended. That it vanished is no news once it has said something."""
+        """A rank has ended. That it vanished is no news once it has said something, or has come
+        back as another process."""
         if end.vanished:
+            newest = self._signs.writer((place.run_id, place.attempt), place.rank)
+            if newest not in (None, place.writer):
+                return
             async with self._runs.lock(place.run_id):
                 run = await self._runs.get(place.run_id)
                 attempt = run.attempt(place.attempt) if run is not None else None

@@ -12,7 +12,7 @@ from stepline_ingest.gen.stepline.v1 import runs_pb2, runs_pb2_grpc
 from stepline_ingest.leases import Leases
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import STEP_MIN, Descent
-from stepline_ingest.run_record import FINISHED, RUNNING, Attempt, Missing, RunRecord
+from stepline_ingest.run_record import FINISHED, RUNNING, Attempt, End, Missing, RunRecord
 from stepline_ingest.runs_repository import RunsRepository
 
 _NAMED_RANKS = 100
@@ -39,12 +39,7 @@ class LineageCalls(runs_pb2_grpc.RunsServicer):
 
     @answered
     async def Heartbeat(self, request: runs_pb2.HeartbeatRequest) -> runs_pb2.HeartbeatReply:
-        if len(request.signs) > self._limits.max_signs:
-            raise invalid(
-                f"{len(request.signs)} signs of life in one call, {self._limits.max_signs} are "
-                "allowed: send several"
-            )
-        signs = [((sign.run_id, sign.attempt), sign.ranks) for sign in request.signs]
+        signs = run_request.signs(request, self._limits)
         superseded = await self._attempts.beat(signs, access.project())
         return runs_pb2.HeartbeatReply(
             next_ms=int(self._limits.heartbeat_seconds * 1_000),
@@ -112,7 +107,7 @@ class LineageCalls(runs_pb2_grpc.RunsServicer):
         age = self._leases.age(run.run_id, attempt.number)
         failure = attempt.failure
         told = {la.attempt: la.told for la in run.descent.layers if la.begins}
-        troubled = self._troubled(run, attempt, now_ms)
+        troubled, count = self._troubled(run, attempt, now_ms)
         return runs_pb2.Attempt(
             attempt=attempt.number,
             state=attempt.state,
@@ -128,30 +123,40 @@ class LineageCalls(runs_pb2_grpc.RunsServicer):
             begin_step=told.get(attempt.number),
             seen_ms=None if age is None else now_ms - int(age * 1_000),
             ran_ms=attempt.ran_ms or 0,
-            living=self._signs.living((run.run_id, attempt.number)),
-            troubled=troubled[:_NAMED_RANKS],
-            troubled_ranks=len(troubled),
+            living=self._signs.living((run.run_id, attempt.number), attempt.ends),
+            troubled=troubled,
+            troubled_ranks=count,
         )
 
-    def _troubled(self, run: RunRecord, attempt: Attempt, now_ms: int) -> list[runs_pb2.Rank]:
-        """The ranks of ATTEMPT that ended badly, and those that are silent while others live."""
+    def _troubled(
+        self, run: RunRecord, attempt: Attempt, now_ms: int
+    ) -> tuple[list[runs_pb2.Rank], int]:
+        """The ranks of ATTEMPT that ended badly, and those that are silent while others live: the
+        first ones, and how many there are."""
         key = (run.run_id, attempt.number)
-        troubled = [
-            runs_pb2.Rank(
-                rank=rank,
-                state=state,
-                exit_code=None if end.vanished else end.exit_code,
-                error_type=end.error_type,
-                error_message=end.error_message,
+        ended = sorted(rank for rank, end in attempt.ends.items() if end.state != FINISHED)
+        silent: list[tuple[int, float | None]] = []
+        count = 0
+        if attempt.state == RUNNING or self._signs.any_living(key, attempt.ends):
+            silent, count = self._signs.silent(
+                key, attempt.world_size, attempt.ends, at_most=_NAMED_RANKS
             )
-            for rank, end in attempt.ends.items()
-            if (state := end.state) != FINISHED
-        ]
-        if attempt.state == RUNNING or self._signs.any_living(key):
-            for rank, age in self._signs.silent(key, attempt.world_size, attempt.ends):
-                seen_ms = None if age is None else now_ms - int(age * 1_000)
-                troubled.append(runs_pb2.Rank(rank=rank, state="silent", seen_ms=seen_ms))
-        return sorted(troubled, key=lambda told: told.rank)
+        named = [_ended(rank, attempt.ends[rank]) for rank in ended[:_NAMED_RANKS]]
+        for rank, age in silent:
+            seen_ms = None if age is None else now_ms - int(age * 1_000)
+            named.append(runs_pb2.Rank(rank=rank, state="silent", seen_ms=seen_ms))
+        named.sort(key=lambda told: told.rank)
+        return named[:_NAMED_RANKS], len(ended) + count
+
+
+def _ended(rank: int, end: End) -> runs_pb2.Rank:
+    return runs_pb2.Rank(
+        rank=rank,
+        state=end.state,
+        exit_code=None if end.vanished else end.exit_code,
+        error_type=end.error_type,
+        error_message=end.error_message,
+    )
 
 
 def _ends_with(descent: Descent, attempt: int, step: int) -> bool:

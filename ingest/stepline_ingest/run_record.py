@@ -112,10 +112,12 @@ class Attempt:
     @property
     def ran_ms(self) -> int | None:
         """How long it went on, by the clock of its hosts where these have said when it ended; None
-        while it goes on."""
+        while it goes on. When it was lost, ranks that had ended well say nothing of the others."""
         if self.ended_ms is None:
             return None
-        last = max((end.finished_ms for end in self.ends.values()), default=0)
+        ends = self.ends.values()
+        told = self._all_ended or any(end.state != FINISHED for end in ends)
+        last = max((end.finished_ms for end in ends), default=0) if told else 0
         return max(0, min(last or self.ended_ms, self.ended_ms) - self.created_ms)
 
     def copy(self) -> Attempt:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from stepline_ingest.forks import Origin, origin
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, runs_pb2
 from stepline_ingest.limits import Limits
 from stepline_ingest.run_record import End, JsonObject
+from stepline_ingest.signs import Key
 from stepline_ingest.writers import Binding
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -73,6 +74,11 @@ def start(request: runs_pb2.CreateRunRequest, limits: Limits) -> Start:
     on_live = _ON_LIVE.get(request.on_live, "take_over" if resume == "auto" else "refuse")
     writer = check_writer(request.writer)
     world_size = request.world_size or 1
+    if world_size > limits.max_ranks:
+        raise invalid(
+            f"a world of {world_size} ranks, {limits.max_ranks} are allowed: pass the world_size "
+            "of the job"
+        )
     check_rank(request.rank, limits)
     if request.rank >= world_size:
         raise invalid(
@@ -119,6 +125,24 @@ def end(request: runs_pb2.FinishRunRequest, limits: Limits) -> End:
 def _shortened(text: str, size: int) -> str:
     data = text.encode()
     return text if len(data) <= size else data[:size].decode(errors="ignore") + " .."
+
+
+def signs(request: runs_pb2.HeartbeatRequest, limits: Limits) -> list[tuple[Key, Sequence[int]]]:
+    """The attempts that live, and which ranks of them."""
+    if len(request.signs) > limits.max_signs:
+        raise invalid(
+            f"{len(request.signs)} signs of life in one call, {limits.max_signs} are allowed: send "
+            "several"
+        )
+    count = sum(len(sign.ranks) for sign in request.signs)
+    if count > limits.max_ranks:
+        raise invalid(
+            f"{count} ranks in the signs of life of one call, {limits.max_ranks} are allowed: send "
+            "several"
+        )
+    for sign in request.signs:
+        check_rank(max(sign.ranks, default=0), limits)
+    return [((sign.run_id, sign.attempt), sign.ranks) for sign in request.signs]
 
 
 def binding(

@@ -20,6 +20,7 @@ from stepline_ingest.metrics import Refusal
 from stepline_ingest.run_record import RUNNING, Attempt, RunRecord
 from stepline_ingest.run_request import Start, json_text
 from stepline_ingest.runs_repository import RunsRepository
+from stepline_ingest.signs import Key
 
 
 class Starts:
@@ -85,8 +86,20 @@ class Starts:
         if attempt.state == RUNNING:
             self._leases.grant(run.run_id, attempt.number, run.project)
         if start.rank not in attempt.ends:
-            self._signs.began((run.run_id, attempt.number), start.rank)
+            key = (run.run_id, attempt.number)
+            writer = start.writer if await self._is_newest(start, key) else None
+            self._signs.began(key, start.rank, world_size=attempt.world_size, writer=writer)
         return run, attempt
+
+    async def _is_newest(self, start: Start, key: Key) -> bool:
+        """No writer of its rank has begun after that of START, which may be the uploader of an
+        older one that repeats its call."""
+        if start.child:
+            return False
+        known = self._signs.writer(key, start.rank)
+        return known is None or (
+            known != start.writer and await self._runs.place_of(start.writer) is None
+        )
 
     async def _aside(self, start: Start) -> Start:
         """START as one of a run of its own, when its run lives and is that of another launch."""
@@ -183,7 +196,7 @@ class Starts:
         if start.child:
             return launched
         number = launched.number
-        lives = self._signs.any_living((run.run_id, number))
+        lives = self._signs.any_living((run.run_id, number), launched.ends)
         if lives or (lives is None and self._leases.age(run.run_id, number) is not None):
             return launched
         if not anew and launched.state != RUNNING:

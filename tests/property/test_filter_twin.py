@@ -18,9 +18,11 @@ from stepline_ingest.catalogue.index import FieldIndex
 from stepline_ingest.catalogue.known import Scope
 from stepline_ingest.catalogue.runs_table import RunsQuery, RunsTable
 from stepline_ingest.lineage import Descent
-from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.run_record import Attempt, End, RunRecord
 from stepline_ingest.run_tables import SqlRunTables
+from stepline_ingest.runs_repository import FinishRow
 from stepline_ingest.store import open_store
+from stepline_ingest.writers import Binding
 from tests.support.filter_twin import holds, ordered, value_of
 
 EXAMPLES = int(os.environ.get("STEPLINE_FILTER_EXAMPLES", "60"))
@@ -73,17 +75,31 @@ def random_config(rng: random.Random) -> dict[str, object]:
     return found
 
 
+def random_ends(rng: random.Random, attempt: Attempt) -> dict[int, End]:
+    return {
+        rank: End(
+            exit_code=rng.choice([0, 0, 1]),
+            vanished=rng.random() < 0.2,
+            finished_ms=NOW + rng.randrange(5) * 1000 + 500,
+        )
+        for rank in range(attempt.world_size)
+        if rng.random() < 0.5
+    }
+
+
 def random_run(rng: random.Random, number: int) -> RunRecord:
     attempts = [
         Attempt(
             number=n + 1,
             launch_id=f"l{n}",
-            world_size=1,
+            world_size=2,
             created_ms=NOW,
             ended_ms=NOW + rng.randrange(5) * 1000 if rng.random() < 0.7 else None,
         )
         for n in range(rng.randrange(1, 4))
     ]
+    for attempt in attempts:
+        attempt.ends = random_ends(rng, attempt)
     return RunRecord(
         run_id=f"run{number}", project=rng.choice(PROJECTS), name=rng.choice(["", "näme", "try"]),
         config=random_config(rng), summary=random_config(rng),
@@ -93,6 +109,24 @@ def random_run(rng: random.Random, number: int) -> RunRecord:
         updated_ms=NOW + number, attempts=attempts, version=number + 1,
         descent=Descent.of_attempts(siphash64(f"run{number}"), [a.number for a in attempts]),
     )  # fmt: skip
+
+
+def finishes(run: RunRecord) -> list[FinishRow]:
+    return [
+        FinishRow(
+            binding=Binding(
+                writer=bytes(16),
+                run_id=run.run_id,
+                run=siphash64(run.run_id),
+                attempt=attempt.number,
+                rank=rank,
+            ),
+            end=end,
+            finished_ms=end.finished_ms,
+        )
+        for attempt in run.attempts
+        for rank, end in attempt.ends.items()
+    ]
 
 
 class Catalogue:
@@ -115,6 +149,7 @@ class Catalogue:
                     tables.put_attempt(run.run_id, attempt)
                 tables.put_run(shown)
             self.index.flush()
+        tables.put_finishes([row for run in self.runs for row in finishes(run)])
 
     def find(
         self, text: str, *, project: str = "", sort: tuple[str, ...] = (), limit: int = RUNS

@@ -42,6 +42,8 @@ class Process:
         self.tables = tables
         self.repository = RunsRepository(tables, ThreadPoolExecutor(4), limits)
         self.clock = 1_000.0
+        self.writers: dict[tuple[str, int, int], bytes] = {}
+        """The newest of each run, attempt and rank."""
         self.logged: dict[int, dict[int, tuple[int, int]]] = {}
         """What is stored of points: run -> attempt -> first and last step."""
         executor = ThreadPoolExecutor(1)
@@ -61,7 +63,10 @@ class Process:
     async def create(self, **fields: Any) -> runs_pb2.CreateRunReply:
         filled = {"project": "p", "run_id": "r", "launch_id": "l", "world_size": 1, **fields}
         filled.setdefault("writer", os.urandom(16))
-        return await self.service.CreateRun(runs_pb2.CreateRunRequest(**filled), Context())
+        reply = await self.service.CreateRun(runs_pb2.CreateRunRequest(**filled), Context())
+        place = (filled["run_id"], reply.attempt, filled.get("rank", 0))
+        self.writers[place] = filled["writer"]
+        return reply
 
     async def update(self, **fields: Any) -> None:
         request = runs_pb2.UpdateRunRequest(**{"run_id": "r", **fields})
@@ -70,11 +75,11 @@ class Process:
     async def finish(
         self, rank: int = 0, exit_code: int = 0, attempt: int = 1, **fields: Any
     ) -> None:
+        """By the newest writer of the rank, where FIELDS name no other."""
+        filled = {"run_id": "r", **fields}
+        filled.setdefault("writer", self.writers.get((filled["run_id"], attempt, rank), bytes(16)))
         request = runs_pb2.FinishRunRequest(
-            **{"run_id": "r", "writer": bytes(16), **fields},
-            attempt=attempt,
-            rank=rank,
-            exit_code=exit_code,
+            **filled, attempt=attempt, rank=rank, exit_code=exit_code
         )
         await self.service.FinishRun(request, Context())
 

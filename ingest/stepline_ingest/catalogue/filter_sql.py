@@ -30,12 +30,14 @@ _NUMBERS = {
     # As Attempt.ran_ms says it; what goes on has gone on until now.
     "duration": (
         "SELECT run, sum(greatest(0, multiIf(isNull(ended) AND attempt < newest, began, "
-        "isNull(ended), toUnixTimestamp64Milli(now64(3)), last > 0, least(last, until), until) "
-        "- began)) / 1000 AS number FROM (SELECT run, attempt, ended, "
+        "isNull(ended), toUnixTimestamp64Milli(now64(3)), "
+        "last > 0 AND (bad OR told >= world_size), least(last, until), until) "
+        "- began)) / 1000 AS number FROM (SELECT run, attempt, ended, world_size, "
         "toUnixTimestamp64Milli(created) AS began, "
         "toUnixTimestamp64Milli(assumeNotNull(ended)) AS until, "
         "max(attempt) OVER (PARTITION BY run) AS newest FROM raw_attempts FINAL) AS a "
-        "LEFT JOIN (SELECT run, attempt, toUnixTimestamp64Milli(max(finished)) AS last "
+        "LEFT JOIN (SELECT run, attempt, toUnixTimestamp64Milli(max(finished)) AS last, "
+        "count() AS told, max(how != '' OR exit_code != 0) AS bad "
         "FROM raw_finishes FINAL WHERE how != 'anew' GROUP BY run, attempt) AS f "
         "USING (run, attempt) GROUP BY run"
     ),

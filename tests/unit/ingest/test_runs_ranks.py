@@ -6,12 +6,13 @@ back goes on beside the others; and who is silent or ended badly is named.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.support.memory_runs import MemoryRunTables
-from tests.support.run_process import Process
+from tests.support.run_process import LIMITS, Process, Refused
 
 _WRITERS = itertools.count(1)
 
@@ -144,3 +145,70 @@ async def test_hosts_that_do_not_say_which_ranks_live_raise_no_alarm(process: Pr
         False,
         0,
     )
+
+
+async def test_what_is_left_of_a_rank_that_has_ended_keeps_nobody_waiting(process: Process) -> None:
+    first, second = (Job(process, world_size=1) for _ in range(2))
+    await first.begin(0)
+    await first.end(1, 0, vanished=True)
+    # Its uploader sends what it has, and the service remembers no more than its tables.
+    second.process = again = process.restarted()
+    await again.beat(("r", 1), ranks=[0])
+    (attempt,) = (await again.lineage()).attempts
+    assert (attempt.state, attempt.living) == ("crashed", 0)
+    assert await second.begin(0) == [2]
+
+
+async def test_an_older_process_of_a_rank_ends_nothing(process: Process) -> None:
+    older, newer = Job(process, world_size=1), Job(process, world_size=1)
+    assert await older.begin(0) == [1]
+    # The launcher is faster than the uploader that tells of the end.
+    assert await newer.begin(0) == [1]
+    await older.end(1, 0, vanished=True)
+    assert (await process.run()).state == "running"
+    # Nor when that uploader repeats itself.
+    assert await older.begin(0) == [1]
+    await older.end(1, 0, vanished=True)
+    assert (await process.run()).state == "running"
+    await newer.end(1, 0, vanished=True)
+    assert (await process.run()).state == "crashed"
+
+
+async def test_a_child_is_not_the_newest_process_of_its_rank(process: Process) -> None:
+    job = Job(process, world_size=1)
+    await job.begin(0)
+    await Job(process, world_size=1, child=True).begin(0)
+    await job.end(1, 0, vanished=True)
+    assert (await process.run()).state == "crashed"
+
+
+async def test_a_world_of_which_little_is_heard_is_counted_not_walked(process: Process) -> None:
+    world = LIMITS.max_ranks
+    job = Job(process, world_size=world)
+    await job.begin(0, 1, 2)
+    for _ in range(3):
+        await process.beat(("r", 1), ranks=[0])
+        await process.wait(50)
+    await job.end(1, 2, exit_code=1)
+    (attempt,) = (await process.lineage()).attempts
+    assert (attempt.living, attempt.troubled_ranks) == (1, world - 1)
+    assert [rank.rank for rank in attempt.troubled] == list(range(1, 101))
+    assert [rank.state for rank in attempt.troubled[:3]] == ["silent", "failed", "silent"]
+
+
+async def test_ranks_beyond_the_world_are_not_heard(process: Process) -> None:
+    await Job(process).begin(0)
+    for again in (process, process.restarted()):
+        await again.beat(("r", 1), ranks=[0, 2, 3, 70_000])
+        (attempt,) = (await again.lineage()).attempts
+        assert attempt.living == 2
+
+
+async def test_a_heartbeat_names_ranks_within_bounds() -> None:
+    process = Process(MemoryRunTables(), replace(LIMITS, max_ranks=4))
+    await Job(process).begin(0)
+    with pytest.raises(Refused, match="rank 4: ranks lie below 4"):
+        await process.beat(("r", 1), ranks=[0, 4])
+    with pytest.raises(Refused, match="6 ranks in the signs of life of one call, 4 are allowed"):
+        await process.beat(("r", 1), ("r", 1), ranks=[0, 1, 2])
+    assert not (await process.lineage()).attempts[0].HasField("living")

@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, runs_pb2
+from stepline_ingest.run_record import Attempt, End
 from tests.support.memory_runs import MemoryRunTables
 from tests.support.run_process import Process, Refused
 
@@ -207,3 +208,22 @@ async def test_of_fifty_starts_at_once_one_holds_the_run() -> None:
     refused = [result for result in results if isinstance(result, Refused)]
     assert len(refused) == 49
     assert {error.code for error in refused} == {grpc.StatusCode.ABORTED}
+
+
+@pytest.mark.parametrize(
+    ("ends", "lost", "ran_ms"),
+    [
+        ({1: End(finished_ms=3_600_000)}, True, 36_060_000),
+        ({}, True, 36_060_000),
+        ({1: End(finished_ms=3_600_000, exit_code=1)}, True, 3_600_000),
+        ({0: End(finished_ms=1), 1: End(finished_ms=3_600_000)}, False, 3_600_000),
+    ],
+)
+def test_an_attempt_ran_until_its_last_rank_was_heard_of(
+    ends: dict[int, End], lost: bool, ran_ms: int
+) -> None:
+    attempt = Attempt(
+        number=1, launch_id="l", world_size=2, created_ms=0, ended_ms=36_060_000, ends=ends
+    )
+    attempt.lost = lost
+    assert attempt.ran_ms == ran_ms

@@ -162,7 +162,6 @@ async def heavy_charts(ways: Ways) -> None:
 _EMPTY_NAME = ingest_pb2.PlainBatch(
     metrics=[""], metric=[0], seq=[1], step=[1], time_ms=[1_700_000_000_000], value=[1.0]
 )
-_ENDLESS = "numbers_mt(10000000000)"
 _LARGE = bytes(5 << 20)
 _TAPES: list[Tape] = []
 

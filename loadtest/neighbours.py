@@ -62,8 +62,15 @@ class Charts(threading.Thread):
         self._over = threading.Event()
         self._first = 0
         self.seconds: list[float] = []
+        self._failure: Exception | None = None
 
     def run(self) -> None:
+        try:
+            self._ask()
+        except Exception as failure:
+            self._failure = failure
+
+    def _ask(self) -> None:
         with stepline.connect(self._server, api_key=self._key) as client:
             view = client.run(f"{HONEST}-charts")
             while not self._over.wait(0.05):
@@ -75,6 +82,8 @@ class Charts(threading.Thread):
     def end(self) -> list[float]:
         self._over.set()
         self.join()
+        if self._failure is not None:
+            raise self._failure
         return self.seconds
 
 
@@ -112,6 +121,8 @@ def misbehaving(how: str, server: str, keys: tuple[str, str]) -> Iterator[None]:
         assert bad.stdout.readline() == b"ready\n"
         time.sleep(1.0)
         yield
+        if bad.poll() is not None:
+            raise SystemExit(f"{how}: the bad neighbour ended by itself, with {bad.returncode}")
     finally:
         bad.kill()
         bad.wait()

@@ -106,6 +106,8 @@ function Head({ run }: { run: Run }) {
 }
 
 const CALM_MS = 1500;
+/** So many kinds of what is missing are told at most. */
+const NAMED_MISSING = 100;
 
 /** Says when something that was logged is not there; asked once the page has what it is about. */
 function Incomplete({ id }: { id: string }) {
@@ -120,9 +122,11 @@ function Incomplete({ id }: { id: string }) {
   const missing = found.data?.missing ?? [];
   if (!missing.length) return null;
   const total = missing.reduce((sum, one) => sum + one.count, 0n);
+  const atLeast = missing.length < NAMED_MISSING ? "" : "at least ";
   return (
     <Link path={["r", id, "overview"]} class="bad" title={missing[0]?.reason ?? ""}>
-      incomplete: {count(total)} never stored
+      incomplete: {atLeast}
+      {count(total)} never stored
     </Link>
   );
 }

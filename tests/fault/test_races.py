@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
+import select
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -23,30 +26,52 @@ from tests.support.processes import ROOT, wait_drained
 from tests.support.racers import VALUES, launch_id
 
 JOBS, HOLDERS, KILLS = 50, 4, 3
+PATIENCE = 300.0
 
 
 def test_fifty_jobs_race_for_one_run(stage: Stage, chance: random.Random) -> None:
     command = [sys.executable, "-m", "tests.support.racers", stage.service.grpc, str(stage.spools)]
     held = unheard = 0
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as racers:
-        assert racers.stdin is not None
-        assert racers.stdout is not None
+    racers = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
         for _ in rounds(short=1, share=1.0):
             run_id = stage.new_run("race")
-            asked = {"run_id": run_id, "jobs": JOBS, "holders": HOLDERS, "kills": KILLS}
-            asked["seed"] = chance.getrandbits(32)
-            racers.stdin.write(json.dumps(asked) + "\n")
-            racers.stdin.flush()
-            said = {int(n): job for n, job in json.loads(racers.stdout.readline()).items()}
+            said, stuck = race(racers, run_id, chance.getrandbits(32))
             wait_drained(stage.spools)
             with stage.connect() as client:
                 unheard += judge(client.run(run_id), run_id, said)
-            held += sum("attempt" in job for job in said.values())
-        racers.stdin.close()
+            holders = sum("attempt" in job for job in said.values())
+            assert stuck or holders >= HOLDERS
+            held += holders
+    finally:
+        # With the jobs of a race that does not end.
+        os.killpg(racers.pid, signal.SIGKILL)
+        racers.communicate()
     if ROUNDS:
         print(f"{held} jobs held their run, {unheard} were killed before they heard of it")
+
+
+def race(
+    racers: subprocess.Popen[str], run_id: str, seed: int
+) -> tuple[dict[int, dict[str, Any]], bool]:
+    """What each job that was near the run said of it, and whether a dead one kept the others
+    out."""
+    assert racers.stdin is not None
+    assert racers.stdout is not None
+    asked = {"run_id": run_id, "jobs": JOBS, "holders": HOLDERS, "kills": KILLS, "seed": seed}
+    racers.stdin.write(json.dumps(asked) + "\n")
+    racers.stdin.flush()
+    answered, _, _ = select.select([racers.stdout], [], [], PATIENCE)
+    assert answered, f"the race for {run_id} did not end"
+    answer = json.loads(racers.stdout.readline())
+    return {int(number): job for number, job in answer["said"].items()}, answer["stuck"]
 
 
 def judge(view: stepline.RunView, run_id: str, said: dict[int, dict[str, Any]]) -> int:

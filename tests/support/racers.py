@@ -2,9 +2,10 @@
 because starting an interpreter for each would be most of the work.
 
 `python -m tests.support.racers SERVER DIR` reads one race from each line of its input, as JSON:
-`{"run_id": .., "jobs": .., "holders": .., "kills": .., "seed": ..}`, and answers with one line:
-what each job that was near the run said of it, by its number. `entering` is said before each try to
-get in, so a job that was killed within init() is known as one that may have got in.
+`{"run_id": .., "jobs": .., "holders": .., "kills": .., "seed": ..}`, and answers with one line,
+`{"said": .., "stuck": ..}`: what each job that was near the run said of it, by its number, and
+whether the race was over before so many had held the run. `entering` is said before each try to get
+in, so a job that was killed within init() is known as one that may have got in.
 
 Who is refused waits for the holder to leave, and then all rush at once; a few do not wait. While
 they rush, KILLS of them are killed at random. When the run was given to a job that was killed
@@ -83,6 +84,8 @@ class Race:
         self._rng = random.Random(asked["seed"])
         self._holders, self._kills = asked["holders"], asked["kills"]
         self.said: dict[int, dict[str, Any]] = defaultdict(dict)
+        self.stuck = False
+        """The run was given to a job that was dead by then."""
         self._children: dict[int, int] = {}
         self._buffer = b""
         self._reading, writing = os.pipe()
@@ -103,7 +106,8 @@ class Race:
         while over < self._holders and self._children:
             self._hear(0.02)
             if time.monotonic() - looked > SILENCE:
-                if self._is_held_by_the_dead():
+                self.stuck = self._is_held_by_the_dead()
+                if self.stuck:
                     break
                 looked = time.monotonic()
             left = self._reap()
@@ -173,7 +177,8 @@ def main() -> None:
         asked = json.loads(line)
         # In a process of its own: asking the service starts threads, and who forks has none.
         if os.fork() == 0:
-            print(json.dumps(Race(server, directory, asked).run()), flush=True)
+            race = Race(server, directory, asked)
+            print(json.dumps({"said": race.run(), "stuck": race.stuck}), flush=True)
             os._exit(0)
         os.wait()
 

@@ -79,9 +79,9 @@ class FairThreads(Executor):
                 self._waiting.move_to_end(tenant)
             else:
                 del self._waiting[tenant]
+            passed_over = 0
             if not call.future.set_running_or_notify_cancel():
                 continue
-            passed_over = 0
             self._free -= 1
             self._held[tenant] += 1
             self._pool.submit(self._run, tenant, call)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Param, Setting, Store
 from stepline_ingest.store.expired import KEPT, Fills, among
 
@@ -14,6 +15,7 @@ from .select import plain, select
 
 TABLE = "raw_cells"
 OF_SERIES = "width = 0"
+OF_CELLS = f"width = {tiers.WIDTHS[0]}"
 
 _SERIES = {
     **plain("run", "metric", "attempt", "rank"),
@@ -70,14 +72,16 @@ def kept_statistics(
     params: Mapping[str, Param],
     fills: Fills,
     limits: Mapping[str, Setting],
+    *,
+    of: str = OF_SERIES,
 ) -> Mapping[str, Any]:
     """Columns of KEYS and RESULTS, one row for each value of KEYS, in their order; nothing where
-    there is none. Raises StoreError."""
+    there is none. OF_CELLS when WHERE cuts series. Raises StoreError."""
     condition, numbers = among(fills)
     sql = select(
         {**plain(*keys), **RESULTS},
         TABLE,
-        where=[condition, OF_SERIES, *where],
+        where=[condition, of, *where],
         group_by=keys,
         order_by=keys,
     )

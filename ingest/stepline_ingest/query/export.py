@@ -105,15 +105,15 @@ def read_export(
         if after.run not in runs:
             raise invalid("`after` is the cursor of another run; leave it empty to begin again")
         runs = runs[runs.index(after.run) :]
+    end = after
     for run in runs:
         segments = clip(tuple(s for s in shown if s.run == run), lo, hi)
         where, params = _selection(query, run, segments, (lo, hi))
         run_id = "" if run == descent.run else ids.get(run, "")
         fills = store.expired.fills()
         gaps = partial(_gaps, store, where, params, names, limits, run_id)
-        yield from gaps(fills, after)
+        yield from gaps(fills, end)
         sql, params = _statement(where, params, after)
-        end = after
         for chunk in _chunks(store, run, run_id, sql, params, query.patterns, names, after, limits):
             end = Cursor.unpack(chunk.cursor)
             yield chunk

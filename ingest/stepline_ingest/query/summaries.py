@@ -19,7 +19,7 @@ from stepline_ingest.store.expired import Fills
 
 from .blocks import Array, columns
 from .buckets import high_step, low_step, unpacked_value
-from .expired_series import kept_statistics
+from .expired_series import OF_CELLS, OF_SERIES, kept_statistics
 from .expired_summaries import Key, Place, Row, kept_rows, together
 from .select import plain, select
 
@@ -176,7 +176,9 @@ def _read_under(
         return stored
     # What is kept belongs where its first step lies: see expired_cells.py.
     where = [*wanted.where, *(step.replace("step", "first_step", 1) for step in wanted.steps)]
-    old = kept_statistics(store, keys, where, wanted.params, fills, limits)
+    # An attempt may have been cut after its points expired, so that its rows of a series are not.
+    of = OF_CELLS if wanted.steps else OF_SERIES
+    old = kept_statistics(store, keys, where, wanted.params, fills, limits, of=of)
     size = len(keys)
     by_key = {row[:size]: Row(*row[size:]) for row in stored}
     kept = list(kept_rows(old, keys))

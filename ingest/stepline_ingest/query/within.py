@@ -145,8 +145,8 @@ def _visit(line: Line, axis: Axis, span: Span, began: int) -> _Found | None:
         if axis is Axis.RELATIVE:
             begin = begin - began
         # A bucket goes on until the next one begins; how long the last one does is not known
-        # unless it is a single step.
-        last = begin[-1] if line.grid.width == 1 else np.inf
+        # unless it is a single step, which it is not where a cell was put into one bucket.
+        last = begin[-1] if line.grid.width == 1 and line.tier <= 1 else np.inf
         end = np.append(np.maximum(begin[1:], begin[:-1]), last)
         inside = (end >= span.lo) & (begin <= span.hi)
     rows = np.flatnonzero(inside)

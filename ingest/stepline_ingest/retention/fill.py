@@ -81,13 +81,15 @@ def expire(
     return done
 
 
-def recover(store: Store) -> None:
-    """For who has just opened STORE, before anything is read: ends what a dead process had begun.
-    Raises StoreError."""
+def recover(store: Store, *, between: Callable[[], None] = lambda: None) -> None:
+    """Ends what was begun and not ended: by a process that died, for who has just opened STORE; by
+    this one while the store failed. Not while a fill runs. BETWEEN is called while the store fails
+    at what has to be done. Raises StoreError, and what BETWEEN raises."""
     for fill, month, state in store.query(_OPEN):
         if state == "filled":
             log.info("points of %s are replaced by their rollups", month_text(int(str(month))))
-            _drop(store, int(str(fill)), int(str(month)))
+            with store.holding_inserts(), store.expired.changing():
+                _drop_at_last(store, int(str(fill)), int(str(month)), between)
         else:
             _enter(store, int(str(fill)), int(str(month)), "void")
     sweep(store)
@@ -111,23 +113,34 @@ def _replace(store: Store, fill: int, month: int, between: Callable[[], None]) -
         kept = sum(_bytes(store, table, str(fill)) for table in TABLES)
         sizes = (points, _bytes(store, tiers.TABLE, str(month)), kept)
         with store.expired.changing():
-            _decide(store, fill, month, sizes)
-            while True:
-                try:
-                    _drop(store, fill, month)
-                    return points
-                except StoreError as error:
-                    log.warning("points of %s do not go yet: %s", month_text(month), error)
-                between()
-                time.sleep(_RETRY)
+            _decide(store, fill, month, sizes, between)
+            _drop_at_last(store, fill, month, between)
+    return points
 
 
-def _decide(store: Store, fill: int, month: int, sizes: tuple[int, int, int]) -> None:
+def _decide(
+    store: Store,
+    fill: int,
+    month: int,
+    sizes: tuple[int, int, int],
+    between: Callable[[], None],
+) -> None:
     try:
         _enter(store, fill, month, "filled", *sizes)
     except StoreError:
-        if store.query(_STATE, {"fill": fill}) != [("filled",)]:
+        if not _counts(store, fill, month, between):
             raise
+
+
+def _counts(store: Store, fill: int, month: int, between: Callable[[], None]) -> bool:
+    """Whether FILL does; asked until the store answers, since nobody may read before."""
+    while True:
+        try:
+            return store.query(_STATE, {"fill": fill}) == [("filled",)]
+        except StoreError as error:
+            log.warning("it is not known yet whether %s goes: %s", month_text(month), error)
+        between()
+        time.sleep(_RETRY)
 
 
 def _checked(store: Store, fill: int, month: int) -> int | None:
@@ -151,6 +164,17 @@ def _checked(store: Store, fill: int, month: int) -> int | None:
         )
         return None
     return counted[0]
+
+
+def _drop_at_last(store: Store, fill: int, month: int, between: Callable[[], None]) -> None:
+    """Until it has been done: nobody may read before."""
+    while True:
+        try:
+            return _drop(store, fill, month)
+        except StoreError as error:
+            log.warning("points of %s do not go yet: %s", month_text(month), error)
+        between()
+        time.sleep(_RETRY)
 
 
 def _drop(store: Store, fill: int, month: int) -> None:

@@ -12,7 +12,7 @@ from stepline_ingest.store.contract import Store
 from stepline_ingest.store.errors import StoreError
 
 from .cells import Stopped
-from .fill import expire, sweep
+from .fill import expire, recover
 from .months import find_months, month_text
 
 log = logging.getLogger(__name__)
@@ -52,10 +52,16 @@ class Keeper:
         self._stopping.set()
 
     def look(self) -> int:
-        """Replaces what is due; how many points went. Raises StoreError, Stopped."""
+        """Replaces what is due; how many points went. Ends early when the clock is set meanwhile.
+        Raises StoreError, Stopped."""
+        # Of a fill of ours for which the store failed; none runs now.
+        recover(self._store, between=self._rest)
         gone = 0
         for month in find_months(self._store):
-            if not month.is_due(self._keep, self._now()):
+            if self._clock_was_set():
+                break
+            # Not what the clock says now: it may be set at any moment.
+            if not month.is_due(self._keep, self._offset + time.monotonic()):
                 continue
             self._between()
             name = month_text(month.number)
@@ -82,7 +88,6 @@ class Keeper:
                 wait = min(self._delay, self._interval)
                 continue
             try:
-                sweep(self._store)
                 self.look()
             except Stopped:
                 return
@@ -91,12 +96,17 @@ class Keeper:
                 log.warning("points could not be replaced, trying again: %s", error)
 
     def _trusts_the_clock(self) -> bool:
+        return not self._clock_was_set() and time.monotonic() - self._since >= self._delay
+
+    def _clock_was_set(self) -> bool:
+        """Since this was asked last."""
         offset = self._now() - time.monotonic()
-        if abs(offset - self._offset) > JUMP:
+        was_set = abs(offset - self._offset) > JUMP
+        if was_set:
             log.warning("the clock was set: no points expire for %.0f s", self._delay)
             self._since = time.monotonic()
         self._offset = offset
-        return time.monotonic() - self._since >= self._delay
+        return was_set
 
     def _between(self) -> None:
         if self._stopping.is_set():

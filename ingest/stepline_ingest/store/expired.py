@@ -63,7 +63,8 @@ class Expired:
         if numbers is None:
             numbers = tuple(int(str(fill)) for (fill,) in self._query(COUNTING))
             with self._changed:
-                if self._numbers is None and not self._changing:
+                # Else it may have been read before a change that is over already.
+                if self._epoch == epoch and not self._changing:
                     self._numbers = numbers
         return Fills(numbers, epoch)
 

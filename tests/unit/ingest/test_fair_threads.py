@@ -107,6 +107,24 @@ def test_a_waiting_call_can_be_cancelled(callers: Callers) -> None:
     assert waits.cancelled()
 
 
+def test_a_cancelled_call_costs_its_tenant_no_turn() -> None:
+    callers = Callers(3)
+    callers.hold("a", 3)  # one of them waits
+    callers.wait_begun(2)
+    ends = threading.Event()
+    callers.tenant = "b"
+    last = callers.threads.submit(ends.wait, PATIENCE)
+    cancelled, lives = callers.call("c", "never"), callers.call("c", "answered")
+    assert cancelled.cancel()
+    ends.set()
+    assert last.result(PATIENCE)
+    try:
+        assert lives.result(PATIENCE) == "answered"
+    finally:
+        callers.may_end.set()
+        callers.threads.shutdown()
+
+
 def test_shutdown_finishes_what_began_and_cancels_what_waits(callers: Callers) -> None:
     begun = callers.hold("a", 4)
     callers.wait_begun(4)

@@ -14,6 +14,7 @@ from stepline_ingest.gen.stepline.v1 import query_pb2 as pb
 from stepline_ingest.lineage import Descent
 from stepline_ingest.query.chart import read_chart
 from stepline_ingest.query.request import chart_query
+from stepline_ingest.retention import expire
 from stepline_ingest.schema.upkeep import build_rollups
 from tests.support.query_service import CREATED, Harness, serving
 
@@ -91,6 +92,15 @@ async def test_a_span_of_another_metric_is_every_step_between_its_visits(service
     assert 17_800 <= steps[0] <= 18_000
     assert 21_900 <= steps[-1] <= 22_200
     assert max(at(line, "d")) > 19.9
+
+
+async def test_the_last_cell_of_expired_points_goes_on_behind_its_first_step(service):
+    put(service, "r", every=10)
+    ((month,),) = service.store.query("SELECT DISTINCT toYYYYMM(received) FROM raw_points")
+    expire(service.store, month)
+    asked = {"run_ids": ["r"], "metrics": ["loss"], "points": 100, "x": "relative"}
+    (line,) = await service.chart(**asked, start=STEPS - 64, at_start=(STEPS - 10) * 10)
+    assert line.rows == 1
 
 
 async def test_where_no_run_ever_is_there_are_no_lines(service):

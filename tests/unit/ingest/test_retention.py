@@ -19,49 +19,17 @@ from stepline_ingest.points_repository import PointsRepository
 from stepline_ingest.query.export import Cursor, ExportQuery, read_export
 from stepline_ingest.query.history import HistoryQuery, read_history
 from stepline_ingest.query.request import Range
-from stepline_ingest.retention import Keeper, expire, find_months, parse_age, recover
+from stepline_ingest.retention import Keeper, expire, parse_age, recover
 from stepline_ingest.retention import fill as fills
 from stepline_ingest.retention.cells import Stopped
 from stepline_ingest.retention.months import month_end
 from stepline_ingest.schema.purge import purge
 from stepline_ingest.store import Store, StoreError
-from stepline_ingest.writers import Binding
-from tests.support.audited import METRICS, Sample
-from tests.support.points import block
+from tests.support.audited import METRICS
+from tests.support.old_points import JANUARY, Old, states
 from tests.support.processes import wait_until
 
-JANUARY, FEBRUARY = 1_767_700_000, 1_770_300_000
 ALL = Range(None, None)
-
-
-class Old(Sample):
-    """The first 100 calls of rank 0 in January, 100 more in February, those of rank 1 later."""
-
-    def build(self, store: Store) -> None:
-        super().build(store)
-        store.command("TRUNCATE TABLE raw_points")
-        store.command("TRUNCATE TABLE raw_rejects")
-        for received, first in ((JANUARY, 1), (FEBRUARY, 101)):
-            points = self.points(range(first, first + 100))
-            self.insert(store, [replace(p, received=received) for p in points], f"m{first}")
-        self.insert(store, self.points(range(1, 51), rank=1), "other")
-
-    def insert(self, store: Store, points: list, token: str) -> None:
-        store.insert_points([block(points)], rows=len(points), token=f"{self.run_id}-{token}")
-
-    @property
-    def place(self) -> Binding:
-        return Binding(
-            run_id=self.run_id,
-            run=self.run,
-            attempt=1,
-            rank=0,
-            writer=self.writer.to_bytes(16, "big"),
-        )
-
-
-def states(store: Store) -> list[tuple[int, str]]:
-    return [(month.number, month.state) for month in find_months(store)]
 
 
 def mark(store: Store, sample: Old) -> int:
@@ -237,7 +205,7 @@ def test_an_export_tells_of_what_goes_while_it_is_read(embedded: Store) -> None:
     assert [len(chunk.expired) for chunk in chunks][-1] == 2
 
 
-def _export(sample: Sample, after: Cursor | None = None) -> ExportQuery:
+def _export(sample: Old, after: Cursor | None = None) -> ExportQuery:
     return ExportQuery(sample.run_id, (), (), ALL, all_attempts=False, after=after)
 
 
@@ -284,6 +252,7 @@ def test_only_months_that_are_old_enough_go(embedded: Store) -> None:
     finally:
         keeper.stop()
     clock[0] += 365 * 86_400
+    assert keeper.look() == 0  # the clock was set
     with pytest.raises(Stopped):
         keeper.look()
     assert states(embedded)[1] == (202602, "stored")

@@ -112,21 +112,22 @@ SELECT n.run_id AS run, n.name AS metric, s.rank AS rank, s.attempt AS attempt, 
 FROM
 (
     SELECT run, metric, rank, attempt, sum(p.n) AS n, sum(p.bad) AS bad, minIf(p.low, p.n > p.bad) AS low,
-        maxIf(p.high, p.n > p.bad) AS high, argMinIf(p.head, p.step0, p.n > p.bad) AS head,
-        argMaxIf(p.tail, p.step1, p.n > p.bad) AS tail, sumIf(p.total, p.n > p.bad) AS total, min(p.t0) AS t0, max(p.t1) AS t1,
+        maxIf(p.high, p.n > p.bad) AS high, argMinIf(p.head, p.head_key, p.n > p.bad) AS head,
+        argMaxIf(p.tail, p.tail_key, p.n > p.bad) AS tail, sumIf(p.total, p.n > p.bad) AS total, min(p.t0) AS t0, max(p.t1) AS t1,
         min(p.step0) AS step0, max(p.step1) AS step1
     FROM
     (
         SELECT run, metric, rank, attempt, count() AS n, countIf(NOT finite) AS bad,
             toInt64(bitShiftRight(minIf(low_key, finite), 64)) AS low, toInt64(bitShiftRight(maxIf(high_key, finite), 64)) AS high,
             argMinIf(value, order_key, finite) AS head, argMaxIf(value, order_key, finite) AS tail,
+            minIf(order_key, finite) AS head_key, maxIf(order_key, finite) AS tail_key,
             sumIf(value, finite) AS total, min(time) AS t0, max(time) AS t1, min(step) AS step0, max(step) AS step1
         FROM raw_points
         GROUP BY run, metric, rank, attempt
         UNION ALL
         SELECT run, metric, rank, attempt, n, bad, toInt64(bitShiftRight(low_key, 64)) AS low,
-            toInt64(bitShiftRight(high_key, 64)) AS high, first AS head, last AS tail, total, first_time AS t0, last_time AS t1,
-            first_step AS step0, last_step AS step1
+            toInt64(bitShiftRight(high_key, 64)) AS high, first AS head, last AS tail, first_key AS head_key,
+            last_key AS tail_key, total, first_time AS t0, last_time AS t1, first_step AS step0, last_step AS step1
         FROM raw_kept
         WHERE width = 0
     ) AS p

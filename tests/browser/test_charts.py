@@ -123,6 +123,19 @@ def test_a_pinned_panel_comes_first_and_the_address_knows(page: Page, service: S
     expect(panel(page, "grad/norm")).to_have_count(2)
 
 
+def test_a_command_is_copied_from_the_large_view_without_tls(page: Page, service: Service) -> None:
+    page.add_init_script(
+        "Object.defineProperty(navigator, 'clipboard', { value: undefined });"
+        "addEventListener('copy', (event) => { window.copied = event.target.value; });"
+    )
+    visit(page, service, "/r/gpt-125m-00?open=train/loss")
+    large = page.get_by_role("dialog")
+    large.get_by_role("button", name="Export").click()
+    large.get_by_text("Copy the command").click()
+    expect(large.get_by_text("Copied")).to_be_visible()
+    assert "train/loss" in page.evaluate("window.copied")
+
+
 def test_a_metric_is_drawn_over_what_was_defined_for_it(
     page: Page, service: Service, tmp_path: Path
 ) -> None:

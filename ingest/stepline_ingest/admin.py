@@ -33,12 +33,19 @@ class _Abandoned(Exception):
 
 
 class AdminService(admin_pb2_grpc.AdminServicer):
-    """FOLDER is where backups go; None when the service was given none. Points are kept for KEEP
-    seconds; 0 for ever."""
+    """FOLDER is where backups go, which EXECUTOR makes; None when the service was given none. Other
+    questions are for LOOKUPS. Points are kept for KEEP seconds; 0 for ever."""
 
     def __init__(
-        self, store: Store, folder: Path | None, executor: Executor, *, keep: int = 0
+        self,
+        store: Store,
+        folder: Path | None,
+        executor: Executor,
+        lookups: Executor,
+        *,
+        keep: int = 0,
     ) -> None:
+        self._lookups = lookups
         self._keep = keep
         self._store = store
         self._folder = folder
@@ -67,7 +74,7 @@ class AdminService(admin_pb2_grpc.AdminServicer):
             if 0 < keep < MIN_KEEP:
                 raise invalid(f"keep_seconds {keep}: points are kept for at least a day")
             months = await asyncio.get_running_loop().run_in_executor(
-                self._executor, find_months, self._store
+                self._lookups, find_months, self._store
             )
         except ServiceError as error:
             await abort(context, error)

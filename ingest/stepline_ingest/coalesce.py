@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from stepline_ingest.fair_threads import start_shared
+
 Row = TypeVar("Row")
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -30,7 +32,7 @@ class Coalescer(Generic[Row]):
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.append((row, done))
         if self._task is None:
-            self._task = loop.create_task(self._run())
+            self._task = start_shared(self._run())
         await done
 
     async def _run(self) -> None:

@@ -5,19 +5,33 @@
   there are threads would keep everybody waiting. A tenant gets another thread only while more are
   free than it holds. One tenant alone gets half of them, two get a third each, and so on: for the
   next one that comes there is a thread at once.
+- What is done for several tenants at once (`start_shared`) is in none of their lines.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_SHARED = object()
+"""The tenant of shared work."""
+_is_shared: ContextVar[bool] = ContextVar("is_shared", default=False)
+
+
+def start_shared(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """A task for several callers: not in the context of the first of them, nor in its line."""
+    context = Context()
+    context.run(_is_shared.set, True)
+    return context.run(asyncio.get_running_loop().create_task, work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +59,8 @@ class FairThreads(Executor):
         with self._idle:
             if self._closed:
                 raise RuntimeError("no calls are taken after shutdown")
-            self._waiting.setdefault(self._tenant(), deque()).append(call)
+            tenant = _SHARED if _is_shared.get() else self._tenant()
+            self._waiting.setdefault(tenant, deque()).append(call)
             self._start()
         return future
 

@@ -241,7 +241,9 @@ class Server:
         index.start()
         summaries.start()
         queries = QueryService(store, runs, limits, self._queries)
-        admin = AdminService(store, config.backup_dir, self._backups, keep=config.keep_points)
+        admin = AdminService(
+            store, config.backup_dir, self._backups, self._lookups, keep=config.keep_points
+        )
         audits = AuditService(store, runs, limits, self._queries)
         captures = CaptureService(
             CaptureTables(store), runs, limits, self._lookups, bind=runs_service.bind

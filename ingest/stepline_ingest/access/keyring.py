@@ -19,6 +19,7 @@ from typing import Protocol
 
 from stepline_ingest.access.key import Key, digest
 from stepline_ingest.errors import later
+from stepline_ingest.fair_threads import start_shared
 from stepline_ingest.store.errors import StoreError
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ class KeyRing:
             self._check_age()
             return
         if self._reading is None:
-            self._reading = asyncio.create_task(self._read())
+            self._reading = start_shared(self._read())
         # A caller that goes away must not end the query of the others.
         await asyncio.shield(self._reading)
         self._check_age()

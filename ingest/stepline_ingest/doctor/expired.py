@@ -9,7 +9,7 @@ import numpy as np
 from stepline_ingest.store.contract import Param, Setting, Store
 
 _BLOCK = 1 << 22
-"""Sequences whose bitmap is taken apart at a time."""
+"""Sequences that are taken out of the bitmap at a time."""
 _MOST = 100_000
 """Ranges."""
 
@@ -33,15 +33,15 @@ def read_expired(
     if count == last - first + 1:
         return [(first, last)]
     found: list[Range] = []
-    for begin in range(first, last + 1, _BLOCK):
-        block = {**params, "begin": begin, "end": min(begin + _BLOCK, last + 1)}
-        part = "bitmapSubsetInRange(s, {begin:UInt64}, {end:UInt64})"
-        sql = f"SELECT bitmapToArray({part}) FROM ({merged})"  # noqa: S608
-        ((numbers,),) = store.query(sql, block, limits)
+    part = f"bitmapSubsetLimit(s, {{begin:UInt64}}, {_BLOCK})"
+    sql = f"SELECT bitmapToArray({part}) FROM ({merged})"  # noqa: S608
+    begin = first
+    # From member to member: there may be nothing for a long way.
+    while begin <= last and len(found) <= _MOST:
+        ((numbers,),) = store.query(sql, {**params, "begin": begin}, limits)
         assert isinstance(numbers, list)
         _join(found, np.array(numbers, dtype=np.uint64))
-        if len(found) > _MOST:
-            break
+        begin = found[-1][1] + 1
     return found
 
 

@@ -114,7 +114,7 @@ def write_rows(
     for piece in pieces:
         between()
         for statement in _statements(fill, month, piece, _cuts(store, month, piece)):
-            store.command(statement, _LIMITS)
+            store.command(statement, _LIMITS, points=False)
 
 
 def _pieces(store: Store, month: int, limit: int) -> list[Piece]:

@@ -102,7 +102,7 @@ def sweep(store: Store) -> None:
     for table in TABLES:
         for (fill,) in store.query(_WITH_ROWS, {"table": table}):
             if str(fill) in void:
-                store.command(f"ALTER TABLE {table} DROP PARTITION {int(str(fill))}")
+                store.command(f"ALTER TABLE {table} DROP PARTITION {int(str(fill))}", points=False)
 
 
 def _replace(store: Store, fill: int, month: int, between: Callable[[], None]) -> int | None:
@@ -198,14 +198,18 @@ def _enter(
     numbers = (points, size, kept)
     values = ", ".join([str(fill), str(month), f"'{state}'", *map(str, numbers), "now64(3)"])
     # Not insert_rows: that would wait for the end of holding_inserts().
-    store.command(f"INSERT INTO raw_expiry SELECT {values}, {_VERSIONS[state]}", _DURABLE)
+    store.command(
+        f"INSERT INTO raw_expiry SELECT {values}, {_VERSIONS[state]}", _DURABLE, points=False
+    )
 
 
 def _copy(store: Store, fill: int, state: str) -> None:
     """The row of FILL with another state."""
     made = f"SELECT fill, month, '{state}', points, bytes, kept_bytes, now64(3), {_VERSIONS[state]}"
     store.command(
-        f"INSERT INTO raw_expiry {made} FROM raw_expiry FINAL WHERE fill = {fill}", _DURABLE
+        f"INSERT INTO raw_expiry {made} FROM raw_expiry FINAL WHERE fill = {fill}",
+        _DURABLE,
+        points=False,
     )
 
 

@@ -131,8 +131,14 @@ class Store(Protocol):
         """For a service that has just started, before it reads marks: returns when no INSERT of
         points that an earlier one left behind can still commit; one that takes long is killed."""
 
-    def command(self, sql: str, settings: Mapping[str, Setting] | None = None) -> None:
-        """A statement without a result."""
+    def command(
+        self,
+        sql: str,
+        settings: Mapping[str, Setting] | None = None,
+        *,
+        points: bool = True,
+    ) -> None:
+        """A statement without a result. POINTS: it may change what is stored of points."""
 
     def cancel(self, mark: str) -> None:
         """Ends the queries that run with the setting `cancel.MARK` = MARK: they raise."""

@@ -146,12 +146,19 @@ class EmbeddedStore:
                 f"{settings_clause(settings)} FORMAT Native"
             )
 
-    def command(self, sql: str, settings: Mapping[str, Setting] | None = None) -> None:
+    def command(
+        self,
+        sql: str,
+        settings: Mapping[str, Setting] | None = None,
+        *,
+        points: bool = True,
+    ) -> None:
         try:
             with self._pool.connection() as connection, _raised_as(query_error):
                 connection.query(sql + settings_clause(settings))
         finally:
-            self.memo.changed()
+            if points:
+                self.memo.changed()
 
     # --- reading ---
 

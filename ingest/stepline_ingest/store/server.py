@@ -142,7 +142,13 @@ class ServerStore:
     def cancel(self, mark: str) -> None:
         self.query(CANCEL, {"mark": mark})
 
-    def command(self, sql: str, settings: Mapping[str, Setting] | None = None) -> None:
+    def command(
+        self,
+        sql: str,
+        settings: Mapping[str, Setting] | None = None,
+        *,
+        points: bool = True,
+    ) -> None:
         with _raised_as(query_error):
             self._client.command(sql, settings=dict(settings or {}))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 
 import pytest
 
+from stepline_ingest.coalesce import Coalescer
 from stepline_ingest.fair_threads import FairThreads
 
 PATIENCE = 60
@@ -123,6 +125,17 @@ def test_a_cancelled_call_costs_its_tenant_no_turn() -> None:
     finally:
         callers.may_end.set()
         callers.threads.shutdown()
+
+
+async def test_what_is_done_for_several_tenants_is_in_no_line_of_theirs(callers: Callers) -> None:
+    callers.hold("a", 100)
+    callers.wait_begun(4)
+    loop = asyncio.get_running_loop()
+
+    async def insert(rows: Sequence[str]) -> None:
+        await loop.run_in_executor(callers.threads, lambda: rows)
+
+    await asyncio.wait_for(Coalescer(insert).add("of a"), PATIENCE)
 
 
 def test_shutdown_finishes_what_began_and_cancels_what_waits(callers: Callers) -> None:

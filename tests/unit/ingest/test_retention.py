@@ -12,8 +12,9 @@ from dataclasses import replace
 
 import pytest
 
-from stepline_ingest.doctor import Kind, audit
+from stepline_ingest.doctor import Kind, audit, expired
 from stepline_ingest.doctor.digests import Span, read_digests
+from stepline_ingest.doctor.expired import read_expired
 from stepline_ingest.lineage import Descent
 from stepline_ingest.points_repository import PointsRepository
 from stepline_ingest.query.export import Cursor, ExportQuery, read_export
@@ -69,12 +70,12 @@ def dying(store: Store, begins: str, *, after: bool) -> Iterator[None]:
     command = store.command
     dead = False
 
-    def dies(sql: str, settings: object = None) -> None:
+    def dies(sql: str, settings: object = None, **more: object) -> None:
         nonlocal dead
         if dead or (sql.startswith(begins) and not after):
             dead = True
             raise Died
-        command(sql, settings)  # type: ignore[arg-type]
+        command(sql, settings, **more)  # type: ignore[arg-type]
         if sql.startswith(begins):
             dead = True
             raise Died
@@ -171,6 +172,19 @@ def test_digests_say_what_has_expired(embedded: Store) -> None:
     assert [(one.first_seq, one.last_seq) for one in reply.expired] == [(101, 200)]
     assert reply.committed_seq == 200
     assert [digest.sequences for digest in reply.digests] == [100]
+
+
+def test_expired_sequences_are_found_however_far_apart(
+    embedded: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expired, "_BLOCK", 3)
+    sample = Old()
+    far = [2**40, 2**40 + 1, 2**50]
+    points = sample.points([1, 2, 3, 4, 5, 7, *far], metrics=["lr"])
+    sample.insert(embedded, [replace(p, received=JANUARY) for p in points], "far")
+    expire(embedded, 202601)
+    found = read_expired(embedded, "run = {run:UInt64}", {"run": sample.run}, {})
+    assert found == [(1, 5), (7, 7), (2**40, 2**40 + 1), (2**50, 2**50)]
 
 
 def test_history_and_export_tell_of_the_gap(embedded: Store) -> None:
@@ -290,10 +304,10 @@ def test_a_store_that_fails_while_points_go_is_asked_again(
     monkeypatch.setattr(fills, "_RETRY", 0.0)
     command, failures = embedded.command, [True, True]
 
-    def fails(sql: str, settings: object = None) -> None:
+    def fails(sql: str, settings: object = None, **more: object) -> None:
         if "DROP PARTITION ID" in sql and failures and failures.pop():
             raise StoreError("no")
-        command(sql, settings)  # type: ignore[arg-type]
+        command(sql, settings, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(embedded, "command", fails)
     assert expire(embedded, 202601) == 200

@@ -73,6 +73,14 @@ def failing(store: Store, *texts: str, done: bool = False) -> Iterator[None]:
     assert not left
 
 
+def test_only_the_end_of_points_makes_answers_be_forgotten(embedded: Store) -> None:
+    Old().build(embedded)
+    before = embedded.memo.version()
+    versions: list[object] = []
+    expire(embedded, 202601, between=lambda: versions.append(embedded.memo.version()))
+    assert set(versions) == {before} != {embedded.memo.version()}
+
+
 def everything_counts_once(store: Store) -> None:
     assert states(store)[0] == (202601, "expired")
     assert store.query("SELECT sum(count) FROM series") == [(500,)]

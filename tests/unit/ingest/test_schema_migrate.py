@@ -78,4 +78,5 @@ FROZEN: dict[int, str] = {
     8: "72cbf472bc2e4d21",
     9: "ec618f30dee5e7b0",
     10: "a6da7bf4c34817ba",
+    12: "018e57bf97ad5793",
 }

@@ -14,7 +14,7 @@ import itertools
 import json
 import os
 import random
-import select
+import selectors
 import signal
 import subprocess
 import sys
@@ -68,7 +68,10 @@ def race(
     asked = {"run_id": run_id, "jobs": JOBS, "holders": HOLDERS, "kills": KILLS, "seed": seed}
     racers.stdin.write(json.dumps(asked) + "\n")
     racers.stdin.flush()
-    answered, _, _ = select.select([racers.stdout], [], [], PATIENCE)
+    # Not select(): with other tests before it this process may have more than 1,024 files open.
+    with selectors.DefaultSelector() as selector:
+        selector.register(racers.stdout, selectors.EVENT_READ)
+        answered = selector.select(PATIENCE)
     assert answered, f"the race for {run_id} did not end"
     answer = json.loads(racers.stdout.readline())
     return {int(number): job for number, job in answer["said"].items()}, answer["stuck"]

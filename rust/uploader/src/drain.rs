@@ -21,7 +21,7 @@ use crate::stop::Stop;
 const AT_ONCE: usize = 32;
 /// Without a time limit a spool is given up after this many failures in a row.
 const PATIENCE: u32 = 6;
-/// Without a time limit, who drains a spool has this long to give it up.
+/// Without a time limit, who drains a spool has this long to give it up, or to remove it once it is stored.
 const HANDOVER: Duration = Duration::from_secs(5);
 
 /// Sends what lies in `paths`, spool roots or single spools, offline spools included. Returns when everything that was there is stored, or
@@ -99,6 +99,7 @@ async fn drain_all(
 async fn send(dir: PathBuf, pool: Pool, settings: Settings, patience: Option<u32>, stop: Stop) {
     let Some(begun) = status(&dir) else { return };
     let mut asked_since = Instant::now();
+    let mut stored_since = None;
     loop {
         match Held::take(&dir, &settings, true) {
             Ok(Taken::Held(held)) => {
@@ -114,16 +115,22 @@ async fn send(dir: PathBuf, pool: Pool, settings: Settings, patience: Option<u32
                 return;
             }
         }
-        match status(&dir) {
-            None => return,
-            // What came meanwhile is the business of whoever has the spool.
-            Some(status) if status.acked_seq >= begun.last_seq && status.acked_control >= begun.last_control => return,
-            Some(status) if status.state == Phase::Streaming.as_str() => asked_since = Instant::now(),
-            Some(_) if patience.is_some() && asked_since.elapsed() > HANDOVER => {
-                log::warn!("{}: another process has it and does not get through either", dir.display());
+        let Some(now) = status(&dir) else { return };
+        let stored = now.acked_seq >= begun.last_seq && now.acked_control >= begun.last_control;
+        if stored {
+            // What came meanwhile is the business of whoever has the spool. Without a writer it is about to be removed.
+            let since = stored_since.get_or_insert_with(Instant::now);
+            if now.alive || (patience.is_some() && since.elapsed() > HANDOVER) {
                 return;
             }
-            Some(_) => handover::ask(&dir),
+        } else if now.state == Phase::Streaming.as_str() {
+            asked_since = Instant::now();
+        } else if patience.is_some() && asked_since.elapsed() > HANDOVER {
+            log::warn!("{}: another process has it and does not get through either", dir.display());
+            return;
+        }
+        if now.state == Phase::Unreachable.as_str() || (!stored && now.state != Phase::Streaming.as_str()) {
+            handover::ask(&dir);
         }
         tokio::select! {
             () = stop.wanted() => return,

@@ -134,7 +134,7 @@ async fn a_waiting_uploader_gives_the_spool_to_sync() {
     uploader.ended().await;
 }
 
-/// Scenario: `drain` while an uploader sends. Guarantees: it waits until that is done.
+/// Scenario: `drain` while an uploader sends. Guarantees: it waits until that is done and the spool is gone.
 #[tokio::test]
 async fn sync_waits_for_an_uploader_that_gets_through() {
     let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
@@ -146,6 +146,7 @@ async fn sync_waits_for_an_uploader_that_gets_through() {
     phase(&trainer, "streaming").await;
     let (_stopper, stop) = Stop::new();
     soon("sync returns", drain(root.path(), settings(), None, stop)).await.unwrap();
+    assert!(!trainer.exists());
     service.shared.store().expect(trainer.id, &trainer.logged);
     uploader.ended().await;
 }

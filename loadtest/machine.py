@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from pathlib import Path
@@ -17,6 +18,13 @@ def facts() -> dict[str, Any]:
         "python": platform.python_version(),
         "load_average": [round(value, 2) for value in os.getloadavg()],
     }
+
+
+def save(path: Path, *, command: str, facts: dict[str, Any], **results: Any) -> None:
+    """Writes the results of a command with what it ran on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    said = {"command": command, "machine": facts, **results}
+    path.write_text(json.dumps(said, indent=1) + "\n")
 
 
 def describe(facts: dict[str, Any]) -> str:

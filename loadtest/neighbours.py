@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import subprocess
 import sys
 import tempfile
@@ -227,9 +226,7 @@ def main() -> int:
     console.print(machine.describe(facts))
     show(rows, console)
     if args.json:
-        said = {"command": "python -m loadtest.neighbours", "machine": facts, "ways": rows}
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(said, indent=1) + "\n")
+        machine.save(args.json, command="python -m loadtest.neighbours", facts=facts, ways=rows)
     return 0
 
 

@@ -155,9 +155,7 @@ def main() -> int:
         print(results[plan.name]["verdict"], flush=True)
     show(results, Console(width=max(110, Console().width)))
     if args.json:
-        said = {"command": "make load-full", "machine": machine.facts(), "scenarios": results}
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(said, indent=1) + "\n")
+        machine.save(args.json, command="make load-full", facts=machine.facts(), scenarios=results)
     return 0 if all(row["sound"] for row in results.values()) else 1
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import multiprocessing
 import statistics
 import sys
@@ -364,9 +363,7 @@ def main() -> int:
     show(lines, console)
     if args.json:
         rows = [{**vars(line), "ratio": round(line.ratio, 3), "met": line.met} for line in lines]
-        said = {"command": "make load-full", "machine": facts, "targets": rows}
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(said, indent=1) + "\n")
+        machine.save(args.json, command="make load-full", facts=facts, targets=rows)
     return 0
 
 

@@ -13,6 +13,7 @@ from .. import _core
 from ..errors import SteplineError, from_core
 from ..settings import find_api_key, find_server
 from ..tls import find_tls
+from .options import add_json, add_store
 from .output import Column, print_table
 from .progress import Bar
 from .service import imported
@@ -31,22 +32,8 @@ _COLUMNS = (Column("finding"), Column("where", wrap=True), Column("what", wrap=T
 def add(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.epilog = _EPILOG
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument(
-        "--data", type=Path, metavar="DIR", help="the data directory of a service that is stopped"
-    )
-    where.add_argument(
-        "--store",
-        metavar="DSN",
-        help="clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, also while services use it",
-    )
-    where.add_argument(
-        "--server",
-        metavar="HOST:PORT",
-        help="a service that runs; needs a key with the scope admin",
-    )
-    parser.add_argument("--api-key", metavar="KEY", help="default: $STEPLINE_API_KEY")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_store(parser, server="a service that runs; needs a key with the scope admin", dsn=True)
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidRequest
-from .options import client_of
+from .options import add_json, add_store, client_of
 from .output import Column, print_json, print_table
 from .service import imported
 
@@ -33,16 +32,9 @@ _COLUMNS = (
 def add(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.epilog = _EPILOG
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument(
-        "--data", type=Path, metavar="DIR", help="the data directory of a service that is stopped"
+    add_store(
+        parser, server="a service that runs, with --dry-run; needs a key with the scope admin"
     )
-    where.add_argument(
-        "--server",
-        metavar="HOST:PORT",
-        help="a service that runs, with --dry-run; needs a key with the scope admin",
-    )
-    parser.add_argument("--api-key", metavar="KEY", help="default: $STEPLINE_API_KEY")
     parser.add_argument(
         "--keep-points",
         metavar="AGE",
@@ -51,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="only say what would go, and how many bytes"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from ..asking import Ranks
 from ..reader import Client, connect
@@ -16,6 +17,22 @@ def add_server(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help=f"the service (default: $STEPLINE_SERVER or {DEFAULT_SERVER})",
     )
+    parser.add_argument("--api-key", metavar="KEY", help="default: $STEPLINE_API_KEY")
+
+
+def add_store(parser: argparse.ArgumentParser, *, server: str, dsn: bool = False) -> None:
+    """--data, --server and, with `dsn`, --store, of which one must be given; --api-key."""
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument(
+        "--data", type=Path, metavar="DIR", help="the data directory of a service that is stopped"
+    )
+    if dsn:
+        where.add_argument(
+            "--store",
+            metavar="DSN",
+            help="clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, also while services use it",
+        )
+    where.add_argument("--server", metavar="HOST:PORT", help=server)
     parser.add_argument("--api-key", metavar="KEY", help="default: $STEPLINE_API_KEY")
 
 

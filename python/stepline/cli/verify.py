@@ -15,6 +15,7 @@ from ..receipts import Receipt
 from ..settings import check_run_id, find_api_key, find_dir, find_server
 from ..tls import find_tls
 from ..verification import Verdict, verify_count, verify_spool
+from .options import add_json
 from .output import Column, print_table
 from .progress import Bar
 
@@ -54,7 +55,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--server", metavar="HOST:PORT", help="default: where each run wanted to send to"
     )
     parser.add_argument("--api-key", metavar="KEY", help="default: $STEPLINE_API_KEY")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -260,7 +260,7 @@ class Client:
         metrics: Iterable[str] = (),
         patterns: Iterable[str] = (),
         points: int = 1000,
-        x: str = "step",
+        x: str | None = None,
         start: int | None = None,
         stop: int | None = None,
         ranks: Ranks = "band",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .asking import Question
+from .asking import Question, defined_axis
 from .chart import Chart
 from .errors import ServerUnreachable, ServiceFailed
 
@@ -95,7 +95,8 @@ class _Line:
         line["x"] = self.x.tobytes()
         levels = range(len(asked.quantiles))
         line["quantiles"] = [line.pop(_quantile(number), b"") for number in levels]
-        return Chart.from_line(line, asked.kind, asked.axis, asked.quantiles)
+        kind, axis = defined_axis(line, asked.kind, asked.axis)
+        return Chart.from_line(line, kind, axis, asked.quantiles)
 
 
 @dataclass

@@ -59,6 +59,26 @@ def test_metrics_and_ranks_that_come_later_are_shown(
     run.finish()
 
 
+def test_a_watched_chart_has_the_axis_that_was_defined(
+    service: Service, client: stepline.Client, spools: Path
+) -> None:
+    run = stepline.init(project="p", run_id="epochs", server=service.grpc, dir=spools)
+    run.log({"loss": 1.0}, step=0)
+    run.flush()
+    with client.watch(runs=["epochs"], metrics=["loss"]) as watch:
+        assert [(c.axis, c.x.tolist()) for c in next(watch).charts] == [("step", [0])]
+        run.log({"loss": 0.9, "epoch": 0.5}, step=5)
+        run.flush()
+        # May be told when all points are there already.
+        run.define_metric("loss", x="epoch")
+        chart = next(u.charts[0] for u in watch if u.charts[0].axis == "epoch")
+        assert (chart.x.tolist(), chart.mean.tolist()) == ([0.5], [0.9])
+        run.log({"loss": 0.8, "epoch": 1.0}, step=10)
+        (changed,) = next(u.changed for u in watch if u.changed)
+        assert (changed.axis, changed.x.tolist(), changed.step.tolist()) == ("epoch", [1.0], [10])
+    run.finish()
+
+
 def test_a_run_that_is_deleted_ends_its_watch(
     service: Service, client: stepline.Client, spools: Path
 ) -> None:

@@ -50,7 +50,18 @@ class Runs:
             numbers = range(1, self.known[run_id] + 1)
             descent = Descent.of_attempts(siphash64(run_id), numbers)
         config = self.configs.get(run_id, {})
-        return SimpleNamespace(descent=descent, created_ms=CREATED, config=config)
+        texts = dict.fromkeys(("project", "name", "group", "job_type"), "")
+        return SimpleNamespace(
+            run_id=run_id,
+            descent=descent,
+            created_ms=CREATED,
+            updated_ms=CREATED,
+            version=1,
+            state="running",
+            config=config,
+            tags=[],
+            **texts,
+        )
 
 
 class Harness:

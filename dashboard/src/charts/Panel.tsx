@@ -10,7 +10,8 @@ import { Icon } from "../ui/icons";
 import { Menu } from "../ui/Menu";
 import { sceneOf } from "./compose";
 import { useChartPage } from "./context";
-import { exportPanel, FORMATS } from "./export";
+import { ExportItems } from "./ExportItems";
+import { exportPanel } from "./export";
 import { Plot } from "./Plot";
 import { pinned, togglePin } from "./pins";
 
@@ -87,19 +88,12 @@ export function Panel({ metric, large = false }: { metric: string; large?: boole
           <Menu label={<Icon name="download" size={14} />} title="Export" class="quiet">
             {(close) => (
               <>
-                {FORMATS.map((format) => (
-                  <button
-                    type="button"
-                    key={format}
-                    class="menu-item"
-                    onClick={() => {
-                      void exportPanel(scene.value, metric, format);
-                      close();
-                    }}
-                  >
-                    {format}
-                  </button>
-                ))}
+                <ExportItems
+                  onChoose={(format) => {
+                    void exportPanel(scene.value, metric, format);
+                    close();
+                  }}
+                />
                 <Copy
                   name="Copy the command"
                   text={() => chartCommand(metric, page.runIds.peek(), axis, options.peek())}

@@ -5,7 +5,8 @@ import { Icon } from "../ui/icons";
 import { Menu } from "../ui/Menu";
 import { sceneOf } from "./compose";
 import { useChartPage } from "./context";
-import { exportSheet, FORMATS, type Sheet } from "./export";
+import { ExportItems } from "./ExportItems";
+import { exportSheet, type Sheet } from "./export";
 
 export function Share() {
   const { store, labelling } = useChartPage();
@@ -20,19 +21,13 @@ export function Share() {
       {(close) => (
         <>
           <Copy name="Copy the link" text={() => location.href} onDone={close} />
-          {FORMATS.map((format) => (
-            <button
-              type="button"
-              key={format}
-              class="menu-item"
-              onClick={() => {
-                void exportSheet(sheet(), document.title, format);
-                close();
-              }}
-            >
-              {seen.length} charts as {format}
-            </button>
-          ))}
+          <ExportItems
+            name={(format) => `${seen.length} charts as ${format}`}
+            onChoose={(format) => {
+              void exportSheet(sheet(), document.title, format);
+              close();
+            }}
+          />
         </>
       )}
     </Menu>

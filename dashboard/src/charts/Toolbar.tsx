@@ -38,7 +38,8 @@ export function Toolbar({ grouping }: { grouping: boolean }) {
       <Search
         id={METRIC_SEARCH}
         value={param("m")}
-        placeholder="Metrics: text, glob* or /regex/"
+        placeholder="Search metrics"
+        title="A text, a glob* or a /regex/ (/)"
         label="Search metrics"
         onChange={(m) => change({ m })}
       />

@@ -27,7 +27,7 @@ export async function listSections(
   abort: AbortSignal,
 ): Promise<Names> {
   const reply = await query.listMetrics(
-    { ...base(runIds), ...readSearch(search), grouped: true, limit: FIRST },
+    { ...base(runIds, search), grouped: true, limit: FIRST },
     { signal: abort },
   );
   const sections = reply.groups.filter((group) => group.prefix.endsWith("/") && group.prefix !== SYSTEM);
@@ -52,11 +52,12 @@ export async function listNames(
   offset: number,
   abort: AbortSignal,
 ): Promise<Metric[]> {
-  const request = { ...base(runIds), ...readSearch(search), prefix, limit, offset };
+  const request = { ...base(runIds, search), prefix, limit, offset };
   const reply = await query.listMetrics(request, { signal: abort });
   return reply.metrics;
 }
 
-function base(runIds: readonly string[]) {
-  return { runIds: [...runIds], namesOnly: true };
+function base(runIds: readonly string[], search: string) {
+  // Who looks for a metric finds it, also where define_metric() hides it.
+  return { runIds: [...runIds], namesOnly: true, hidden: search !== "", ...readSearch(search) };
 }

@@ -245,7 +245,9 @@ export class ChartStore {
   /** The axis that METRICS, which are of one lot, will be drawn over; empty while only the service knows. */
   axisOf(metrics: readonly string[], shape: Shape): string {
     if (shape.options.x) return shape.options.x;
-    return metrics[0] === undefined ? "step" : ownAxis(this.panel(metrics[0]));
+    const own = metrics[0] === undefined ? "step" : ownAxis(this.panel(metrics[0]));
+    // Runs that share a line have no metric in common as their axis.
+    return shape.options.groupBy && axisKind(own) === "metric" ? "step" : own;
   }
 
   /** Makes CHANGE to PANEL, and tells of it where another axis comes of it. */

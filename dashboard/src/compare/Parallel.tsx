@@ -17,16 +17,21 @@ interface Props {
   keys: readonly string[];
 }
 
-const HEIGHT = 440;
+const HEIGHT = 414;
 const TOP = 44;
-const BOTTOM = HEIGHT - 40;
+const BOTTOM = HEIGHT - 14;
 const SIDE = 80;
 const REACH = 6;
+/** Pixels between two axes, at least: on a phone the picture is wider than the screen. */
+const APART = 96;
+/** What an arrow key moves or widens what is picked on an axis by. */
+const NUDGE = 12;
 
 export function Parallel({ runs, keys }: Props) {
   const root = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const width = useWidth(root);
+  const room = useWidth(root);
+  const width = room && Math.max(room, 2 * SIDE + APART * (keys.length - 1));
   const brushes = useSignal<ReadonlyMap<number, Range>>(new Map());
   const pointed = useSignal<number>(-1);
   const axes = keys.map((key, place) =>
@@ -103,35 +108,36 @@ export function Parallel({ runs, keys }: Props) {
   };
   const run = runs[pointed.value];
   return (
-    <div
-      class="parallel"
-      ref={root}
-      style={{ height: `${HEIGHT}px` }}
-      onPointerMove={(event) => {
-        const bounds = event.currentTarget.getBoundingClientRect();
-        pointed.value = find(event.clientX - bounds.left, event.clientY - bounds.top);
-      }}
-      onPointerLeave={() => {
-        pointed.value = -1;
-      }}
-      onDblClick={() => run && go(["r", run.id])}
-    >
-      <canvas ref={canvas} role="img" aria-label={`${runs.length} runs over ${keys.join(", ")}`} />
-      {width > 0 &&
-        axes.map((axis, place) => (
-          <Axis
-            key={axis.key}
-            axis={axis}
-            x={at(place)}
-            brush={brushes.value.get(place)}
-            onBrush={(range) => {
-              const next = new Map(brushes.value);
-              if (range) next.set(place, range);
-              else next.delete(place);
-              brushes.value = next;
-            }}
-          />
-        ))}
+    <div class="parallel" ref={root}>
+      <div
+        class="parallel-space"
+        style={{ width: `${width}px`, height: `${HEIGHT}px` }}
+        onPointerMove={(event) => {
+          const bounds = event.currentTarget.getBoundingClientRect();
+          pointed.value = find(event.clientX - bounds.left, event.clientY - bounds.top);
+        }}
+        onPointerLeave={() => {
+          pointed.value = -1;
+        }}
+        onDblClick={() => run && go(["r", run.id])}
+      >
+        <canvas ref={canvas} role="img" aria-label={`${runs.length} runs over ${keys.join(", ")}`} />
+        {width > 0 &&
+          axes.map((axis, place) => (
+            <Axis
+              key={axis.key}
+              axis={axis}
+              x={at(place)}
+              brush={brushes.value.get(place)}
+              onBrush={(range) => {
+                const next = new Map(brushes.value);
+                if (range) next.set(place, range);
+                else next.delete(place);
+                brushes.value = next;
+              }}
+            />
+          ))}
+      </div>
       <p class="parallel-note dim">
         {run ? (
           <>
@@ -155,6 +161,20 @@ interface AxisProps {
 
 function Axis({ axis, x, brush, onBrush }: AxisProps) {
   const from = useRef<number | undefined>(undefined);
+  const byKey = (event: KeyboardEvent) => {
+    const down = { ArrowDown: NUDGE, ArrowUp: -NUDGE }[event.key];
+    if (down === undefined && event.key !== "Escape") return;
+    event.preventDefault();
+    if (down === undefined) return onBrush(undefined);
+    const { lo, hi } = brush ?? { lo: TOP, hi: BOTTOM };
+    // Down takes from the top of what is picked, up from its end; with Shift it moves as a whole.
+    const next = event.shiftKey
+      ? { lo: lo + down, hi: hi + down }
+      : down > 0
+        ? { lo: lo + down, hi }
+        : { lo, hi: hi + down };
+    if (next.lo >= TOP && next.hi <= BOTTOM && next.lo < next.hi) onBrush(next);
+  };
   const pixel = (event: PointerEvent) => {
     const bounds = (event.currentTarget as HTMLElement).getBoundingClientRect();
     return Math.min(BOTTOM, Math.max(TOP, event.clientY - bounds.top + TOP - 6));
@@ -173,6 +193,10 @@ function Axis({ axis, x, brush, onBrush }: AxisProps) {
       </div>
       <div
         class="axis-line"
+        role="group"
+        aria-label={`Pick runs by ${axis.key}: arrow keys, Escape for all`}
+        tabIndex={0}
+        onKeyDown={byKey}
         style={{ left: `${x}px`, top: `${TOP - 6}px`, height: `${BOTTOM - TOP + 12}px` }}
         onPointerDown={(event) => {
           event.currentTarget.setPointerCapture(event.pointerId);

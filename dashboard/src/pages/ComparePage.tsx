@@ -28,7 +28,7 @@ export function ComparePage({ project }: { project: string }) {
   return (
     <div class="page full">
       <ProjectTabs project={project} />
-      <div class="segments" role="tablist">
+      <div class="segments" role="tablist" onKeyDown={byTabs}>
         {VIEWS.map(([key, name]) => (
           <button
             type="button"
@@ -59,4 +59,12 @@ export function ComparePage({ project }: { project: string }) {
       </div>
     </div>
   );
+}
+
+/** Arrow keys go from one tab to the next. */
+function byTabs(event: KeyboardEvent): void {
+  const aside = { ArrowLeft: "previousElementSibling", ArrowRight: "nextElementSibling" } as const;
+  if (!(event.key in aside) || !(event.target instanceof HTMLElement)) return;
+  const next = event.target[aside[event.key as keyof typeof aside]];
+  if (next instanceof HTMLElement) next.focus();
 }

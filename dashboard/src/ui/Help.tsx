@@ -15,6 +15,11 @@ const CHART = [
   ["+ −", "Zoom the chart that has the focus"],
   ["Enter", "Open the chart that has the focus"],
 ] as const;
+const ROWS = [
+  ["↑ ↓", "To the row above or below"],
+  ["PgUp PgDn", "A page up or down; Home and End go all the way"],
+  ["Enter", "Open the run; Space on its box picks it"],
+] as const;
 
 export function Help() {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -33,6 +38,7 @@ export function Help() {
   return (
     <dialog
       class="help"
+      aria-label="Keys of the keyboard"
       ref={dialog}
       onClose={close}
       onClick={(event) => event.target === dialog.current && close()}
@@ -46,6 +52,12 @@ export function Help() {
       <h2>On a chart</h2>
       <dl>
         {CHART.map(([keys, what]) => (
+          <Row key={keys} keys={[keys]} what={what} />
+        ))}
+      </dl>
+      <h2>On a row of runs</h2>
+      <dl>
+        {ROWS.map(([keys, what]) => (
           <Row key={keys} keys={[keys]} what={what} />
         ))}
       </dl>

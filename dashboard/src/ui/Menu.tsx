@@ -13,6 +13,11 @@ export function Menu({ label, title, children, ...rest }: Props) {
   const [open, setOpen] = useState(false);
   const [side, setSide] = useState("left");
   const root = useRef<HTMLDivElement>(null);
+  // The focus stays here, not with what is gone.
+  const leave = () => {
+    setOpen(false);
+    root.current?.querySelector("button")?.focus();
+  };
   useEffect(() => {
     if (!open) return;
     const outside = (event: Event) => {
@@ -21,8 +26,7 @@ export function Menu({ label, title, children, ...rest }: Props) {
     const byKey = (event: KeyboardEvent) => {
       if (event.key !== "Escape") return;
       event.stopPropagation();
-      setOpen(false);
-      root.current?.querySelector("button")?.focus();
+      leave();
     };
     document.addEventListener("pointerdown", outside);
     document.addEventListener("keydown", byKey, true);
@@ -48,7 +52,7 @@ export function Menu({ label, title, children, ...rest }: Props) {
       >
         {label}
       </button>
-      {open && <div class={`menu-panel ${side}`}>{children(() => setOpen(false))}</div>}
+      {open && <div class={`menu-panel ${side}`}>{children(leave)}</div>}
     </div>
   );
 }

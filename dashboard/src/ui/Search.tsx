@@ -6,6 +6,7 @@ interface Props {
   value: string;
   placeholder: string;
   label: string;
+  title?: string;
   icon?: IconName;
   /** Told after a pause, or at once by Enter. */
   onChange(text: string): void;
@@ -21,6 +22,7 @@ export function Search({
   value,
   placeholder,
   label,
+  title,
   icon = "search",
   onChange,
   invalid = false,
@@ -52,6 +54,7 @@ export function Search({
         value={text}
         placeholder={placeholder}
         aria-label={label}
+        title={title}
         aria-invalid={invalid}
         spellcheck={false}
         autocomplete="off"

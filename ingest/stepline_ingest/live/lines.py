@@ -81,6 +81,7 @@ class Cut:
         return (
             self.names == other.names
             and self.head.bucket_width == other.head.bucket_width
+            and self.head.defined_x == other.head.defined_x
             and list(self.head.group_run_ids) == list(other.head.group_run_ids)
         )
 

@@ -22,6 +22,9 @@ class WatchedQuery:
     chart: ChartQuery
     patterns: tuple[str, ...]
     """Names that match one of them are added to the metrics of the chart."""
+    axisless: bytes = b""
+    """The request for the chart, where it says no axis: it is that of the metrics, once they are
+    known."""
 
 
 def watched_queries(request: live_pb2.WatchRequest) -> tuple[list[WatchedQuery], float]:
@@ -36,6 +39,8 @@ def watched_queries(request: live_pb2.WatchRequest) -> tuple[list[WatchedQuery],
         if len(watched.patterns) > MAX_PATTERNS or not all(watched.patterns):
             raise invalid(f"`patterns` takes at most {MAX_PATTERNS} texts, none of them empty")
         patterns = tuple(dict.fromkeys(watched.patterns))
-        queries.append(WatchedQuery(chart_query(watched.chart, named=not patterns), patterns))
+        chart = chart_query(watched.chart, named=not patterns)
+        axisless = b"" if watched.chart.x else watched.chart.SerializeToString(deterministic=True)
+        queries.append(WatchedQuery(chart, patterns, axisless))
     wanted = request.interval_ms / 1000 or DEFAULT_INTERVAL
     return queries, min(max(wanted, MIN_INTERVAL), MAX_INTERVAL)

@@ -14,7 +14,8 @@ from stepline_ingest.query.chart import read_chart
 from stepline_ingest.query.failure import query_failure
 from stepline_ingest.query.groups import groups_of
 from stepline_ingest.query.names import UnknownMetricsError, matching_names
-from stepline_ingest.query.request import MAX_LINES
+from stepline_ingest.query.own_axis import over, own_axis
+from stepline_ingest.query.request import MAX_LINES, ChartQuery
 from stepline_ingest.query.series import sources
 from stepline_ingest.run_record import RunRecord
 from stepline_ingest.store.contract import Store, StoreError
@@ -44,18 +45,34 @@ class ChartSource:
             metrics = self._metrics(query, descents.values())
             if not metrics:
                 return []
-            chart = replace(query.chart, metrics=metrics)
+            chart, axis = self._over_own_axis(query, metrics, runs)
             began = {run.run_id: run.created_ms for run in runs}
             groups = groups_of(chart.group_by, runs) if chart.group_by else None
-            return list(
+            lines = list(
                 read_chart(
                     self._store, chart, descents, self._engine_limits, began=began, groups=groups
                 )
             )
+            for line in lines:
+                line.defined_x = axis
+            return lines
         except UnknownMetricsError:
             return []
         except StoreError as error:
             raise query_failure(error, self._limits) from error
+
+    def _over_own_axis(
+        self, query: WatchedQuery, metrics: tuple[str, ...], runs: Sequence[RunRecord]
+    ) -> tuple[ChartQuery, str]:
+        """The chart of METRICS, and the axis that it has from their definitions, if any: that may
+        come with the first points of the metric that is the axis."""
+        chart = replace(query.chart, metrics=metrics)
+        if not query.axisless:
+            return chart, ""
+        axis = own_axis(self._store, chart, runs, self._engine_limits)
+        if axis:
+            _, chart = over(query_pb2.ChartRequest.FromString(query.axisless), axis)
+        return replace(chart, metrics=metrics), axis
 
     def _metrics(self, query: WatchedQuery, descents: Collection[Descent]) -> tuple[str, ...]:
         """The metrics of a chart that are named, and those that match its patterns now; as many as

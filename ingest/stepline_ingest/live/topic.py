@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from stepline_ingest.catalogue.fields import RESERVED
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.gen.stepline.v1 import query_pb2, runs_pb2
 from stepline_ingest.run_record import RunRecord
@@ -56,6 +57,8 @@ class Topic:
         """Runs for which points were stored since the last read; None for all, also those that
         were never read."""
         self._look_at_runs = False
+        self._said: list[str] = []
+        """What the runs said of their metrics when they were read."""
         self._wake = asyncio.Event()
         self._wake.set()
         self._waiters: set[asyncio.Event] = set()
@@ -145,8 +148,11 @@ class Topic:
         stored, self._stored = self._stored, set()
         try:
             records = [await self._find(run_id) for run_id in self.query.chart.run_ids]
-            stale = stored is None or bool(stored)
+            # What define_metric() says may come after the points.
+            said = [repr(run.config.get(RESERVED)) for run in records]
+            stale = stored is None or bool(stored) or said != self._said
             lines = await self._read(self.query, records) if stale else ()
+            self._said = said
         except BaseException:
             self._stored = None if stored is None else stored | (self._stored or set())
             raise

@@ -30,7 +30,7 @@ class Axis(Enum):
     """The last value of another metric."""
 
 
-_METRIC_AXIS = "metric:"
+METRIC_AXIS = "metric:"
 COLUMNS = ("x", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite")
 """The columns of ChartLine that come unasked; each entry has 8 bytes."""
 ARGNONFINITE = "argnonfinite"
@@ -210,8 +210,8 @@ def _columns(names: Sequence[str]) -> frozenset[str]:
 
 
 def _axis(x: str) -> tuple[Axis, str]:
-    if x.startswith(_METRIC_AXIS) and x != _METRIC_AXIS:
-        return Axis.METRIC, x[len(_METRIC_AXIS) :]
+    if x.startswith(METRIC_AXIS) and x != METRIC_AXIS:
+        return Axis.METRIC, x[len(METRIC_AXIS) :]
     if x in ("", "step", "time", "relative"):
         return Axis(x or "step"), ""
     raise invalid(

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import aclosing
 from typing import Any, TypeAlias, TypeVar
@@ -16,7 +16,6 @@ from typing import Any, TypeAlias, TypeVar
 import grpc
 
 from stepline_ingest import access
-from stepline_ingest.catalogue.axes import defined_axis, is_logged
 from stepline_ingest.catalogue.definitions import Definitions
 from stepline_ingest.errors import ServiceError, abort, invalid
 from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
@@ -34,6 +33,7 @@ from .groups import groups_of
 from .history import HistoryQuery, read_history
 from .metrics import read_metrics
 from .names import NamesQuery, UnknownMetricsError, unknown_metrics_text
+from .own_axis import over, own_axis
 from .pump import pumped
 from .request import ChartQuery, chart_query, step_range
 from .sql import read_sql
@@ -156,14 +156,14 @@ class QueryService(query_pb2_grpc.QueryServicer):
             query = chart_query(request)
             await self._runs.preload(query.run_ids)
             runs = {run_id: await self._run(run_id) for run_id in query.run_ids}
-            axis = "" if request.x else await self._defined_axis(query, list(runs.values()))
+            asked, axis = request, ""
+            if not request.x:
+                records = list(runs.values())
+                axis = await self._blocking(
+                    lambda: own_axis(self._store, query, records, self._engine_limits)
+                )
             if axis:
-                asked = query_pb2.ChartRequest()
-                asked.CopyFrom(request)
-                asked.x = axis
-                query = chart_query(asked)
-            else:
-                asked = request
+                asked, query = over(request, axis)
             answer = answer_to(asked, runs, self._store.memo)
             if answer is None:
                 async with aclosing(self._chart(query, runs)) as unnamed:
@@ -194,17 +194,6 @@ class QueryService(query_pb2_grpc.QueryServicer):
 
         async for line in self._answered(lines(), context):
             yield line
-
-    async def _defined_axis(self, query: ChartQuery, runs: Sequence[RunRecord]) -> str:
-        """The axis that the definitions of the metrics set, where the runs have it; or nothing."""
-        axis = defined_axis(runs, query.metrics)
-        if not axis:
-            return ""
-        limits = self._engine_limits
-        there = await asyncio.get_running_loop().run_in_executor(
-            self._executor, is_logged, self._store, runs, axis, limits
-        )
-        return axis if there else ""
 
     async def _chart(
         self, query: ChartQuery, runs: Mapping[str, RunRecord]

@@ -48,6 +48,15 @@ async def test_a_chart_without_an_axis_has_that_of_its_metrics(service):
     assert await axes(service, "a", metrics=["loss"]) == {"metric:epoch"}
 
 
+async def test_what_cannot_be_drawn_over_a_metric_is_drawn_over_steps(service):
+    for metric in ("loss", "epoch"):
+        service.put("a", metric, {step: float(step) for step in range(5)})
+    service.runs.configs["a"] = said(loss={"x": "epoch"})
+    for fields in ({"group_by": "state"}, {"log_x": True}):
+        request = pb.ChartRequest(run_ids=["a"], metrics=["loss"], **fields)
+        assert [line.defined_x async for line in service.stub.Chart(request)] == [""]
+
+
 async def test_lists_leave_hidden_metrics_out(service):
     for metric in ("train/loss", "debug/a", "debug/b", "lr"):
         service.put("a", metric, {0: 1.0, 4: 3.0})

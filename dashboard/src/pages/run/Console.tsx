@@ -58,6 +58,9 @@ export function Console({ run }: { run: RunRow }) {
       ) : (
         <div
           class="console"
+          role="log"
+          aria-label={`Output of rank ${rank}`}
+          tabIndex={0}
           onScroll={(event) => {
             const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
             follows.current = scrollHeight - scrollTop - clientHeight < 40;

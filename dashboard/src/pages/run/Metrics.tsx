@@ -13,7 +13,11 @@ export function Metrics({ id, alive }: { id: string; alive: boolean }) {
   const [search, setSearch] = useState("");
   const found = useResource(
     JSON.stringify([id, search]),
-    (abort) => query.listMetrics({ runId: id, ...readSearch(search), limit: MOST }, { signal: abort }),
+    (abort) =>
+      query.listMetrics(
+        { runId: id, ...readSearch(search), hidden: search !== "", limit: MOST },
+        { signal: abort },
+      ),
     { refresh: alive ? REFRESH_MS : 0 },
   );
   const metrics = found.data?.metrics ?? [];

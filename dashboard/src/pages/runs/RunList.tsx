@@ -7,6 +7,7 @@ import { choose, chosen, DEFAULT_RUNS, toggle } from "../../state/selection";
 import { inkOf } from "../../state/slots";
 import { Link } from "../../ui/Link";
 import { Name } from "../../ui/Name";
+import { byRows } from "../../ui/rows";
 import { State } from "../../ui/State";
 import { Swatch } from "../../ui/Swatch";
 import type { RunPages } from "./pages";
@@ -41,7 +42,12 @@ export function RunList({ pages, shown }: { pages: RunPages; shown: readonly Run
           </button>
         )}
       </div>
-      <div class="run-list" ref={scroller} onScroll={(event) => (top.value = event.currentTarget.scrollTop)}>
+      <div
+        class="run-list"
+        ref={scroller}
+        onScroll={(event) => (top.value = event.currentTarget.scrollTop)}
+        onKeyDown={byRows(scroller, total, ROW)}
+      >
         <div style={{ height: `${total * ROW}px` }}>
           {Array.from({ length: Math.max(0, end - first) }, (_, offset) => first + offset).map((index) => (
             <Row key={index} run={pages.row(index)} index={index} ids={ids} />
@@ -57,7 +63,7 @@ function Row({ run, index, ids }: { run: RunRow | undefined; index: number; ids:
   if (!run) return <div class="list-row" style={style} />;
   const on = ids.includes(run.id);
   return (
-    <div class={on ? "list-row on" : "list-row"} style={style} data-run={run.id}>
+    <div class={on ? "list-row on" : "list-row"} style={style} data-run={run.id} data-row={index}>
       <button
         type="button"
         class="ink"

@@ -8,6 +8,7 @@ import { inkOf } from "../../state/slots";
 import { Icon } from "../../ui/icons";
 import { Link } from "../../ui/Link";
 import { Name } from "../../ui/Name";
+import { byRows } from "../../ui/rows";
 import { Cell } from "./Cell";
 import type { Column } from "./columns";
 import type { RunPages } from "./pages";
@@ -44,7 +45,15 @@ export function RunTable({ pages, columns }: { pages: RunPages; columns: readonl
   const template = `${NAME_WIDTH}px ${columns.map((column) => `${column.width}px`).join(" ")}`;
   const rows = Array.from({ length: Math.max(0, end - first) }, (_, index) => first + index);
   return (
-    <div class="run-table" ref={scroller} role="table" aria-rowcount={total + 1} tabIndex={-1}>
+    <div
+      class="run-table"
+      ref={scroller}
+      role="table"
+      aria-label="Runs"
+      aria-rowcount={total + 1}
+      tabIndex={-1}
+      onKeyDown={byRows(scroller, total, ROW)}
+    >
       <div class="run-head" role="row" style={{ gridTemplateColumns: template }}>
         <Head
           column={{ key: "name", title: "name", origin: "", width: NAME_WIDTH, sortable: true, value: -1 }}
@@ -53,7 +62,7 @@ export function RunTable({ pages, columns }: { pages: RunPages; columns: readonl
           <Head key={column.key} column={column} />
         ))}
       </div>
-      <div class="run-space" style={{ height: `${total * ROW}px` }}>
+      <div class="run-space" role="rowgroup" style={{ height: `${total * ROW}px` }}>
         {rows.map((index) => (
           <Row key={index} run={pages.row(index)} index={index} columns={columns} template={template} />
         ))}
@@ -106,7 +115,14 @@ function Row({ run, index, columns, template }: RowProps) {
   const style = { transform: `translateY(${index * ROW}px)`, gridTemplateColumns: template };
   if (!run) return <div class="run-row waiting" role="row" aria-rowindex={index + 2} style={style} />;
   return (
-    <div class="run-row" role="row" aria-rowindex={index + 2} style={style} data-run={run.id}>
+    <div
+      class="run-row"
+      role="row"
+      aria-rowindex={index + 2}
+      style={style}
+      data-run={run.id}
+      data-row={index}
+    >
       <RunName run={run} />
       {columns.map((column) => (
         <div key={column.key} role="cell" class="cell">

@@ -202,6 +202,8 @@ impl<'a> Pump<'a> {
         while !self.push.is_settled() {
             self.push.receive().await.map_err(|failure| Trouble::of(&failure, self.link))?;
             self.note_progress();
+            // While the service stores the rest: at the end somebody waits for this process.
+            self.clean_up()?;
         }
         Ok(())
     }

@@ -17,8 +17,8 @@ from bench.read.stores import METRIC, SIZES
 from stepline._core import siphash64
 from stepline_ingest.store import Store, open_store
 
-ZOOM = (400_000, 500_000)
-"""Steps of the zoom: 100 a bucket, which no tier serves."""
+ZOOM = (400_000, 480_000)
+"""Steps of the zoom: 80 to 90 a bucket, which no tier serves."""
 _OF = "run = {run:UInt64} AND metric = {metric:UInt64}"
 _RAW = {"optimize_use_projections": 0, "max_threads": 2}
 _IN_ORDER = {"optimize_use_projections": 0, "max_threads": 1, "optimize_read_in_order": 1}

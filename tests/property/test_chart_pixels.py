@@ -5,9 +5,7 @@ pixel by pixel; and what happened at one step is seen at every zoom.
 from __future__ import annotations
 
 import random
-import struct
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ from stepline._core import siphash64
 from stepline_ingest.gen.stepline.v1 import query_pb2
 from stepline_ingest.lineage import Descent
 from stepline_ingest.query import plan
+from stepline_ingest.query.blocks import Array
 from stepline_ingest.query.chart import read_chart
 from stepline_ingest.query.request import ARGNONFINITE, COLUMNS, ChartQuery, Range, Ranks
 from stepline_ingest.schema.upkeep import build_rollups
@@ -23,7 +22,7 @@ from stepline_ingest.store import POINTS_COLUMNS, Store, open_store
 from stepline_ingest.store.native import write_block
 from tests.support.points import TYPES
 
-SERIES, CHARTS = 50, 20
+SERIES, CHARTS = 100, 10
 HEIGHT = 100
 RUN = "pixels"
 DESCENTS = {RUN: Descent.of_attempts(siphash64(RUN), [1])}
@@ -77,40 +76,46 @@ def insert(store: Store, series: dict[str, tuple[list[int], list[float]]]) -> No
         store.insert_points([block], rows=rows, token=f"pixels-{number}")
 
 
-def drawn(points: Iterable[tuple[int, float]], low: float, high: float) -> set[tuple[int, int]]:
-    """The pixels of a line through POINTS, (column, value) in order."""
+def drawn(
+    columns: Array, values: Array, low: float, high: float
+) -> tuple[list[int], list[int], list[int]]:
+    """The pixels of a line through points in the order of their COLUMNS: what of a column is drawn
+    on lies between two rows. Returns the columns, the lowest row of each, and the highest."""
+    if not len(columns):
+        return [], [], []
     scale = (HEIGHT - 1) / (high - low) if high > low else 0.0
-    at = [(column, int((value - low) * scale)) for column, value in points]
-    pixels = set(at)
-    for (column, row), (next_column, next_row) in pairwise(at):
-        if column == next_column:
-            pixels.update((column, y) for y in range(min(row, next_row), max(row, next_row) + 1))
-            continue
-        slope = (next_row - row) / (next_column - column)
-        for x in range(column, next_column + 1):
-            ends = [
-                row + slope * (min(max(x + d, column), next_column) - column) for d in (-0.5, 0.5)
-            ]
-            pixels.update((x, y) for y in range(round(min(ends)), round(max(ends)) + 1))
-    return pixels
+    rows = ((values - low) * scale).astype(np.int64)
+    # A line covers half a column at its ends, and whole ones between them.
+    over = np.diff(columns)
+    leaving = np.flatnonzero(over)
+    across = over[leaving] + 1
+    begin, slope = np.repeat([rows[leaving], np.diff(rows)[leaving] / over[leaving]], across, 1)
+    along = np.arange(across.sum()) - np.repeat(np.cumsum(across) - across, across)
+    width = np.repeat(over[leaving], across)
+    ends = [np.rint(begin + slope * np.clip(along + d, 0, width)) for d in (-0.5, 0.5)]
+    at = np.concatenate([columns, np.repeat(columns[leaving], across) + along])
+    drawn_columns, place = np.unique(at, return_inverse=True)
+    lowest, highest = (np.full(len(drawn_columns), end) for end in (2**62, -(2**62)))
+    np.minimum.at(lowest, place, np.concatenate([rows, np.minimum(*ends)]).astype(np.int64))
+    np.maximum.at(highest, place, np.concatenate([rows, np.maximum(*ends)]).astype(np.int64))
+    return drawn_columns.tolist(), lowest.tolist(), highest.tolist()
 
 
-def of_buckets(line: query_pb2.ChartLine) -> Iterator[tuple[int, float]]:
+def of_buckets(line: query_pb2.ChartLine) -> tuple[Array, Array]:
     """What a client draws: first, the extremes in the order of their steps, last."""
-    for row in range(line.rows):
-        got = {name: value(line, name, row) for name in COLUMNS}
-        if got["count"] == got["nonfinite"]:
-            continue
-        column = got["x"] // line.bucket_width
-        extremes = sorted([(got["argmin"], got["min"]), (got["argmax"], got["max"])])
-        for one in (got["first"], *(v for _, v in extremes), got["last"]):
-            yield column, one
+    got = {name: column(line, name) for name in COLUMNS}
+    finite = got["count"] > got["nonfinite"]
+    up = (got["argmin"] < got["argmax"]) | (
+        (got["argmin"] == got["argmax"]) & (got["min"] < got["max"])
+    )
+    extremes = [np.where(up, got["min"], got["max"]), np.where(up, got["max"], got["min"])]
+    values = np.stack([got["first"], *extremes, got["last"]], axis=1)[finite]
+    return np.repeat(got["x"][finite] // line.bucket_width, 4), values.ravel()
 
 
-def value(line: query_pb2.ChartLine, name: str, row: int) -> float | int:
-    kind = {"count": "Q", "nonfinite": "Q"}.get(name, "q" if name[:3] in ("x", "arg") else "d")
-    found: float | int = struct.unpack_from(f"<{kind}", getattr(line, name), 8 * row)[0]
-    return found
+def column(line: query_pb2.ChartLine, name: str) -> Array:
+    kind = {"count": "u8", "nonfinite": "u8"}.get(name, "i8" if name[:3] in ("x", "arg") else "f8")
+    return np.frombuffer(getattr(line, name), f"<{kind}")
 
 
 def chart(store: Store, metrics: Iterable[str], points: int, **asked) -> list[query_pb2.ChartLine]:
@@ -136,17 +141,14 @@ def test_buckets_draw_the_pixels_that_all_points_draw(store, monkeypatch):
         stop = rng.choice((None, rng.randrange(4000, 9000)))
         budget = rng.randrange(3, 20 if number % 2 else 150)
         for line in chart(store, series, budget, start=start, stop=stop):
-            points = [
-                (step // line.bucket_width, value)
-                for step, value in zip(*series[line.metric], strict=True)
-                if np.isfinite(value)
-                and (start is None or step >= start)
-                and (stop is None or step < stop)
-            ]
-            low = min((value for _, value in points), default=0.0)
-            high = max((value for _, value in points), default=0.0)
-            got = drawn(of_buckets(line), low, high)
-            assert got == drawn(points, low, high), (seed, number, line.metric)
+            steps, values = map(np.array, series[line.metric])
+            asked = np.isfinite(values)
+            asked &= True if start is None else steps >= start
+            asked &= True if stop is None else steps < stop
+            points = steps[asked] // line.bucket_width, values[asked]
+            scale = (min(points[1], default=0.0), max(points[1], default=0.0))
+            got = drawn(*of_buckets(line), *scale)
+            assert got == drawn(*points, *scale), (seed, number, line.metric)
             compared += 1
             tiered += bool(line.tier_width)
     assert compared == SERIES * CHARTS == 1000
@@ -170,9 +172,8 @@ def test_one_step_is_seen_at_every_zoom(store):
             for points in (3, 100, 1000):
                 (line,) = chart(store, ["long"], points, start=lo, stop=hi, columns=columns)
                 assert line.rows <= points
-                rows = range(line.rows)
-                tops = [(value(line, "max", r), value(line, "argmax", r)) for r in rows]
-                marks = [value(line, ARGNONFINITE, r) for r in rows if value(line, "nonfinite", r)]
+                tops = zip(column(line, "max"), column(line, "argmax"), strict=True)
+                marks = column(line, ARGNONFINITE)[column(line, "nonfinite") > 0].tolist()
                 assert ((1e6, spike) in tops) == (lo <= spike < hi)
                 assert marks == [broken] * (lo <= broken < hi)
             reach //= 7

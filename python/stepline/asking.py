@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +16,7 @@ SMOOTHINGS: tuple[SmoothingKind, ...] = ("ema", "ema_over_x", "gaussian")
 
 _COLUMNS = ("min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite")
 _METRIC = "metric:"
+_MOST = 2**32 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,10 @@ def question(
     """Raises InvalidRequest for what no service could answer."""
     kind, axis = axis_of(x or "step")
     check_range(start, stop)
+    whole("points", points, 1, _MOST)
+    whole("top", top, 1, _MOST)
+    if not isinstance(ranks, str):
+        whole("ranks", ranks, 0, _MOST)
     if smoothing not in SMOOTHINGS:
         raise InvalidRequest(f"smoothing={smoothing!r} is not known: use {', '.join(SMOOTHINGS)}.")
     wanted = tuple(float(quantile) for quantile in quantiles)
@@ -78,11 +84,26 @@ def question(
 
 
 def check_range(start: int | None, stop: int | None) -> None:
-    """Raises InvalidRequest for a range that ends before it begins."""
+    """Raises InvalidRequest for what are no steps, and for a range that ends before it begins."""
+    for what, step in (("start", start), ("stop", stop)):
+        if step is not None:
+            whole(what, step, -(2**63), 2**63 - 1)
     if start is not None and stop is not None and stop < start:
         raise InvalidRequest(
             f"The range from step {start} to {stop} ends before it begins: swap start and stop."
         )
+
+
+def whole(what: str, value: object, least: int, most: int) -> None:
+    """Raises InvalidRequest when VALUE is no whole number from LEAST to MOST."""
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise InvalidRequest(f"{what}={value!r} is no whole number: give one.") from None
+    if number < least:
+        raise InvalidRequest(f"{what}={number} is too little: use {least} or more.")
+    if number > most:
+        raise InvalidRequest(f"{what}={number} is too much: use {most} or less.")
 
 
 def axis_of(x: str) -> tuple[Kind, str]:

@@ -29,6 +29,8 @@ from .transport import Transport
 from .watching import Watch
 
 _NEIGHBOURS_AMONG = 1_000
+_LOOKED_FOR = 100
+"""Runs of a chart, of which one may not be there."""
 
 
 def connect(
@@ -227,6 +229,8 @@ class Client:
 
         ALL_ATTEMPTS makes a line of each attempt of a run, superseded or not, and one of what it
         was forked from; `attempt` says which (0 for the latter).
+
+        Raises RunNotFound and MetricNotFound, which name similar ones.
         """
         asked = question(
             runs=runs,
@@ -246,8 +250,14 @@ class Client:
             common_grid=common_grid,
             nonfinite_steps=nonfinite_steps,
         )
-        with self._errors(missing=MetricNotFound):
-            lines = self._transport.chart(asked.fields)
+        try:
+            with self._errors(missing=MetricNotFound):
+                lines = self._transport.chart(asked.fields)
+        except MetricNotFound:
+            # Of a run that is not there the service says the same.
+            for run_id in asked.fields["run_ids"][:_LOOKED_FOR]:
+                self.run(run_id)
+            raise
         return [
             Chart.from_line(line, *defined_axis(line, asked.kind, asked.axis), asked.quantiles)
             for line in lines
@@ -371,6 +381,11 @@ class Client:
             yield
         except _core.CoreError as error:
             raise from_core(error, server=self.server, missing=missing) from None
+        except UnicodeEncodeError as error:
+            raise InvalidRequest(
+                f"{error.object[:80]!r} is no text that UTF-8 can write: take the half of a "
+                "character out."
+            ) from None
 
 
 @dataclass(frozen=True)

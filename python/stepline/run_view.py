@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from .asking import Ranks, SmoothingKind, axis_of, check_range, texts
+from .asking import Ranks, SmoothingKind, axis_of, check_range, texts, whole
 from .chart import Chart
 from .console.lines import ConsoleLine, in_order
 from .context.record import Context
@@ -217,6 +217,7 @@ class RunView:
         arrays. Of points that have expired `History.expired` tells, and an ExpiredPointsWarning.
         """
         check_range(start, stop)
+        whole("rank", rank, 0, 2**32 - 1)
         try:
             with self._client._errors(missing=MetricNotFound):
                 chunks = self._client._transport.history(
@@ -247,6 +248,8 @@ class RunView:
         """
         check_range(start, stop)
         names, of_ranks = texts("metrics", metrics), list(ranks)
+        for rank in of_ranks:
+            whole("ranks", rank, 0, 2**32 - 1)
 
         def read(after: bytes) -> Iterator[Chunk]:
             with self._client._errors(missing=MetricNotFound):

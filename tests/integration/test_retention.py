@@ -5,27 +5,18 @@ goes on: charts, statistics, exactly once, and a word about what is gone.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import stepline
+from stepline.cli import main
 from stepline_ingest.store import open_store
 from tests.support.service import Service
 
 DAY = 86_400
-
-
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stepline.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def age(data: Path) -> None:
@@ -43,8 +34,22 @@ def age(data: Path) -> None:
     store.close()
 
 
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command line; gives its exit code and what it printed."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return (code, *capsys.readouterr())
+
+    return run
+
+
 def test_a_run_lives_on_when_its_points_expire(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: Callable[..., tuple[int, str, str]],
 ) -> None:
     monkeypatch.setenv("STEPLINE_DIR", str(tmp_path / "spools"))
     data = tmp_path / "data"
@@ -58,14 +63,14 @@ def test_a_run_lives_on_when_its_points_expire(
         service.terminate()
         age(data)
 
-        dry = command("expire", "--data", data, "--keep-points", "1d", "--dry-run", "--json")
-        assert [row["state"] for row in json.loads(dry.stdout)] == ["would expire"]
-        done = command("expire", "--data", data, "--keep-points", "1d")
-        assert (done.returncode, done.stderr) == (0, "")
-        assert "expired" in done.stdout
-        doctor = command("doctor", "--data", data)
-        assert doctor.returncode == 0, doctor.stdout
-        assert "1,000 points expired" in doctor.stdout
+        _, dry, _ = command("expire", "--data", data, "--keep-points", "1d", "--dry-run", "--json")
+        assert [row["state"] for row in json.loads(dry)] == ["would expire"]
+        code, done, error = command("expire", "--data", data, "--keep-points", "1d")
+        assert (code, error) == (0, "")
+        assert "expired" in done
+        code, said, _ = command("doctor", "--data", data)
+        assert code == 0, said
+        assert "1,000 points expired" in said
 
         service.start()
         client = stepline.connect(service.grpc)
@@ -82,14 +87,14 @@ def test_a_run_lives_on_when_its_points_expire(
         with pytest.warns(stepline.ExpiredPointsWarning):
             assert list(points) == []
         assert points.expired == history.expired
-        said = command("history", "old", "loss", "--server", service.grpc)
-        assert "1,000 points of loss" in said.stderr
-        verified = command("verify", "--run", "old", "--server", service.grpc, "--json")
-        (verdict,) = json.loads(verified.stdout)
+        _, _, said = command("history", "old", "loss", "--server", service.grpc)
+        assert "1,000 points of loss" in said
+        _, verified, _ = command("verify", "--run", "old", "--server", service.grpc, "--json")
+        (verdict,) = json.loads(verified)
         assert (verdict["expired"], verdict["lost"], verdict["differences"]) == (1_000, [], [])
-        listed = command("expire", "--server", service.grpc, "--dry-run", "--json")
-        assert [row["state"] for row in json.loads(listed.stdout)] == ["expired"]
-        assert command("expire", "--server", service.grpc).returncode == 1
+        _, listed, _ = command("expire", "--server", service.grpc, "--dry-run", "--json")
+        assert [row["state"] for row in json.loads(listed)] == ["expired"]
+        assert command("expire", "--server", service.grpc)[0] == 1
 
         run = stepline.init(project="p", server=service.grpc, run_id="old", resume="must")
         for step in range(1_000, 1_100):

@@ -30,9 +30,10 @@ async def asked(
     project: str | None,
     transform: Transform | None = None,
     counted: Callable[[int], None] | None = None,
+    revision: int = 0,
 ) -> AsyncGenerator[bytes, None]:
     """The answer piece after piece, each through TRANSFORM in the thread. COUNTED is told
-    of rows. Raises StoreError.
+    of rows; REVISION is what the client speaks of ClickHouse's protocol. Raises StoreError.
 
     Whoever stops reading ends the query in the engine, also while it has given nothing yet.
     """
@@ -40,7 +41,9 @@ async def asked(
     marked: dict[str, Setting] = {**(settings or {}), MARK: mark}
 
     def read() -> Iterator[bytes]:
-        pieces = store.stream_raw(sql, fmt, params, marked, project=project, counted=counted)
+        pieces = store.stream_raw(
+            sql, fmt, params, marked, project=project, counted=counted, revision=revision
+        )
         return pieces if transform is None else transform(pieces)
 
     over = False

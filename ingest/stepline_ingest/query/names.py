@@ -30,6 +30,7 @@ _MOST_GROUPS = 10_000
 _ALL = 2**32 - 1
 _BAD_REGEX = 427
 """ClickHouse's number of the error."""
+_RE2_SAYS = re.compile(r"error: (.*?)(?:\. Look at|$)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,10 @@ def find_names(
         names = _read(store, where, params, limits, page)
     except StoreError as error:
         if error.code == _BAD_REGEX:
-            raise invalid(f"{query.regex!r} is no regular expression of RE2: {error}") from error
+            raise invalid(
+                f"{query.regex[:200]!r} is no regular expression of RE2 ({_why(error)}): see "
+                "https://github.com/google/re2/wiki/Syntax"
+            ) from error
         raise
     if len(names) < most and (names or not query.offset):
         # The last page.
@@ -80,6 +84,12 @@ def find_names(
     count = select({"names": "uniqExact(metric)"}, _TABLE, where=where)
     ((total,),) = store.query(count, params, limits)
     return names, int(str(total))
+
+
+def _why(error: StoreError) -> str:
+    """What RE2 says, without what the engine says around it."""
+    found = _RE2_SAYS.search(str(error))
+    return found[1][:200] if found else "it cannot be compiled"
 
 
 def count_runs(

@@ -141,6 +141,7 @@ class SqlPort:
             question.settings,
             project=access.project(),
             counted=ending.count,
+            revision=question.revision,
             transform=lambda pieces: pack(told(pieces)) if pack else told(pieces),
         )
 

@@ -25,6 +25,7 @@ PARAM = "param_"
 
 SYNTAX_ERROR, UNKNOWN_FORMAT, NOT_IMPLEMENTED, BAD_ARGUMENTS = 62, 73, 48, 36
 
+_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _FORMAT_NAME = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
 _FORMAT_SETTING = re.compile(
     r"output_format_(json|csv|tsv|pretty|markdown|values|decimal)_[a-z0-9_]{1,100}"
@@ -51,6 +52,8 @@ class Question:
     fmt: str
     params: Mapping[str, Escaped]
     settings: Mapping[str, Setting]
+    revision: int
+    """Of ClickHouse's protocol, as far as the client speaks it; 0 when it does not say."""
 
 
 async def question_of(request: web.Request, limits: Limits) -> Question:
@@ -86,7 +89,14 @@ async def question_of(request: web.Request, limits: Limits) -> Question:
             if name.startswith(PARAM)
         },
         settings=_settings(fields, limits),
+        revision=_revision(fields.get("client_protocol_version", "0")),
     )
+
+
+def _revision(text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise refused(BAD_ARGUMENTS, f"client_protocol_version is {text[:80]!r}: give a number")
+    return int(text)
 
 
 def refused(code: int, message: str) -> StoreError:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,6 +29,7 @@ from .inserts import (
 from .lock import DirectoryLock
 from .memo import Memo
 from .native import NativeBlock, read_blocks
+from .native_revision import for_revision
 from .params import (
     Param,
     Setting,
@@ -215,6 +216,7 @@ class EmbeddedStore:
         *,
         project: str | None = None,
         counted: Callable[[int], None] | None = None,
+        revision: int = 0,
     ) -> Iterator[bytes]:
         statement = judged(sql, self._canonical, tenant=project is not None)
         bare, fmt = split_format(statement, checked_name("format", fmt))
@@ -228,7 +230,9 @@ class EmbeddedStore:
             connection.query(f"SET ROLE {ANALYST_ROLE if project is None else TENANT_ROLE}")
             connection.query("SET " + settings_list(given))
             ask = _streamed if streams else _held
-            yield from ask(connection, bare, fmt, encode_params(params), counted)
+            # A stream that is still open when its connection is closed never ends.
+            with closing(ask(connection, bare, fmt, encode_params(params), counted)) as pieces:
+                yield from for_revision(pieces, fmt, revision, whole=streams)
 
     def create_tenant_views(self) -> None:
         """For SQL of one project; once the tables are there."""
@@ -289,7 +293,7 @@ Counted: TypeAlias = "Callable[[int], None] | None"
 
 def _held(
     connection: Any, sql: str, fmt: str, params: dict[str, str], counted: Counted
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """The answer, made in memory before any of it is given."""
     result = connection.query(sql, fmt, params)
     if counted is not None:
@@ -301,7 +305,7 @@ def _held(
 
 def _streamed(
     connection: Any, sql: str, fmt: str, params: dict[str, str], counted: Counted
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """The answer while it is made; see formats.py."""
     header = b""
     if fmt in WITH_HEADER:

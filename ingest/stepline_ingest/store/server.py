@@ -217,6 +217,7 @@ class ServerStore:
         *,
         project: str | None = None,
         counted: Callable[[int], None] | None = None,
+        revision: int = 0,
     ) -> Iterator[bytes]:
         if project is not None:
             # The views of tenants need row policies, and a policy on a table can take its rows from
@@ -229,6 +230,8 @@ class ServerStore:
             )
         statement = judged(sql, self._canonical)
         given = analyst_settings(settings, self._view_settings, streams=True)
+        if revision:
+            given["client_protocol_version"] = revision
         with _raised_as(query_error):
             answer: Any = self._client.raw_stream(
                 statement,

@@ -93,7 +93,8 @@ def quantiles(text: str) -> tuple[float, ...]:
 def run(args: argparse.Namespace) -> int:
     """Prints the chart, or the path of the picture."""
     width, _ = terminal.size()
-    points = args.points or (_FILE_POINTS if args.out else terminal.buckets(width))
+    fitting = _FILE_POINTS if args.out else terminal.buckets(width)
+    points = fitting if args.points is None else args.points
     options: dict[str, Any] = {
         "points": points,
         "x": args.x,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stepline import Chart, History
+from stepline import Chart, History, InvalidRequest
 from stepline.asking import question
 from stepline.expired import Fields
 
@@ -213,3 +213,27 @@ def test_a_missing_library_is_named_with_the_remedy(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf"{method}\(\) needs {package}: pip install {package}"):
         getattr(chart, method)()
+
+
+# --- what is asked --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"points": 0}, "points=0 is too little: use 1 or more"),
+        ({"points": 2**70}, "is too much"),
+        ({"points": 1.5}, "no whole number"),
+        ({"start": math.nan}, "start=nan is no whole number"),
+        ({"stop": 2**63}, "stop=9223372036854775808 is too much"),
+        ({"start": 2, "stop": 1}, "swap start and stop"),
+        ({"ranks": -1}, "ranks=-1 is too little"),
+        ({"ranks": "stragglers", "top": 0}, "top=0 is too little"),
+    ],
+)
+def test_what_can_never_be_answered_is_refused_at_once(asked: dict[str, Any], said: str) -> None:
+    usual: dict[str, Any] = {"points": 10, "x": None, "start": None, "stop": None, "ranks": "band"}
+    with pytest.raises(InvalidRequest, match=said):
+        question(runs=["r"], metrics=["loss"], **{**usual, **asked})
+    numbers = {name: np.int64(1) for name in ("points", "start")}
+    assert question(runs=["r"], metrics=["loss"], **{**usual, **numbers}).fields["points"] == 1

@@ -113,6 +113,135 @@ async def test_aiochclient_reads(service: Service) -> None:
             await client.fetch("SELECT nothing")
 
 
+# --- clickhouse-go, and with it Grafana's data source ---
+
+REVISION = "default_format=Native&client_protocol_version=54460&database=stepline"
+INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"
+OF_ALL_TYPES = (
+    "number",
+    "toString(number)",
+    "repeat('x', 300)",
+    "['a', toString(number)]",
+    "[[number], []]",
+    "toNullable(toString(number))",
+    "CAST(NULL, 'Nullable(Int8)')",
+    "NULL",
+    "(number, 'b')",
+    "CAST((1, 'b'), 'Tuple(a Int8, `b, c` String)')",
+    "map('k', [number])",
+    "toDecimal32(1, 2)",
+    "toDecimal128(1, 2)",
+    "toDateTime64(0, 3, 'UTC')",
+    "today()",
+    "CAST('a, b', 'Enum8(\\'a, b\\' = 1, \\')\\' = 2)')",
+    "generateUUIDv4()",
+    "toIPv6('::1')",
+    "toFixedString('ab', 5)",
+    "toInt256(number)",
+    "true",
+    "toIntervalSecond(number)",
+    "toLowCardinality(toNullable(toString(number)))",
+    "CAST(['a'], 'Array(LowCardinality(Nullable(String)))')",
+    "CAST([], 'Array(LowCardinality(String))')",
+    "CAST(map('k', ('v', 1)), 'Map(LowCardinality(String), Tuple(LowCardinality(String), Int8))')",
+)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_columns_say_that_their_cells_lie_in_the_usual_order(service: Service, rows: int) -> None:
+    columns = ", ".join(f"{value} AS column{i}" for i, value in enumerate(OF_ALL_TYPES))
+    sql = f"SELECT {columns} FROM numbers({rows})"
+    names = f"SELECT * FROM ({sql}) FORMAT TabSeparatedWithNamesAndTypes"
+    types = post(service, names).data.decode().splitlines()[1].split("\t")
+    # A UUID is not the same again.
+    sql = sql.replace("generateUUIDv4()", "toUUID('61f0c404-5cb3-11e7-907b-a6006ad3dba0')")
+    plain, at = post(service, sql, "default_format=Native").data, 0
+    expected = INFO if plain else b""
+    for number, name in enumerate(types if plain else ()):
+        of_type = name.replace("\\'", "'").encode()
+        head = b"%ccolumn%d%c%s" % (6 + len(str(number)), number, len(of_type), of_type)
+        begin = plain.index(head, at) + len(head)
+        expected += plain[at:begin] + b"\0"
+        at = begin
+    assert post(service, sql, REVISION).data == expected + plain[at:]
+
+
+def test_every_block_has_its_beginning(service: Service) -> None:
+    sql = "SELECT number AS n, toString(n) AS text FROM numbers(200000)"
+    data, at, rows = post(service, sql, REVISION).data, 0, 0
+
+    def number() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(data):
+        assert data[at : at + 8] == INFO
+        at += 8
+        assert number() == 2
+        count = number()
+        head = b"\x01n\x06UInt64\x00"
+        assert data[at : at + len(head)] == head
+        at += len(head)
+        assert data[at : at + 8] == rows.to_bytes(8, "little")
+        at += 8 * count
+        head = b"\x04text\x06String\x00"
+        assert data[at : at + len(head)] == head
+        at += len(head)
+        for row in range(rows, rows + count):
+            size = number()
+            assert data[at : at + size] == b"%d" % row
+            at += size
+        rows += count
+    assert rows == 200_000
+
+
+def test_what_such_a_client_cannot_read_is_refused(service: Service) -> None:
+    answer = post(service, "SELECT sumState(number) FROM numbers(3)", REVISION)
+    assert (answer.status, answer.headers["X-ClickHouse-Exception-Code"]) == (400, "48")
+    assert b"CAST" in answer.data
+    assert post(service, "SELECT 1", "client_protocol_version=new").status == 400
+
+
+@pytest.mark.parametrize(
+    ("sql", "answer"),
+    [
+        ("SELECT 1", b"1\n"),
+        ("SELECT displayName() != '', version() != '', revision() > 54454, timezone() != ''", None),
+        ("SHOW DATABASES", b"stepline\n"),
+        ('SHOW TABLES FROM "stepline"', b"visible_points\n"),
+        ('DESC TABLE "stepline"."points"', b"step\tInt64"),
+        ("SELECT name FROM system.databases ORDER BY name", b"stepline\n"),
+        ("SELECT name FROM system.tables WHERE database = 'stepline' ORDER BY name", b"points\n"),
+        ("SELECT name, type, table FROM system.columns WHERE database IN ('stepline')", b"points"),
+        (
+            "SELECT name, is_aggregate, case_insensitive, alias_to, origin, description, syntax, "
+            "arguments, returned_value, examples, categories FROM system.functions LIMIT 10000",
+            b"toStartOfInterval",
+        ),
+        (
+            # $__timeInterval, $__timeFilter and $__timeFilter_ms, as they are written out
+            "SELECT toStartOfInterval(toDateTime(time), INTERVAL 20 second) AS at, metric, "
+            'avg(value) FROM "stepline"."points" WHERE run = \'r1\' AND time >= '
+            "toDateTime(0) AND time <= toDateTime(4000000000) AND time >= "
+            "fromUnixTimestamp64Milli(0) AND time <= fromUnixTimestamp64Milli(4000000000000) "
+            "GROUP BY at, metric ORDER BY at LIMIT 1000",
+            b"\tloss\t",
+        ),
+    ],
+)
+def test_what_grafana_asks_is_answered(service: Service, sql: str, answer: bytes | None) -> None:
+    assert post(service, sql, REVISION).data.startswith(INFO)
+    text = post(service, sql).data
+    assert answer in text if answer else text == b"1\t1\t1\t1\n"
+
+
 # --- what is on the wire ---
 
 

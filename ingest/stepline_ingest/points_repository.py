@@ -12,6 +12,7 @@ from stepline_ingest.coalesce import Lookup
 from stepline_ingest.items import Reject
 from stepline_ingest.metrics import metrics
 from stepline_ingest.store.contract import Param, StagedBlock, Store
+from stepline_ingest.store.values import whole
 from stepline_ingest.writers import Binding
 
 Result = TypeVar("Result")
@@ -65,13 +66,13 @@ class PointsRepository:
         }
         ledger = {"preferred_optimize_projection_name": "ledger"}
         rows = await self._blocking(lambda: self._store.query(_MARKS, params, ledger))
-        found = {_int(writer): _int(mark) for writer, mark in rows}
+        found = {whole(writer): whole(mark) for writer, mark in rows}
         return {place: found.get(int.from_bytes(place.writer, "big"), 0) for place in places}
 
     async def names(self, run: int) -> list[int]:
         """The ids of the metrics of a run."""
         rows = await self._blocking(lambda: self._store.query(_NAMES, {"run": run}))
-        return [_int(metric) for (metric,) in rows]
+        return [whole(metric) for (metric,) in rows]
 
     def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
         return self._store.stage_points(write)
@@ -117,8 +118,3 @@ _REJECT_COLUMNS = (
     "payload",
     "received",
 )
-
-
-def _int(value: object) -> int:
-    """Aggregates over no rows come as NULL in some engines, as 0 in others."""
-    return value if isinstance(value, int) else 0

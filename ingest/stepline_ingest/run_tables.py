@@ -105,7 +105,7 @@ _ATTEMPT_COLUMNS = (
     "preempting",
     "version",
 )
-_LAYER_COLUMNS = (
+LAYER_COLUMNS = (
     "run",
     "ordinal",
     "source",
@@ -241,7 +241,7 @@ class SqlRunTables:
             )
             for number, layer in enumerate(descent.layers)
         ]
-        self._store.insert_rows("raw_layers", _LAYER_COLUMNS, rows)
+        self._store.insert_rows("raw_layers", LAYER_COLUMNS, rows)
 
     def running(self) -> list[tuple[str, str, int]]:
         return [(run_id, project, number) for run_id, project, number in self._rows(_RUNNING, {})]

@@ -19,6 +19,7 @@ from stepline_ingest.query.request import ARGNONFINITE, COLUMNS, Axis, ChartQuer
 from stepline_ingest.query.series import read_extents, read_lineages, read_series
 from stepline_ingest.query.summaries import summarize, summarize_whole
 from stepline_ingest.retention import expire
+from stepline_ingest.run_tables import LAYER_COLUMNS
 from stepline_ingest.schema.upkeep import build_rollups
 from stepline_ingest.store import Store, open_store
 from tests.support.points import Point, block
@@ -29,18 +30,6 @@ EVERY = (*COLUMNS, ARGNONFINITE)
 KINDS = dict.fromkeys(("x", "argmin", "argmax", ARGNONFINITE, "at"), "q")
 KINDS |= {"count": "Q", "nonfinite": "Q"}
 METRICS = ("loss", "eval")
-_LAYERS = (
-    "run",
-    "ordinal",
-    "source",
-    "attempt",
-    "first_step",
-    "last_step",
-    "own",
-    "told",
-    "begins",
-    "version",
-)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +101,7 @@ def enter(store: Store, run: int, attempts: int) -> None:
     rows = [
         (run, n, run, n + 1, STEP_MIN, STEP_END - 1, True, None, True, 1) for n in range(attempts)
     ]
-    store.insert_rows("raw_layers", _LAYERS, rows)
+    store.insert_rows("raw_layers", LAYER_COLUMNS, rows)
 
 
 def charts(store: Store, queries: list[ChartQuery], descents: dict[str, Descent]) -> list[object]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stepline_ingest.store.contract import Store
 from stepline_ingest.store.errors import StoreError
+from stepline_ingest.store.values import whole
 
 from .names import Name
 from .registry import Metrics
@@ -64,18 +65,14 @@ class Sampler:
         self._metrics.set(Name.DISK_FREE_BYTES, disk.free)
         self._metrics.set(Name.DISK_SIZE_BYTES, disk.total)
         for table, parts, rows, nbytes in self._store.query(_TABLES):
-            self._metrics.set(Name.PARTS, _number(parts), str(table))
-            self._metrics.set(Name.ROWS, _number(rows), str(table))
-            self._metrics.set(Name.STORE_BYTES, _number(nbytes), str(table))
+            self._metrics.set(Name.PARTS, whole(parts), str(table))
+            self._metrics.set(Name.ROWS, whole(rows), str(table))
+            self._metrics.set(Name.STORE_BYTES, whole(nbytes), str(table))
         for name, sql in (
             (Name.ENGINE_MEMORY_BYTES, _MEMORY),
             (Name.MUTATIONS, _MUTATIONS),
             (Name.MERGES, _MERGES),
         ):
             for (value,) in self._store.query(sql):  # none when the closing store cut it off
-                self._metrics.set(name, _number(value))
+                self._metrics.set(name, whole(value))
         self._metrics.set(Name.SAMPLE_TIME, time.time())
-
-
-def _number(value: object) -> float:
-    return float(str(value))

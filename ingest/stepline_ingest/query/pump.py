@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import contextlib
+import threading
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import Executor
 from typing import TypeVar
@@ -11,45 +13,59 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 _PATIENCE = 0.02
-"""Seconds after which a batch goes out as it is."""
+"""Seconds after which items go out, however few there are."""
 
 
 async def pumped(
     executor: Executor, make: Callable[[], Iterator[Item]], *, batch: int = 1
 ) -> AsyncGenerator[Item, None]:
-    """The items of make(), up to BATCH at a time taken in a thread of EXECUTOR; fewer when they
-    take long.
+    """The items of make(), taken in threads of EXECUTOR, up to BATCH at a time. None waits long for
+    the next one, whatever that takes.
 
     Ending early closes the iterator, as soon as the thread that stands in it comes back.
     """
     loop = asyncio.get_running_loop()
     generator = _generator(make)
-    taking: asyncio.Future[tuple[list[Item], bool]] | None = None
+    items: deque[Item] = deque()
+    news = asyncio.Event()
+    left = threading.Event()
+
+    def soon() -> None:
+        loop.call_later(_PATIENCE, news.set)
+
+    def take() -> bool:
+        """Whether there are no more."""
+        for number, item in enumerate(generator, 1):
+            items.append(item)
+            if number == batch or left.is_set():
+                return False
+            if len(items) == 1:
+                # The loop is closed when nobody waits any more.
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(soon)
+        return True
+
+    taking: asyncio.Future[bool] | None = None
     try:
         while True:
-            taking = loop.run_in_executor(executor, lambda: _take(generator, batch))
-            # A thread cannot be interrupted, so this task may end before it.
-            items, ended = await asyncio.shield(taking)
-            for item in items:
-                yield item
-            if ended:
+            taking = loop.run_in_executor(executor, take)
+            taking.add_done_callback(lambda _: news.set())
+            over = False
+            while not over:
+                await news.wait()
+                news.clear()
+                over = taking.done()
+                while items:
+                    yield items.popleft()
+            if taking.result():
                 return
     finally:
+        left.set()
         if taking is not None and not taking.done():
+            # A thread cannot be interrupted, so this task may end before it.
             taking.add_done_callback(lambda done: _close_behind(executor, generator, done))
         else:
             await asyncio.shield(loop.run_in_executor(executor, generator.close))
-
-
-def _take(generator: Iterator[Item], batch: int) -> tuple[list[Item], bool]:
-    """Items, and whether there are no more."""
-    began = time.monotonic()
-    items: list[Item] = []
-    for item in generator:
-        items.append(item)
-        if len(items) == batch or time.monotonic() - began > _PATIENCE:
-            return items, False
-    return items, True
 
 
 def _generator(make: Callable[[], Iterator[Item]]) -> Generator[Item, None, None]:
@@ -59,7 +75,7 @@ def _generator(make: Callable[[], Iterator[Item]]) -> Generator[Item, None, None
 def _close_behind(
     executor: Executor,
     generator: Generator[Item, None, None],
-    done: asyncio.Future[tuple[list[Item], bool]],
+    done: asyncio.Future[bool],
 ) -> None:
     if not done.cancelled():
         done.exception()  # Nobody is left to hear it.

@@ -19,6 +19,7 @@ from stepline_ingest.query.select import select
 from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Setting, Store
 from stepline_ingest.store.errors import StoreError
+from stepline_ingest.store.values import only
 
 from .cells import FINEST, PIECE_POINTS, SERIES, write_rows
 from .months import month_text
@@ -68,7 +69,7 @@ def expire(
     """Replaces the points of MONTH by what is kept of them, and returns how many they were; None
     when they changed meanwhile, and nothing is different then. BETWEEN is called now and then; what
     it raises gives the fill up, unless that counts already. Raises StoreError."""
-    fill = _number(store.query(_NEWEST)) + 1
+    fill = only(store.query(_NEWEST)) + 1
     _enter(store, fill, month, "filling")
     done: int | None = None
     try:
@@ -151,7 +152,7 @@ def _checked(store: Store, fill: int, month: int) -> int | None:
         int(str(width)): (int(str(n)), int(str(of_them)))
         for width, n, of_them in store.query(_CELLS, {"fill": fill})
     }
-    marked = _number(store.query(_MARKS, {"fill": fill}))
+    marked = only(store.query(_MARKS, {"fill": fill}))
     wanted = dict.fromkeys((SERIES, *tiers.WIDTHS), counted)
     if not counted[0] or cells != wanted or marked != counted[0]:
         log.warning(
@@ -218,10 +219,4 @@ _ANY_SIZE: dict[str, Setting] = {"max_partition_size_to_drop": 0}
 
 
 def _bytes(store: Store, table: str, partition: str) -> int:
-    return _number(store.query(_BYTES, {"table": table, "partition": partition}))
-
-
-def _number(found: list[tuple[object, ...]]) -> int:
-    """Aggregates over no rows come as NULL in some engines, as 0 in others."""
-    value = found[0][0] if found else 0
-    return value if isinstance(value, int) else 0
+    return only(store.query(_BYTES, {"table": table, "partition": partition}))

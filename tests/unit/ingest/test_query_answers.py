@@ -5,15 +5,21 @@ what nobody waits for any more ends.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
+import grpc
 import pytest
 
 from stepline._core import siphash64
 from stepline_ingest.gen.stepline.v1 import query_pb2 as pb
+from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
 from stepline_ingest.query import service as query_service
+from stepline_ingest.query.reader import Reader
+from stepline_ingest.store import StoreError
 from stepline_ingest.store.memo import Memo
 from tests.support.query_service import Harness, serving
 
@@ -95,6 +101,68 @@ async def test_what_a_client_left_ends_in_the_engine(service):
     call.cancel()
     await asyncio.gather(reading, return_exceptions=True)
     await until(lambda: service.store.query(running) == [(alone,)])
+
+
+@pytest.fixture
+def slow(monkeypatch) -> SimpleNamespace:
+    """Charts of the metric "slow" are `begun`, and wait until they may `go`."""
+    state = SimpleNamespace(begun=threading.Event(), go=threading.Event(), ended=[])
+    lines = Reader.lines
+
+    def waiting(self, panel, *arguments, **options):
+        if siphash64("slow") in panel.metrics:
+            state.begun.set()
+            assert state.go.wait(30)
+        found = lines(self, panel, *arguments, **options)
+        state.ended.append(panel.metrics)
+        return found
+
+    monkeypatch.setattr(Reader, "lines", waiting)
+    return state
+
+
+async def test_a_line_is_sent_before_the_next_one_is_read(service, slow):
+    service.put("r", "slow", dict.fromkeys(range(1_000), 1.0))
+    call = service.stub.Chart(pb.ChartRequest(run_ids=["r"], metrics=["m", "slow"], points=10))
+    first = await call.read()
+    assert (first.metric, first.rows) == ("m", 5)
+    assert not slow.go.is_set()
+    slow.go.set()
+    assert (await call.read()).metric == "slow"
+
+
+async def test_a_chart_that_nobody_waits_for_reads_no_further(service, slow, monkeypatch):
+    service.put("r", "slow", dict.fromkeys(range(1_000), 1.0))
+    service.put("r", "more", dict.fromkeys(range(9_000), 1.0))
+    ended = threading.Event()
+    monkeypatch.setattr(service.store, "cancel", lambda mark: ended.set())
+    request = pb.ChartRequest(run_ids=["r"], metrics=["m", "slow", "more"], points=10)
+    call = service.stub.Chart(request)
+    await call.read()
+    await until(slow.begun.is_set)
+    call.cancel()
+    await until(ended.is_set)
+    slow.go.set()
+    await until(lambda: len(slow.ended) == 2)
+    assert (await service.chart(run_ids=["r"], metrics=["m"]))[0].rows == 5
+    assert slow.ended == [[siphash64("m")], [siphash64("slow")], [siphash64("m")]]
+
+
+@pytest.mark.parametrize(("code", "says"), [(159, "60 s of a request"), (241, "MiB of memory")])
+async def test_the_engine_is_held_to_the_limits_of_a_request(service, monkeypatch, code, says):
+    given = []
+
+    def stream_native(sql, params=None, settings=None):
+        given.append(settings)
+        raise StoreError("too much", code=code)
+
+    monkeypatch.setattr(service.store, "stream_native", stream_native)
+    service.store.memo.changed()
+    with pytest.raises(grpc.aio.AioRpcError, match=says) as caught:
+        await service.chart(run_ids=["r"], metrics=["m"])
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "smaller range" in caught.value.details()
+    assert all(Limits().of_a_query().items() <= settings.items() for settings in given)
 
 
 async def until(condition) -> None:

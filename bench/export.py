@@ -39,7 +39,7 @@ def prepare(data: Path) -> None:
     """A store with one run, as a service would have written it."""
     store = open_store(None, data)
     try:
-        fill_many(store)
+        fill_many(store, "many", SERIES_STEPS)
         settle(store)
         run = siphash64(RUN)
         names = [(run, siphash64(f"many/{i}"), f"many/{i}", 0) for i in range(SERIES)]

@@ -56,6 +56,9 @@ class Panel:
         self.places.update(*(one.series.ranks for one in shown))
 
 
+Grids = list[tuple[Grid, tuple[int, ...]]]
+
+
 def panels(query: ChartQuery, shown: Sequence[Shown]) -> list[Panel]:
     """Of all lines that have a point in the range of QUERY."""
     by_metric: dict[int, dict[int, list[Shown]]] = {}
@@ -63,8 +66,14 @@ def panels(query: ChartQuery, shown: Sequence[Shown]) -> list[Panel]:
         by_metric.setdefault(one.series.metric, {}).setdefault(one.line, []).append(one)
     uncut = {siphash64(name) for name in query.metrics if is_uncut(name)}
     found: dict[tuple[object, ...], Panel] = {}
+    # Metrics are mostly logged together, and then lie over the same steps.
+    known: dict[tuple[tuple[int, tuple[int, int]], ...], Grids] = {}
     for metric, by_view in by_metric.items():
-        for own, views in _grids(query, by_view):
+        spans = {view: span for view, s in by_view.items() if (span := _span(query.steps, s))}
+        place = tuple(spans.items())
+        if place not in known:
+            known[place] = _grids(query, spans)
+        for own, views in known[place]:
             alike = own.tier if own.count > 1 else own.origin
             key = (metric in uncut, views, own.width, alike)
             panel = found.setdefault(key, Panel(own, metric in uncut, views))
@@ -82,11 +91,8 @@ def panel_of(like: Panel, metric: str, grid: Grid, shown: Sequence[Shown]) -> Pa
     return panel
 
 
-def _grids(
-    query: ChartQuery, by_view: dict[int, list[Shown]]
-) -> list[tuple[Grid, tuple[int, ...]]]:
-    """The grids of one metric, each with the views that have it."""
-    spans = {view: span for view, s in by_view.items() if (span := _span(query.steps, s))}
+def _grids(query: ChartQuery, spans: dict[int, tuple[int, int]]) -> Grids:
+    """The grids of a metric that covers these steps in each view, and the views that have them."""
     if not spans:
         return []
     lo, hi = min(a for a, _ in spans.values()), max(b for _, b in spans.values())

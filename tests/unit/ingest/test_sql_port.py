@@ -242,6 +242,39 @@ def test_what_grafana_asks_is_answered(service: Service, sql: str, answer: bytes
     assert answer in text if answer else text == b"1\t1\t1\t1\n"
 
 
+@pytest.mark.parametrize(
+    ("sql", "answer"),
+    [
+        (
+            "SELECT currentUser() AS user, timezone() AS timezone, version() AS version, "
+            "toUInt8(ifnull((SELECT value FROM system.settings WHERE name = 'readonly'), '0'))",
+            b"\t1\n",
+        ),
+        (
+            "SELECT t.database AS TABLE_SCHEM, t.name AS TABLE_NAME, if(t.is_temporary = 1, "
+            "concat('Temporary', t.engine), t.engine) AS TABLE_TYPE, d.engine AS TYPE_SCHEM FROM "
+            "system.tables t JOIN system.databases d ON system.tables.database = "
+            "system.databases.name WHERE t.database LIKE '%' AND t.name LIKE 'points'",
+            b"stepline\tpoints\tView\t",
+        ),
+        (
+            "SELECT name, type, toInt32(numeric_precision_radix), character_octet_length, "
+            "toInt32(system.columns.position) AS ORDINAL_POSITION FROM system.columns WHERE "
+            "database LIKE 'stepline' AND table LIKE 'points' ORDER BY ORDINAL_POSITION",
+            b"step\tInt64\t2\t",
+        ),
+        (
+            "SELECT dt.name, dt.case_insensitive, v.x FROM system.data_type_families dt LEFT JOIN "
+            "(SELECT * FROM VALUES ('name String, x Int8', ('Int8', 1))) v USING name",
+            b"Int8\t0\t1\n",
+        ),
+        ("SHOW CREATE TABLE points", b"CREATE VIEW"),
+    ],
+)
+def test_what_dbeaver_asks_is_answered(service: Service, sql: str, answer: bytes) -> None:
+    assert answer in post(service, sql).data
+
+
 # --- what is on the wire ---
 
 

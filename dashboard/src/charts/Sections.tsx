@@ -11,10 +11,13 @@ import { Panel } from "./Panel";
 import { pinned } from "./pins";
 
 const PAGE = 24;
+/** 100,000 metrics may have thousands of prefixes, whose heads alone take the browser seconds. */
+const SECTIONS = 40;
 const REFRESH_MS = 15_000;
 
 export function Sections({ search, live }: { search: string; live: boolean }) {
   const { runIds, store } = useChartPage();
+  const [wanted, setWanted] = useState(SECTIONS);
   const ids = runIds.value;
   const key = ids.length ? JSON.stringify([ids, search]) : "";
   // A run that goes on may begin to log something new.
@@ -41,9 +44,12 @@ export function Sections({ search, live }: { search: string; live: boolean }) {
     <>
       {!search && pinned.value.length > 0 && <Pinned names={pinned.value} />}
       {loose.length > 0 && <Loose names={loose} />}
-      {sections.map((section) => (
+      {sections.slice(0, wanted).map((section) => (
         <SectionOf key={section.prefix} section={section} search={search} names={names.data as Names} />
       ))}
+      {wanted < sections.length && (
+        <More left={sections.length - wanted} what="sections" onSeen={() => setWanted(wanted + SECTIONS)} />
+      )}
     </>
   );
 }
@@ -152,7 +158,7 @@ function Frame(props: { prefix: string; title: string; total: number; children: 
 }
 
 /** The end of a list: asks for more when it is seen. */
-function More({ left, onSeen }: { left: number; onSeen: () => void }) {
+function More({ left, what = "", onSeen }: { left: number; what?: string; onSeen: () => void }) {
   const root = useRef<HTMLDivElement>(null);
   const latest = useRef(onSeen);
   latest.current = onSeen;
@@ -162,7 +168,7 @@ function More({ left, onSeen }: { left: number; onSeen: () => void }) {
   });
   return (
     <div class="more" ref={root}>
-      {count(left)} more
+      {count(left)} more {what}
     </div>
   );
 }

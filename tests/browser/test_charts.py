@@ -34,6 +34,23 @@ def test_zoom_refines_to_points_and_double_click_shows_all(page: Page, service: 
     expect(badge).to_have_count(0)
 
 
+def test_a_chart_that_is_dragged_moves_before_it_is_asked_for(page: Page, service: Service) -> None:
+    visit(page, service, "/r/gpt-125m-00?m=train/loss&zoom=100,300")
+    canvas = drawn(page, "train/loss")
+    box = canvas.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 150, middle)
+    page.keyboard.down("Shift")
+    page.mouse.down()
+    page.mouse.move(box["x"] + 110, middle, steps=3)
+    assert ink(canvas) > 200
+    expect(page).to_have_url(re.compile("zoom=100,300"))
+    page.mouse.up()
+    expect(page).not_to_have_url(re.compile("zoom=100,300"))
+    assert ink(drawn(page, "train/loss")) > 200
+
+
 def test_panels_on_the_screen_ask_together(page: Page, service: Service) -> None:
     asked: list[query_pb2.ChartRequest] = []
     page.on("request", lambda one: asked.extend(chart_requests(one)))
@@ -143,14 +160,23 @@ def test_a_metric_is_drawn_over_what_was_defined_for_it(
         project="live", run_id="defined", server=service.grpc, dir=tmp_path, uploader="thread"
     )
     run.define_metric("loss", x="epoch", unit="nats")
+    run.define_metric("debug/*", hidden=True)
     for step in range(20):
-        run.log({"loss": 1 / (1 + step), "epoch": step / 4})
+        run.log({"loss": 1 / (1 + step), "epoch": step / 4, "debug/a": 1.0})
     run.finish()
     visit(page, service, "/r/defined")
     drawn(page, "loss").hover(position={"x": 60, "y": 60})
     expect(page.locator(".tooltip-head")).to_contain_text("epoch")
     expect(panel(page, "loss")).to_contain_text("nats")
     drawn(page, "epoch").hover(position={"x": 60, "y": 60})
+    expect(page.locator(".tooltip-head")).to_contain_text("step")
+    # What is hidden is there for who looks for it.
+    expect(panel(page, "debug/a")).to_have_count(0)
+    page.get_by_label("Search metrics").fill("debug")
+    drawn(page, "debug/a")
+    # Runs that share a line are drawn over steps.
+    visit(page, service, "/r/defined?m=loss&by=state")
+    drawn(page, "loss").hover(position={"x": 60, "y": 60})
     expect(page.locator(".tooltip-head")).to_contain_text("step")
 
 

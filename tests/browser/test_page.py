@@ -34,7 +34,12 @@ def test_what_people_type_is_shown_and_never_run(page: Page, service: Service) -
 
 def test_a_phone_shows_everything_within_its_width(page: Page, service: Service) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    for path in ("/", "/p/llm-pretrain", "/p/llm-pretrain/charts", "/r/gpt-125m-00/overview"):
+    of_project = ("", "/charts", "/compare", "/compare?view=parallel")
+    of_run = ("", "/overview", "/console", "/system")
+    paths = [f"/p/vision-sweep{one}" for one in of_project] + [
+        f"/r/gpt-125m-00{one}" for one in of_run
+    ]
+    for path in ("/", *paths):
         visit(page, service, path)
         expect(page.locator("main .loading")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path

@@ -51,6 +51,19 @@ def test_sorting_turns_the_order_around(page: Page, service: Service) -> None:
     expect(first).not_to_have_attribute("data-run", lowest)
 
 
+def test_arrow_keys_go_from_row_to_row(page: Page, service: Service) -> None:
+    visit(page, service, "/p/vision-sweep")
+    rows = page.locator(".run-row[data-run]")
+    rows.first.get_by_role("link").focus()
+    page.keyboard.press("ArrowDown")
+    expect(rows.nth(1).get_by_role("link")).to_be_focused()
+    page.keyboard.press("End")
+    expect(rows.nth(11).get_by_role("link")).to_be_focused()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/r/sweep-011$"))
+
+
 def test_columns_are_chosen_and_kept_in_the_address(page: Page, service: Service) -> None:
     visit(page, service, "/p/vision-sweep")
     page.get_by_role("button", name="Columns").click()
@@ -81,3 +94,7 @@ def test_selected_runs_are_compared(page: Page, service: Service) -> None:
     expect(table.get_by_role("rowheader", name="model", exact=True)).to_have_count(0)
     page.get_by_role("tab", name="Parallel").click()
     expect(page.get_by_text("12 of 12 runs")).to_be_visible()
+    page.get_by_role("group", name=re.compile("optimizer")).focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowDown")
+    expect(page.get_by_text(re.compile(r"^[1-9] of 12 runs"))).to_be_visible()

@@ -4,8 +4,9 @@ import { useEffect, useRef } from "preact/hooks";
 import { dark } from "../state/theme";
 import { paint } from "./canvas";
 import { Gestures } from "./gestures";
-import { type Layout, layout } from "./layout";
+import { type Layout, layout, moved } from "./layout";
 import { nearestLine } from "./pick";
+import { Picture } from "./picture";
 import type { Range } from "./scale";
 import type { Scene } from "./scene";
 import { chartStyle } from "./style";
@@ -40,11 +41,13 @@ export function Plot({ id, label, scene, cursor, onZoom, onOpen }: Props) {
   /** The view while the person moves it, before the address has it. */
   const preview = useSignal<Range | undefined>(undefined);
   const pointer = useSignal<{ x: number; y: number } | undefined>(undefined);
-  const place = useComputed<Layout | undefined>(() => {
-    if (size.value.width < 60 || size.value.height < 40) return undefined;
-    const view = preview.value ?? current.value.view;
-    return layout({ ...current.value, view }, size.value);
-  });
+  const still = useComputed<Layout | undefined>(() =>
+    size.value.width < 60 || size.value.height < 40 ? undefined : layout(current.value, size.value),
+  );
+  const place = useComputed<Layout | undefined>(() =>
+    still.value && preview.value ? moved(still.value, current.value, preview.value) : still.value,
+  );
+  const picture = useRef(new Picture());
   const pointed = useComputed(() => {
     const at = pointer.value;
     if (!at || !place.value) return undefined;
@@ -93,12 +96,15 @@ export function Plot({ id, label, scene, cursor, onZoom, onOpen }: Props) {
     const element = canvas.current;
     void dark.value;
     const key = pointed.value;
-    const view = preview.value ?? current.value.view;
-    const what = { ...current.value, view };
+    const what = current.value;
+    const moving = preview.value !== undefined;
     if (!shown || !element) return;
     const frame = requestAnimationFrame(() => {
       const context = sized(element, shown);
-      if (context) paint(context, what, shown, chartStyle(), key);
+      if (!context) return;
+      if (moving) return picture.current.paint(context, what, shown, chartStyle());
+      picture.current.forget();
+      paint(context, what, shown, chartStyle(), key);
     });
     return () => cancelAnimationFrame(frame);
   });

@@ -14,8 +14,17 @@ export function paint(
   style: ChartStyle,
   pointed?: string,
 ): void {
-  context.clearRect(0, 0, layout.box.width, layout.box.height);
-  frame(context, layout, style);
+  paintFrame(context, layout, style);
+  paintLines(context, scene, layout, pointed);
+}
+
+/** The lines of SCENE without what is around them. */
+export function paintLines(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  layout: Layout,
+  pointed?: string,
+): void {
   context.save();
   context.beginPath();
   context.rect(layout.left, layout.top - 2, layout.right - layout.left, layout.bottom - layout.top + 3);
@@ -28,8 +37,10 @@ export function paint(
   for (const one of every) marks(context, one, layout, scene);
 }
 
-function frame(context: CanvasRenderingContext2D, layout: Layout, style: ChartStyle): void {
+/** Grid and axes, on an empty ground. */
+export function paintFrame(context: CanvasRenderingContext2D, layout: Layout, style: ChartStyle): void {
   const { left, right, bottom } = layout;
+  context.clearRect(0, 0, layout.box.width, layout.box.height);
   context.font = `${FONT_SIZE}px ${style.font}`;
   context.lineWidth = 1;
   context.setLineDash([]);

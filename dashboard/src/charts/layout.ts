@@ -1,5 +1,5 @@
 /** Where the parts of a chart lie in a box of pixels. */
-import { type Scale, scale } from "./scale";
+import { type Range, type Scale, scale } from "./scale";
 import { rangeX, rangeY, type Scene } from "./scene";
 import { type Tick, ticks } from "./ticks";
 
@@ -41,5 +41,15 @@ export function layout(scene: Scene, box: Box): Layout {
     x: scale(spanX, left, right, scene.logX),
     y: scale(spanY, bottom, top, scene.logY),
     ticksX: ticks(spanX, (right - left) / TICK_X, scene.logX, scene.axis),
+  };
+}
+
+/** LAYOUT of SCENE with another VIEW of the x axis. The y axis rests, as long as the view moves. */
+export function moved(still: Layout, scene: Scene, view: Range): Layout {
+  const { left, right } = still;
+  return {
+    ...still,
+    x: scale(view, left, right, scene.logX),
+    ticksX: ticks(view, (right - left) / TICK_X, scene.logX, scene.axis),
   };
 }

@@ -95,28 +95,31 @@ def draw(results: dict[str, Any], path: Path) -> None:
         axes.plot(*zip(*ours, strict=True), "-o", color=OURS, lw=2.5, ms=7)
         axes.annotate(
             "Stepline: a chart of 1,000 buckets, end to end",
-            ours[0],
-            (0, -16),
+            ours[-1],
+            (0, -14),
             textcoords="offset points",
             color=OURS,
             va="top",
-            ha="left",
+            ha="right",
         )
-        axes.set_xlim(1e4, 2e8)
-        axes.set_ylim(bottom=ours[0][1] / 4)
+        taken = [ms for _, ms in (*ours, *scans)]
+        axes.set_xlim(2e3, 2e8)
         for name, title in PEERS.items():
             row = results["peers"].get(name, {})
             if "read" in row:
                 at = (row["points"], row["read"] * 1e3)
+                taken.append(at[1])
                 axes.plot(*at, "s", color=PEER, ms=7)
                 axes.annotate(
                     f"{title}: its own read",
                     at,
-                    (9, 0),
+                    (-9, 0),
                     textcoords="offset points",
                     color=PEER,
+                    ha="right",
                     va="center",
                 )
+        axes.set_ylim(min(taken) / 4, max(taken) * 2)
         axes.set_xlabel("steps of the series")
         axes.set_ylabel("ms")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

@@ -133,9 +133,9 @@ def tier_statement(
     some: Some | None = None,
 ) -> Statement:
     """Rows (run, metric, rank, read, cell, packed results) in any order; READS are all of cells.
-    From TABLE, LOOSE, a row for each cell of each part, with the number `part`. Without TABLE from
-    points, with `begin` and `end`, the first and the last step of a cell, where SOME parts are
-    left to be read so.
+    From TABLE, LOOSE, a row for each cell of each part, with the number `part` where first or last
+    is wanted, which may lie in either of two. Without TABLE from points, with `begin` and `end`,
+    the first and the last step of a cell, where SOME parts are left to be read so.
 
     Grouped, and with first or last wanted, only the engine knows which of several ranks was first.
     """
@@ -151,8 +151,9 @@ def tier_statement(
     elif some:
         aggregates |= {"begin": tiers.FIRST_STEP, "end": tiers.LAST_STEP}
     keys = builder.keys | {"cell": names["cell"]}
+    part = {"part": PART} if loose and {"first", "last"} & aggregates.keys() else {}
     sql = select(
-        keys | aggregates | ({"part": PART} if loose else {}),
+        keys | aggregates | part,
         table.table if table else tiers.TABLE,
         where=[*builder.where(), *builder.parts(some)],
         group_by=() if loose else tuple(keys),

@@ -1,9 +1,9 @@
 """What forks and heartbeats cost.
 
 `python -m bench.lineage --steps 100000000` prints: CreateRun of a fork of a run with so many steps
-beside CreateRun of a new run, and how much the points of the store grew; the chart of the fork
-beside that of the run; and what the heartbeats of 2,000 idle writers take of a core, on one host
-and on 250.
+beside CreateRun of a new run, and how much the points of the store grew; the chart of the fork, and
+the list of its metrics, beside those of the run; and what the heartbeats of 2,000 idle writers take
+of a core, on one host and on 250.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from stepline_ingest.gen.stepline.v1 import runs_pb2
 from stepline_ingest.leases import Leases
 from stepline_ingest.limits import Limits
 from stepline_ingest.query.chart import read_chart
+from stepline_ingest.query.metrics import read_metrics
+from stepline_ingest.query.names import NamesQuery
 from stepline_ingest.query.request import ChartQuery, Range, Ranks
 from stepline_ingest.query.series import read_extents
 from stepline_ingest.run_tables import SqlRunTables
@@ -74,10 +76,19 @@ def points_bytes(store: Store) -> int:
     return int(str(size))
 
 
-async def timed(call: Callable[[], Awaitable[object]]) -> float:
-    begun = time.perf_counter()
+async def timed(call: Callable[[], Awaitable[object]]) -> tuple[float, float]:
+    """Milliseconds, and those of processor time, with what the engine does meanwhile."""
+    begun, worked = time.perf_counter(), time.process_time()
     await call()
-    return 1_000 * (time.perf_counter() - begun)
+    return 1_000 * (time.perf_counter() - begun), 1_000 * (time.process_time() - worked)
+
+
+def told(times: Sequence[tuple[float, float]]) -> str:
+    took, worked = zip(*times, strict=True)
+    return (
+        f"p50 {statistics.median(took):.1f} ms, least {min(took):.1f} ms, max {max(took):.1f} ms "
+        f"({statistics.median(worked):.1f} ms of processor time)"
+    )
 
 
 async def measure(store: Store, steps: int) -> None:
@@ -104,9 +115,8 @@ async def measure(store: Store, steps: int) -> None:
             )
         )
     print(
-        f"fork of {steps:,} steps: p50 {statistics.median(forks):.1f} ms, max {max(forks):.1f} ms; "
-        f"a new run: p50 {statistics.median(plain):.1f} ms; the points of the store grew by "
-        f"{points_bytes(store) - before} bytes"
+        f"fork of {steps:,} steps: {told(forks)}; a new run: {told(plain)}; the points of the "
+        f"store grew by {points_bytes(store) - before} bytes"
     )
     charts(store, runs, [f"fork-{number}" for number in range(ROUNDS)])
     await heartbeats(service)
@@ -126,6 +136,18 @@ def charts(store: Store, runs: RunsRepository, forks: list[str]) -> None:
     own = [chart("parent") for _ in range(ROUNDS)]
     other = [chart(fork) for fork in forks]
     both = [chart("parent", *forks) for _ in range(3)]
+
+    def metrics(run_id: str) -> float:
+        begun = time.perf_counter()
+        assert read_metrics(store, NamesQuery(), [descents[run_id]], {}).metrics
+        return 1_000 * (time.perf_counter() - begun)
+
+    whole = [metrics("parent") for _ in forks]
+    cut = [metrics(fork) for fork in forks]
+    print(
+        f"statistics of the run: p50 {statistics.median(whole):.1f} ms; of a fork of it: "
+        f"{statistics.median(cut):.1f} ms"
+    )
     print(
         f"chart of the run: p50 {statistics.median(own):.1f} ms; of a fork of it, first look: "
         f"{statistics.median(other):.1f} ms; of the run and {len(forks)} forks: "
@@ -138,9 +160,12 @@ async def heartbeats(service: RunsService) -> None:
         runs = [f"beat-{hosts}-{number}" for number in range(WRITERS)]
         for run_id in runs:
             service.attempts._leases.grant(run_id, 1, "default")
+            service.attempts._signs.began((run_id, 1), 0, world_size=1)
         calls = [
             runs_pb2.HeartbeatRequest(
-                signs=[runs_pb2.SignOfLife(run_id=r, attempt=1) for r in runs[host::hosts]]
+                signs=[
+                    runs_pb2.SignOfLife(run_id=r, attempt=1, ranks=[0]) for r in runs[host::hosts]
+                ]
             ).SerializeToString()
             for host in range(hosts)
         ]

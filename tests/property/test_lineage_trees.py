@@ -18,13 +18,15 @@ from hypothesis import strategies as st
 
 from stepline._core import siphash64
 from stepline_ingest.forks import Lineages
-from stepline_ingest.gen.stepline.v1 import runs_pb2
+from stepline_ingest.gen.stepline.v1 import query_pb2, runs_pb2
 from stepline_ingest.leases import Leases
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
 from stepline_ingest.query.chart import read_chart
 from stepline_ingest.query.export import ExportQuery, read_export
 from stepline_ingest.query.history import HistoryQuery, read_history
+from stepline_ingest.query.metrics import read_metrics
+from stepline_ingest.query.names import NamesQuery
 from stepline_ingest.query.request import ChartQuery, Range, Ranks
 from stepline_ingest.query.series import read_extents
 from stepline_ingest.run_tables import SqlRunTables
@@ -195,6 +197,22 @@ def longs(data: bytes) -> tuple[int, ...]:
     return struct.unpack(f"<{len(data) // 8}q", data)
 
 
+def summary(told: query_pb2.Metric) -> tuple[float, ...]:
+    ends = (told.first_step, told.last_step, told.first_value, told.last_value)
+    extremes = (told.min, told.min_step, told.max, told.max_step)
+    return (told.count, *ends, *extremes, round(told.mean * told.count))
+
+
+def model_summary(shown: list[tuple[int, float]]) -> tuple[float, ...]:
+    (first, first_value), (last, last_value) = shown[0], shown[-1]
+    (min_step, low), (max_step, high) = (
+        min(shown, key=lambda point: (sign * point[1], point[0])) for sign in (1, -1)
+    )
+    total = sum(value for _, value in shown)
+    extremes = (low, min_step, high, max_step)
+    return (len(shown), first, last, first_value, last_value, *extremes, round(total))
+
+
 def check(world: World, descents: dict[str, Descent]) -> None:
     store = world.store
     for run in world.runs:
@@ -215,6 +233,11 @@ def check(world: World, descents: dict[str, Descent]) -> None:
             {"run": run.run_id},
         )
         assert sql == shown, run
+        found = read_metrics(store, NamesQuery(), [descent], {}).metrics
+        told = [metric for metric in found if metric.name == "loss"]
+        assert [summary(metric) for metric in told] == ([model_summary(shown)] if shown else []), (
+            run
+        )
         stored = store.query(
             "SELECT count() FROM raw_points WHERE run = {run:UInt64} AND metric = {metric:UInt64}",
             {"run": siphash64(run.run_id), "metric": LOSS},
@@ -258,5 +281,6 @@ def test_random_trees(store: Store, monkeypatch: pytest.MonkeyPatch, seed: int) 
     if tier is not None:
         monkeypatch.setattr("stepline_ingest.query.plan.RAW_POINTS", -1 if tier else 2**64)
         monkeypatch.setattr("stepline_ingest.query.plan.POINTS_PER_CELL", 0)
+        monkeypatch.setattr("stepline_ingest.query.cut_summaries.FEW_POINTS", -1 if tier else 2**64)
     check(world, descents)
     monkeypatch.undo()

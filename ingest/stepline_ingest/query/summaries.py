@@ -17,27 +17,15 @@ from stepline_ingest.schema import tiers
 from stepline_ingest.store.contract import Param, Setting, Store
 from stepline_ingest.store.expired import Fills
 
-from .blocks import Array, columns
-from .buckets import high_step, low_step, unpacked_value
+from .blocks import columns
+from .cut_summaries import KEYS, Cut
 from .expired_series import OF_CELLS, OF_SERIES, kept_statistics
-from .expired_summaries import Key, Place, Row, kept_rows, together
+from .expired_summaries import kept_rows, together
 from .select import plain, select
+from .summary_rows import Ends, Key, Row, read_rows
 
-_COLUMNS = {
-    "points": tiers.COUNT,
-    "nonfinite": tiers.NONFINITE,
-    "low": tiers.LOW,
-    "high": tiers.HIGH,
-    "first_value": tiers.FIRST,
-    "last_value": tiers.LAST,
-    "total": tiers.SUM,
-    "first_step": tiers.FIRST_STEP,
-    "last_step": tiers.LAST_STEP,
-}
 _RUN = "run = {run:UInt64}"
 _ATTEMPT = "attempt = {attempt:UInt32}"
-_STEPS = ("step >= {first:Int64}", "step <= {last:Int64}")
-_KEYS = ("metric", "rank")
 _FEW = 1_000
 """Up to so many metrics are looked up one by one; for more of them the run is read as a whole."""
 
@@ -134,24 +122,34 @@ def _statistics(
     if only:
         where.append("metric IN {metrics:Array(UInt64)}")
         params["metrics"] = list(only)
-    settings: dict[str, Setting] = {"preferred_optimize_projection_name": tiers.SERIES}
-    steps: tuple[str, ...] = ()
+    cut = None
     if segment.to_step < STEP_END or not segment.whole_below:
-        # An attempt that was cut has to be read point by point.
-        steps = _STEPS
-        params |= {"first": segment.from_step, "last": segment.to_step - 1}
-        settings = {"optimize_use_projections": 0}
-    wanted = _Wanted(_KEYS, where, steps, params, {**limits, **settings})
-    return iter(_read(store, wanted, limits))
+        cut = segment.from_step, segment.to_step - 1
+    return iter(_read(store, _Wanted(KEYS, where, params, cut), limits))
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     keys: Sequence[str]
     where: Sequence[str]
-    steps: Sequence[str]
     params: Mapping[str, Param]
-    settings: Mapping[str, Setting]
+    cut: tuple[int, int] | None = None
+    """The first and the last step; everything without."""
+
+    def stored(self, store: Store, limits: Mapping[str, Setting]) -> list[tuple[Any, ...]]:
+        if self.cut is not None:
+            found = Cut(store, self.where, self.params, *self.cut, limits).read()
+            return [(*key, *row) for key, row in sorted(found.items())]
+        settings = {**limits, "preferred_optimize_projection_name": tiers.SERIES}
+        return list(read_rows(store, self.keys, self.where, self.params, settings))
+
+    def within(self, step: str) -> tuple[list[str], dict[str, Param]]:
+        """The conditions of points whose STEP lies inside, with their parameters."""
+        if self.cut is None:
+            return [*self.where], {**self.params}
+        first, last = self.cut
+        where = [*self.where, f"{step} >= {{first:Int64}}", f"{step} <= {{last:Int64}}"]
+        return where, {**self.params, "first": first, "last": last}
 
 
 def _read(store: Store, wanted: _Wanted, limits: Mapping[str, Setting]) -> list[tuple[Any, ...]]:
@@ -163,22 +161,14 @@ def _read_under(
     store: Store, wanted: _Wanted, limits: Mapping[str, Setting], fills: Fills
 ) -> list[tuple[Any, ...]]:
     keys = wanted.keys
-    sql = select(
-        {**plain(*keys), **_COLUMNS},
-        tiers.TABLE,
-        where=[*wanted.where, *wanted.steps],
-        group_by=keys,
-        order_by=keys,
-    )
-    found = columns(store.stream_native(sql, wanted.params, wanted.settings))
-    stored = list(_rows(found, keys)) if found else []
+    stored = wanted.stored(store, limits)
     if not fills:
         return stored
     # What is kept belongs where its first step lies: see expired_cells.py.
-    where = [*wanted.where, *(step.replace("step", "first_step", 1) for step in wanted.steps)]
+    where, params = wanted.within("first_step")
     # An attempt may have been cut after its points expired, so that its rows of a series are not.
-    of = OF_CELLS if wanted.steps else OF_SERIES
-    old = kept_statistics(store, keys, where, wanted.params, fills, limits, of=of)
+    of = OF_SERIES if wanted.cut is None else OF_CELLS
+    old = kept_statistics(store, keys, where, params, fills, limits, of=of)
     size = len(keys)
     by_key = {row[:size]: Row(*row[size:]) for row in stored}
     kept = list(kept_rows(old, keys))
@@ -190,23 +180,19 @@ def _read_under(
 
 def _ends(
     store: Store, wanted: _Wanted, mixed: Sequence[Key], limits: Mapping[str, Setting]
-) -> dict[Key, tuple[Place, Place]]:
-    """Where the first and the last finite point of the series MIXED lie."""
+) -> dict[Key, Ends]:
+    """Of the finite points of the series MIXED."""
     keys = wanted.keys
+    where, params = wanted.within("step")
     sql = select(
         {**plain(*keys), "head": "min(order_key)", "tail": "max(order_key)"},
         tiers.TABLE,
-        where=[
-            *wanted.where,
-            *wanted.steps,
-            "metric IN {mixed:Array(UInt64)}",
-            "isFinite(value)",
-        ],
+        where=[*where, "metric IN {mixed:Array(UInt64)}", "isFinite(value)"],
         group_by=keys,
     )
     metrics = sorted({key[keys.index("metric")] for key in mixed})
     settings: dict[str, Setting] = {**limits, "optimize_use_projections": 0}
-    found = columns(store.stream_native(sql, {**wanted.params, "mixed": metrics}, settings))
+    found = columns(store.stream_native(sql, {**params, "mixed": metrics}, settings))
     if not found:
         return {}
     keyed = zip(*(found[name].tolist() for name in keys), strict=True)
@@ -221,17 +207,9 @@ def summarize_whole(
     store: Store, runs: Sequence[int], limits: Mapping[str, Setting]
 ) -> dict[int, dict[int, MetricSummary]]:
     """By run and metric, of runs that show all that is stored of them. Raises StoreError."""
-    settings = {**limits, "preferred_optimize_projection_name": tiers.SERIES}
     where = ["run IN {runs:Array(UInt64)}"]
-    wanted = _Wanted(("run", *_KEYS), where, (), {"runs": list(runs)}, settings)
+    wanted = _Wanted(("run", *KEYS), where, {"runs": list(runs)})
     summaries: dict[int, dict[int, MetricSummary]] = {run: {} for run in runs}
     for run, metric, *row in _read(store, wanted, limits):
         summaries[run].setdefault(metric, MetricSummary()).add(*row)
     return summaries
-
-
-def _rows(found: dict[str, Array], keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """The keys, and what MetricSummary.add takes behind the rank."""
-    found["low_step"], found["high_step"] = low_step(found["low"]), high_step(found["high"])
-    found["low"], found["high"] = unpacked_value(found["low"]), unpacked_value(found["high"])
-    return zip(*(found[name].tolist() for name in (*keys, *Row._fields)), strict=True)

@@ -86,8 +86,7 @@ _CODES: dict[str, tuple[type[SteplineError], str]] = {
     "RESOURCE_EXHAUSTED": (LimitExceeded, "Ask for less at a time."),
     "ALREADY_EXISTS": (
         RunExists,
-        'Choose another run_id, or continue that run with resume="allow". Ranks of one job join '
-        "one run when STEPLINE_LAUNCH_ID is the same for all of them.",
+        "Ranks of one job join one run when STEPLINE_LAUNCH_ID is the same for all of them.",
     ),
     "ABORTED": (RunIsLive, ""),
     "UNIMPLEMENTED": (

@@ -44,7 +44,7 @@ def together(
     for key, row, head, tail in kept:
         if key in stored:
             later = ((math.inf, 0), (math.inf, 0))
-            found[key] = joined(stored[key], row, (head, tail), known.get(key, later))
+            found[key] = joined(stored[key], row, known.get(key, later), (head, tail))
         else:
             found[key] = row
     return found

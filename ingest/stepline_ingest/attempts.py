@@ -94,7 +94,12 @@ class Attempts:
         back as another process."""
         if end.vanished:
             newest = self._signs.writer((place.run_id, place.attempt), place.rank)
-            if newest not in (None, place.writer):
+            if newest is None:
+                # This process did not see it begin.
+                older = await self._runs.begun_elsewhere(place)
+            else:
+                older = newest != place.writer
+            if older:
                 return
             async with self._runs.lock(place.run_id):
                 run = await self._runs.get(place.run_id)

@@ -69,6 +69,16 @@ _BEGAN = """
 SELECT count() > 0 FROM raw_writers
 WHERE run = {run:UInt64} AND attempt = {attempt:UInt32} AND rank = {rank:UInt32}
 """
+_BEGUN_ELSEWHERE = """
+SELECT countIf(w.host != own.host AND w.created > own.created) > 0
+FROM (
+    SELECT host, created FROM raw_writers
+    WHERE run = {run:UInt64} AND attempt = {attempt:UInt32} AND rank = {rank:UInt32} AND host != ''
+) AS w
+CROSS JOIN (
+    SELECT host, created FROM raw_writers WHERE writer = {writer:UInt128} AND host != ''
+) AS own
+"""
 _DELETIONS = "SELECT DISTINCT run_id FROM raw_deletions"
 _RUN_COLUMNS = (
     "run",
@@ -314,6 +324,15 @@ class SqlRunTables:
     def has_begun(self, run_id: str, attempt: int, rank: int) -> bool:
         params = {"run": _core.siphash64(run_id), "attempt": attempt, "rank": rank}
         return bool(self._rows(_BEGAN, params)[0][0])
+
+    def begun_elsewhere(self, place: Binding) -> bool:
+        params = {
+            "run": place.run,
+            "attempt": place.attempt,
+            "rank": place.rank,
+            "writer": int.from_bytes(place.writer, "big"),
+        }
+        return bool(self._rows(_BEGUN_ELSEWHERE, params)[0][0])
 
     def put_deletion(self, run: RunRecord, deleted_ms: int) -> None:
         row = (_core.siphash64(run.run_id), run.run_id, run.project, deleted_ms)

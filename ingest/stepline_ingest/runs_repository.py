@@ -98,6 +98,9 @@ class RunTables(Protocol):
     def has_begun(self, run_id: str, attempt: int, rank: int) -> bool:
         """Whether a writer of that place is known."""
 
+    def begun_elsewhere(self, place: Binding) -> bool:
+        """Whether a writer of the same place is known that began later, on another host."""
+
     def put_deletion(self, run: RunRecord, deleted_ms: int) -> None:
         """From now on the run is deleted, and its rows are on their way out."""
 
@@ -302,6 +305,11 @@ class RunsRepository:
     async def has_begun(self, run_id: str, attempt: int, rank: int) -> bool:
         """Whether a writer of that place is known."""
         return await self._blocking(lambda: self._tables.has_begun(run_id, attempt, rank))
+
+    async def begun_elsewhere(self, place: Binding) -> bool:
+        """Whether the rank has begun on another host after this writer, by the clocks of both. On
+        the same host it need not be a new start: a forked child is a writer as well."""
+        return await self._blocking(lambda: self._tables.begun_elsewhere(place))
 
     async def revive(self, place: Binding) -> None:
         """A rank that has ended has begun anew in the same attempt: its end is none."""

@@ -3,7 +3,8 @@
 Invariants
 - A rank that has ended is not remembered, so a rank that lives is one that was heard of within the
   time of a lease.
-- No rank is remembered that lies beyond the world of its attempt.
+- No rank is remembered that lies beyond the world of its attempt, and of all attempts no more than
+  MOST_RANKS, but for the one that was heard of last.
 - Nothing of this is stored: after a start nobody was heard of yet.
 - Which ranks are silent is known only of attempts whose hosts say which ranks they have, all of
   them.
@@ -22,6 +23,8 @@ Key = tuple[str, int]
 
 _KEPT = 3_600.0
 """Seconds after which an attempt of which nothing was heard is forgotten."""
+MOST_RANKS = 2_097_152
+"""Remembered of all attempts together; beyond, the attempts heard of longest ago are forgotten."""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,8 @@ class _Ranks:
     world_size: int = 0
     by_rank: bool | None = None
     """Whether heartbeats say which ranks live; None before the first one."""
+    counted: int = 0
+    """Of what it holds, in the sum over all attempts."""
 
 
 class Signs:
@@ -49,6 +54,8 @@ class Signs:
         self._clock = clock
         self._attempts: OrderedDict[Key, _Ranks] = OrderedDict()
         """Those that were heard of longest ago come first."""
+        self._held = 0
+        """Ranks, of all attempts."""
 
     def __len__(self) -> int:
         return len(self._attempts)
@@ -64,6 +71,7 @@ class Signs:
         entry.seen[rank] = self._clock()
         if writer is not None:
             entry.writers[rank] = writer
+        self._count(entry)
 
     def writer(self, key: Key, rank: int) -> bytes | None:
         """The newest one of the rank; None where this process did not see it begin."""
@@ -77,6 +85,7 @@ class Signs:
         now, size = self._clock(), entry.world_size
         entry.by_rank = bool(ranks) and entry.by_rank is not False
         entry.seen.update((rank, now) for rank in ranks if rank < size and rank not in entry.over)
+        self._count(entry)
 
     def ended(self, key: Key, rank: int) -> None:
         """The rank has ended."""
@@ -84,6 +93,7 @@ class Signs:
         if entry is not None:
             entry.seen.pop(rank, None)
             entry.over.add(rank)
+            self._count(entry)
 
     def living(self, key: Key, ended: Container[int]) -> int | None:
         """How many ranks live, none of those that have ENDED; None where hosts do not say which."""
@@ -138,5 +148,16 @@ class Signs:
         self._attempts.move_to_end(key)
         oldest = next(iter(self._attempts.values()))
         if now - oldest.heard > _KEPT:
-            self._attempts.popitem(last=False)
+            self._forget_oldest()
         return entry
+
+    def _count(self, entry: _Ranks) -> None:
+        held = len(entry.seen) + len(entry.over)
+        self._held += held - entry.counted
+        entry.counted = held
+        while self._held > MOST_RANKS and len(self._attempts) > 1:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        _, oldest = self._attempts.popitem(last=False)
+        self._held -= oldest.counted

@@ -26,6 +26,8 @@ class MemoryRunTables:
     finishes: dict[tuple[str, int, int], End | None] = field(default_factory=dict)
     descents: dict[int, Descent] = field(default_factory=dict)
     writers: dict[bytes, Binding] = field(default_factory=dict)
+    hosts: dict[bytes, tuple[str, int]] = field(default_factory=dict)
+    """Of writers: where, and when they began."""
     writes: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     changes: list[ConfigChange] = field(default_factory=list)
@@ -114,6 +116,7 @@ class MemoryRunTables:
         for row in rows:
             assert row.binding.writer not in self.writers
             self.writers[row.binding.writer] = row.binding
+            self.hosts[row.binding.writer] = row.host, row.created_ms
 
     def put_finishes(self, rows: Sequence[FinishRow]) -> None:
         self._work("finishes")
@@ -129,6 +132,17 @@ class MemoryRunTables:
         self._work()
         place = (run_id, attempt, rank)
         return any((w.run_id, w.attempt, w.rank) == place for w in self.writers.values())
+
+    def begun_elsewhere(self, place: Binding) -> bool:
+        self._work()
+        host, created = self.hosts[place.writer]
+        where = (place.run_id, place.attempt, place.rank)
+        return any(
+            (w.run_id, w.attempt, w.rank) == where
+            and self.hosts[w.writer][0] != host
+            and self.hosts[w.writer][1] > created
+            for w in self.writers.values()
+        )
 
     def _work(self, write: str | None = None) -> None:
         if self.failing:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from stepline_ingest.signs import Signs
 from tests.support.memory_runs import MemoryRunTables
 from tests.support.run_process import LIMITS, Process, Refused
 
@@ -174,6 +175,20 @@ async def test_an_older_process_of_a_rank_ends_nothing(process: Process) -> None
     assert (await process.run()).state == "crashed"
 
 
+async def test_it_ends_nothing_after_a_new_start_of_the_service(process: Process) -> None:
+    older = Job(process, world_size=1, host="a", created_ms=1_000)
+    newer = Job(process, world_size=1, host="b", created_ms=2_000)
+    child = Job(process, world_size=1, host="b", created_ms=3_000, child=True)
+    for job in (older, newer, child):
+        assert await job.begin(0) == [1]
+    older.process = newer.process = again = process.restarted()
+    # The host of the older one was away; its uploader tells what it found.
+    await older.end(1, 0, vanished=True)
+    assert (await again.run()).state == "running"
+    await newer.end(1, 0, vanished=True)
+    assert (await again.run()).state == "crashed"
+
+
 async def test_a_child_is_not_the_newest_process_of_its_rank(process: Process) -> None:
     job = Job(process, world_size=1)
     await job.begin(0)
@@ -202,6 +217,20 @@ async def test_ranks_beyond_the_world_are_not_heard(process: Process) -> None:
         await again.beat(("r", 1), ranks=[0, 2, 3, 70_000])
         (attempt,) = (await again.lineage()).attempts
         assert attempt.living == 2
+
+
+def test_ranks_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepline_ingest.signs.MOST_RANKS", 1_000)
+    signs = Signs(60.0, lambda: 0.0)
+    for number in range(50):
+        for rank in range(100):
+            signs.began(("r", number), rank, world_size=100, writer=bytes(16))
+        signs.beat(("r", number), range(100))
+        signs.ended(("r", number), 0)
+    assert len(signs) == 10
+    assert signs.living(("r", 49), ()) == 99
+    signs.beat(("large", 1), range(5_000), world_size=5_000)
+    assert (len(signs), signs.living(("large", 1), ())) == (1, 5_000)
 
 
 async def test_a_heartbeat_names_ranks_within_bounds() -> None:

@@ -48,6 +48,17 @@ def place(run_id: str, rank: int) -> Binding:
     )
 
 
+def test_a_rank_that_began_later_on_another_host(store: Store) -> None:
+    tables = SqlRunTables(store)
+    first, second, child, other = [place("r", 0), place("r", 0), place("r", 0), place("r", 1)]
+    told = [(first, "a", 1), (second, "b", 2), (child, "b", 3), (other, "c", 4)]
+    tables.put_writers(
+        [WriterRow(binding=one, host=host, pid=7, created_ms=ms) for one, host, ms in told]
+    )
+    assert [tables.begun_elsewhere(one) for one, *_ in told] == [True, False, False, False]
+    assert not tables.begun_elsewhere(place("r", 0)), "not known at all"
+
+
 def test_a_run_comes_back_as_it_was(store: Store) -> None:
     tables = SqlRunTables(store)
     assert tables.load(["r"]) == []

@@ -30,10 +30,11 @@ async def asked(
     project: str | None,
     transform: Transform | None = None,
     counted: Callable[[int], None] | None = None,
+    named: Callable[[str], None] | None = None,
     revision: int = 0,
 ) -> AsyncGenerator[bytes, None]:
-    """The answer piece after piece, each through TRANSFORM in the thread. COUNTED is told
-    of rows; REVISION is what the client speaks of ClickHouse's protocol. Raises StoreError.
+    """The answer piece after piece, each through TRANSFORM in the thread. COUNTED, NAMED and
+    REVISION as in `Store.stream_raw`. Raises StoreError.
 
     Whoever stops reading ends the query in the engine, also while it has given nothing yet.
     """
@@ -42,7 +43,14 @@ async def asked(
 
     def read() -> Iterator[bytes]:
         pieces = store.stream_raw(
-            sql, fmt, params, marked, project=project, counted=counted, revision=revision
+            sql,
+            fmt,
+            params,
+            marked,
+            project=project,
+            counted=counted,
+            named=named,
+            revision=revision,
         )
         return pieces if transform is None else transform(pieces)
 

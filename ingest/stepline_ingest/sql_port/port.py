@@ -98,12 +98,10 @@ class SqlPort:
             # What a ClickHouse server says to a GET without a query; probes look for it.
             return web.Response(text="Ok.\n", content_type="text/html", headers=headers)
         packing = packing_of(request)
-        headers["Content-Type"] = _CONTENT_TYPES.get(question.fmt, "text/plain; charset=UTF-8")
-        headers["X-ClickHouse-Format"] = question.fmt
         if packing is not None:
             headers["Content-Encoding"] = packing
         begun = time.monotonic()
-        ending = _Ending()
+        ending = _Ending(question.fmt)
         pieces = self._asked(question, ending, packed_as(packing) if packing else None)
         try:
             async with aclosing(pieces):
@@ -141,6 +139,7 @@ class SqlPort:
             question.settings,
             project=access.project(),
             counted=ending.count,
+            named=ending.name,
             revision=question.revision,
             transform=lambda pieces: pack(told(pieces)) if pack else told(pieces),
         )
@@ -160,7 +159,11 @@ class SqlPort:
             if sum(map(len, held)) > _HELD:
                 whole = False
                 break
-        headers["X-ClickHouse-Summary"] = ending.summary
+        headers |= {
+            "Content-Type": _CONTENT_TYPES.get(ending.fmt, "text/plain; charset=UTF-8"),
+            "X-ClickHouse-Format": ending.fmt,
+            "X-ClickHouse-Summary": ending.summary,
+        }
         if whole:
             return web.Response(body=b"".join(held), headers=headers)
         response = web.StreamResponse(headers=headers | {"X-ClickHouse-Exception-Tag": ending.tag})
@@ -198,8 +201,9 @@ class SqlPort:
 
 @dataclass(slots=True)
 class _Ending:
-    """How an answer that was begun ends."""
+    """What is known of an answer once it was begun, and how it ends."""
 
+    fmt: str
     tag: str = field(default_factory=lambda: secrets.token_hex(8))
     """Tells an error behind rows from rows."""
     broken: bool = False
@@ -209,6 +213,9 @@ class _Ending:
 
     def count(self, rows: int) -> None:
         self.rows += rows
+
+    def name(self, fmt: str) -> None:
+        self.fmt = fmt
 
     @property
     def summary(self) -> str:

@@ -121,13 +121,14 @@ class Store(Protocol):
         *,
         project: str | None = None,
         counted: Callable[[int], None] | None = None,
+        named: Callable[[str], None] | None = None,
         revision: int = 0,
     ) -> Iterator[bytes]:
         """What `query_raw` answers to READONLY, piece after piece as it is made where the format
         allows that (`formats.STREAMED`), and without a limit of its size there. Closing the
-        iterator ends the query. COUNTED hears of the rows of each piece before
-        it comes, from a store that knows. Native is written as clients read it that speak REVISION
-        of ClickHouse's protocol."""
+        iterator ends the query. From a store that knows, COUNTED hears of the rows of each piece
+        before it comes, and NAMED, before all, of the format that the text chose. Native is written
+        as clients read it that speak REVISION of ClickHouse's protocol."""
 
     def end_orphans(self) -> None:
         """For a service that has just started, before it reads marks: returns when no INSERT of

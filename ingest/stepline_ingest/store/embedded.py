@@ -216,10 +216,13 @@ class EmbeddedStore:
         *,
         project: str | None = None,
         counted: Callable[[int], None] | None = None,
+        named: Callable[[str], None] | None = None,
         revision: int = 0,
     ) -> Iterator[bytes]:
         statement = judged(sql, self._canonical, tenant=project is not None)
         bare, fmt = split_format(statement, checked_name("format", fmt))
+        if named is not None:
+            named(fmt)
         streams = fmt in STREAMED and can_stream(statement)
         given = analyst_settings(settings, streams=streams)
         if project is not None:

@@ -217,6 +217,7 @@ class ServerStore:
         *,
         project: str | None = None,
         counted: Callable[[int], None] | None = None,
+        named: Callable[[str], None] | None = None,
         revision: int = 0,
     ) -> Iterator[bytes]:
         if project is not None:

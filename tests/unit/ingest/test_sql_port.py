@@ -321,6 +321,17 @@ def test_a_streamed_answer_is_one_answer(service: Service, fmt: str) -> None:
         assert empty.data == b'"n","a `b"\n'
 
 
+def test_headers_name_the_format_of_the_answer(service: Service) -> None:
+    for sql, given in (
+        ("SELECT 1 FORMAT JSON", ""),
+        ("SELECT 1", "default_format=JSON"),
+        ("SELECT 1 FORMAT JSON", "default_format=CSV"),
+    ):
+        headers = post(service, sql, given).headers
+        assert headers["X-ClickHouse-Format"] == "JSON"
+        assert headers["Content-Type"] == "application/json; charset=UTF-8"
+
+
 def test_format_is_a_clause_only_where_it_is_one(service: Service) -> None:
     sql = "SELECT 'x\nFORMAT CSV' AS FORMAT, 1 AS b ORDER BY FORMAT"
     assert post(service, sql).data == b"x\\nFORMAT CSV\t1\n"

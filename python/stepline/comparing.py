@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MISSING = None
 """What stands where a run has no value."""
-_SYSTEM = "system/"
+SYSTEM = "system/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Comparison:
 
         def rank(row: MetricRow) -> tuple[bool, bool, bool, bool, str]:
             return (
-                row.name.startswith(_SYSTEM),
+                row.name.startswith(SYSTEM),
                 None in row.metrics,
                 row.name.rpartition("/")[2] != "loss",
                 not any(m is not None and m.goal for m in row.metrics),

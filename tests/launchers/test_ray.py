@@ -45,6 +45,8 @@ def launch(launched: Launched, python: str, out: str, **options: str) -> list[di
         **launcher_environment(),
         "RAY_TRAIN_V2_ENABLED": "1",
         "RAY_AUTH_MODE": "disabled",
+        # Of its own accord Ray gives way to everything else on a busy machine.
+        "RAY_worker_niceness": "0",
     }
     environment["PYTHONPATH"] += f":{ROOT}"
     done = subprocess.run(

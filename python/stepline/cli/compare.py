@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ..comparing import Comparison, MetricRow
+from ..comparing import SYSTEM, Comparison, MetricRow
 from ..plotting import terminal
 from ..runs import RunInfo
 from .options import add_json, add_server, client_of
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
             return 0
         _print_config(found, everything=args.all)
         _print_summary(found)
-        _print_metrics(found, everything=args.all)
+        _print_metrics(found, everything=args.all, named=bool(args.metric))
         if not args.no_plot:
             likely = found.likely()
             names = args.plot if args.plot is not None else [likely] if likely else []
@@ -79,11 +79,16 @@ def _print_summary(found: Comparison) -> None:
         _print_rows(found.runs, rows)
 
 
-def _print_metrics(found: Comparison, *, everything: bool) -> None:
+def _print_metrics(found: Comparison, *, everything: bool, named: bool) -> None:
     if not found.metrics:
         print("Metrics: none.")
         return
-    rows = found.metrics if everything else found.metrics[:_METRICS_SHOWN]
+    rows = found.metrics
+    if not (everything or named):
+        # Machines have dozens, and most names come behind theirs.
+        rows = [row for row in rows if not row.name.startswith(SYSTEM)] or rows
+    if not everything:
+        rows = rows[:_METRICS_SHOWN]
     print("Metrics: the last value, or what define_metric() chose; * is the best by its goal.")
     _print_rows(found.runs, [(_title(row), _cells(row)) for row in rows], numbers=True)
     _say_more(len(found.metrics) - len(rows))

@@ -104,7 +104,8 @@ def start(request: runs_pb2.CreateRunRequest, limits: Limits) -> Start:
         writer=writer,
         host=request.host,
         pid=request.pid,
-        created_ms=request.created_ms if request.created_ms > 0 else now_ms(),
+        # A clock may be ahead; one that is behind looks like a run that was offline.
+        created_ms=min(request.created_ms, now_ms()) if request.created_ms > 0 else now_ms(),
         fork=origin(request.fork_from),
         on_live=on_live,
         child=request.child,

@@ -158,7 +158,6 @@ def test_runs_are_compared(
     assert main(["compare", "r0", "r2", *server]) == 0
     out = capsys.readouterr().out
     assert "3 keys differ" in out
-    assert "system/" not in out
     assert "1 *" in out
     assert "r0 the first" in out.rpartition("Metrics")[2], "the legend of the curves"
     assert main(["compare", "r0", "r2", "--json", *server]) == 0

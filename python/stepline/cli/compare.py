@@ -83,7 +83,7 @@ def _print_metrics(found: Comparison, *, everything: bool, named: bool) -> None:
     if not found.metrics:
         print("Metrics: none.")
         return
-    rows = found.metrics
+    rows = list(found.metrics)
     if not (everything or named):
         # Machines have dozens, and most names come behind theirs.
         rows = [row for row in rows if not row.name.startswith(SYSTEM)] or rows

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from stepline.cli.compare import _print_metrics
 from stepline.comparing import Comparison, compared, flattened
 from stepline.runs import Metric, RunInfo
 
@@ -42,6 +43,17 @@ def found() -> Comparison:
         {"loss": metric("loss", float("nan"), goal="minimize")},
     ]
     return compared(runs, shown, lambda **asked: [asked])  # type: ignore[list-item]
+
+
+def test_what_machines_said_is_printed_when_it_is_asked_for(
+    found: Comparison, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = [{name: metric(name, 1.0) for name in ("z", "system/load")}]
+    both = compared(found.runs[:1], shown, lambda **asked: [])
+    for asked in ({}, {"everything": True}, {"named": True}):
+        _print_metrics(both, **{"everything": False, "named": False, **asked})
+        said = capsys.readouterr().out
+        assert ("system/load" in said, "--all shows" in said) == (bool(asked), not asked)
 
 
 def test_keys_that_differ(found: Comparison) -> None:

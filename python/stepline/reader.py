@@ -307,7 +307,9 @@ class Client:
             group_by=group_by,
             log_x=log_x,
         )
-        pause = max(0, min(round(interval * 1000), 60_000))
+        if not interval >= 0:
+            raise InvalidRequest(f"interval={interval!r}: give seconds, 0 or more.")
+        pause = round(min(interval, 60.0) * 1000)
 
         def begin() -> Iterator[dict[str, Any]]:
             with self._errors():
@@ -381,6 +383,11 @@ class Client:
             yield
         except _core.CoreError as error:
             raise from_core(error, server=self.server, missing=missing) from None
+        except OverflowError:
+            raise InvalidRequest(
+                "A number is too little or too large: counts, ranks and attempts go from 0 to "
+                "4294967295."
+            ) from None
         except UnicodeEncodeError as error:
             raise InvalidRequest(
                 f"{error.object[:80]!r} is no text that UTF-8 can write: take the half of a "

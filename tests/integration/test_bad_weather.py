@@ -148,6 +148,15 @@ def test_unknown_runs_and_metrics_name_their_neighbours(
         client.run("knwon-run").metrics()
     with pytest.raises(stepline.MetricNotFound, match="train/loss"):
         client.run("known-run").history("train/los")
+    with pytest.raises(stepline.RunNotFound, match="known-run"):
+        client.chart(runs=["known-run", "known-rum"], metrics=["train/loss"])
+    for asked in (
+        lambda: client.run("known-run").metrics(limit=-1),
+        lambda: list(client.runs(offset=2**70)),
+        lambda: client.run("\ud800"),
+    ):
+        with pytest.raises(stepline.InvalidRequest):
+            asked()
     with pytest.raises(stepline.InvalidRequest):
         client.run("known-run").chart("train/loss", points=10**9)
 

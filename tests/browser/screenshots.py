@@ -34,7 +34,7 @@ class Shot:
 
 
 SHOTS = (
-    Shot("dashboard-runs", "/p/vision-sweep", ready=".run-row[data-run]"),
+    Shot("dashboard-runs", "/p/vision-sweep", ready=".run-row .cell:nth-child(8) > span[title]"),
     Shot(
         "dashboard-charts",
         "/p/llm-pretrain/charts?m=/^(train|val)/",

@@ -7,6 +7,8 @@ import { Tags } from "../../ui/Tags";
 import type { Column } from "./columns";
 
 export function Cell({ run, column }: { run: RunRow; column: Column }) {
+  // What was not asked for yet is not "none".
+  if (column.value >= run.values.length) return null;
   if (column.value >= 0) return <Value data={run.values[column.value]} />;
   switch (column.key) {
     case "state":

@@ -11,7 +11,7 @@ import { Icon } from "../../ui/icons";
 import { Failure, Notice } from "../../ui/Notice";
 import { Cell } from "./Cell";
 import type { Column } from "./columns";
-import { NAME_WIDTH, RunName } from "./RunTable";
+import { Heads, RunName, templateOf } from "./RunTable";
 
 const MOST_GROUPS = 200;
 const MOST_RUNS = 50;
@@ -33,7 +33,8 @@ export function GroupTable({ query, groupBy, columns }: Props) {
   const { groups, total } = found.data;
   if (!groups.length) return <Notice title="No run meets the filter" />;
   return (
-    <div class="run-table groups">
+    <div class="run-table groups" role="table" aria-label="Runs by group">
+      <Heads columns={columns} />
       {groups.map((group) => (
         <Group key={group.valuesJson} group={group} {...{ query, groupBy, columns }} />
       ))}
@@ -48,7 +49,7 @@ function Group({ group, query, groupBy, columns }: Props & { group: RunGroup }) 
   const [open, setOpen] = useState(false);
   const values = JSON.parse(group.valuesJson) as unknown[];
   return (
-    <div class="group">
+    <div class="group" role="rowgroup">
       <button type="button" class="group-head" aria-expanded={open} onClick={() => setOpen(!open)}>
         <Icon name="chevron" size={12} />
         {groupBy.map((key, index) => (
@@ -77,14 +78,20 @@ function Members({
   const inside = { ...query, filter };
   const found = useResource(JSON.stringify(inside), (abort) => listRuns(inside, MOST_RUNS, 0, abort));
   if (found.problem) return <Failure problem={found.problem} again={found.reload} />;
-  const template = `${NAME_WIDTH}px ${columns.map((column) => `${column.width}px`).join(" ")}`;
+  const template = templateOf(columns);
   return (
     <>
       {found.data?.rows.map((run) => (
-        <div class="run-row still" key={run.id} style={{ gridTemplateColumns: template }} data-run={run.id}>
+        <div
+          class="run-row still"
+          role="row"
+          key={run.id}
+          style={{ gridTemplateColumns: template }}
+          data-run={run.id}
+        >
           <RunName run={run} />
           {columns.map((column) => (
-            <div key={column.key} class="cell">
+            <div key={column.key} role="cell" class="cell">
               <Cell run={run} column={column} />
             </div>
           ))}

@@ -16,7 +16,12 @@ import type { RunPages } from "./pages";
 export const ROW = 30;
 const BEYOND = 8;
 const NARROW = window.matchMedia("(max-width: 760px)").matches;
-export const NAME_WIDTH = NARROW ? 170 : 280;
+const NAME_WIDTH = NARROW ? 170 : 280;
+
+/** The grid of a row. */
+export function templateOf(columns: readonly Column[]): string {
+  return `${NAME_WIDTH}px ${columns.map((column) => `${column.width}px`).join(" ")}`;
+}
 
 export function RunTable({ pages, columns }: { pages: RunPages; columns: readonly Column[] }) {
   const scroller = useRef<HTMLDivElement>(null);
@@ -42,7 +47,7 @@ export function RunTable({ pages, columns }: { pages: RunPages; columns: readonl
   const first = Math.max(0, Math.floor(top / ROW) - BEYOND);
   const end = Math.min(total, Math.ceil((top + height) / ROW) + BEYOND);
   useEffect(() => pages.want(first, Math.max(first + 1, end)), [pages, first, end]);
-  const template = `${NAME_WIDTH}px ${columns.map((column) => `${column.width}px`).join(" ")}`;
+  const template = templateOf(columns);
   const rows = Array.from({ length: Math.max(0, end - first) }, (_, index) => first + index);
   return (
     <div
@@ -54,19 +59,24 @@ export function RunTable({ pages, columns }: { pages: RunPages; columns: readonl
       tabIndex={-1}
       onKeyDown={byRows(scroller, total, ROW)}
     >
-      <div class="run-head" role="row" style={{ gridTemplateColumns: template }}>
-        <Head
-          column={{ key: "name", title: "name", origin: "", width: NAME_WIDTH, sortable: true, value: -1 }}
-        />
-        {columns.map((column) => (
-          <Head key={column.key} column={column} />
-        ))}
-      </div>
+      <Heads columns={columns} />
       <div class="run-space" role="rowgroup" style={{ height: `${total * ROW}px` }}>
         {rows.map((index) => (
           <Row key={index} run={pages.row(index)} index={index} columns={columns} template={template} />
         ))}
       </div>
+    </div>
+  );
+}
+
+/** The row of heads, which sort. */
+export function Heads({ columns }: { columns: readonly Column[] }) {
+  const name = { key: "name", title: "name", origin: "", width: NAME_WIDTH, sortable: true, value: -1 };
+  return (
+    <div class="run-head" role="row" style={{ gridTemplateColumns: templateOf(columns) }}>
+      {[name, ...columns].map((column) => (
+        <Head key={column.key} column={column} />
+      ))}
     </div>
   );
 }

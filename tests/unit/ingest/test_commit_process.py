@@ -20,7 +20,8 @@ from tests.support.servers import BACKENDS, REAL, own_database
 from tests.support.service import Service
 
 METRICS = ("loss", "lr", "norm")
-SEQS = 60_000
+SEQS = 30_000
+ENDS = 3
 SEQS_A_BATCH = 1_000
 LATER = (
     grpc.StatusCode.UNAVAILABLE,
@@ -157,7 +158,7 @@ def test_neither_does_one_over_a_server(tmp_path: Path, server: str, clickhouse_
 
 
 def ends_in_mid_commit(tmp_path: Path, seed: int, end: str, *options: str) -> None:
-    """Scenario: three writers push without a pause; the service is killed five times at random
+    """Scenario: three writers push without a pause; the service is ended ENDS times at random
     moments, its writers resend what was not acknowledged in other cuts. Guarantee: every point is
     stored exactly once, with its value."""
     chance = random.Random(seed)
@@ -170,7 +171,7 @@ def ends_in_mid_commit(tmp_path: Path, seed: int, end: str, *options: str) -> No
         threads = [threading.Thread(target=sender.run) for sender in senders]
         for thread in threads:
             thread.start()
-        for _ in range(5):
+        for _ in range(ENDS):
             time.sleep(chance.uniform(0.05, 0.6))
             if end == "SIGKILL":
                 service.kill()

@@ -82,8 +82,9 @@ test-rust: toolchain ## Run the Rust tests
 
 .PHONY: test-python
 test-python: dev chromium ## Run the Python tests, real service and real chDB included
-	@# By file, since a file shares its service; an engine takes up to 1 GiB, so no more than four at a time.
-	@$(BIN)/pytest -q -n logical --maxprocesses 4 --dist loadfile
+	@# By file, since a file shares its service. Half of the time a test waits for processes that end, so there is one more than
+	@# cores; an engine takes up to 1 GiB, so there are no more than four.
+	@$(BIN)/pytest -q -n $$($(PY) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) + 1))') --dist loadfile
 
 .PHONY: test-page
 test-page: $(PAGE_TOOLS) ## Run the unit tests of the dashboard; those in a browser belong to the Python tests

@@ -1,6 +1,6 @@
 """Finding runs and metrics, against what the engine needs for the bare rows.
 
-    python -m bench catalogue [--runs N] [--json]
+    python -m bench.catalogue [--runs N] [--json]
 
 100,000 runs with configs of 40 keys and five metrics each, and one run with 100,000 metric names,
 lie in a fresh embedded store, written as the service writes them. Every case runs in every round.

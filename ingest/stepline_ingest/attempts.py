@@ -59,11 +59,13 @@ class Attempts:
                 self._leases.supersede(run_id, number)
 
     async def beat(
-        self, signs: Iterable[tuple[Key, Sequence[int]]], project: str | None
+        self, signs: Sequence[tuple[Key, Sequence[int]]], project: str | None
     ) -> list[Key]:
         """Heartbeats, for some ranks of attempts, of a caller who may see PROJECT, or everything.
         Returns those that are superseded, or of deleted runs."""
         superseded: list[Key] = []
+        # After a start of the service a host with many runs names all of them for the first time.
+        await self._runs.preload([key[0] for key, _ in signs if key not in self._signs])
         for key, ranks in signs:
             verdict = self._leases.renew(*key, project)
             # How large its world is has to be known as well.

@@ -6,11 +6,13 @@ back goes on beside the others; and who is silent or ended badly is named.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from stepline_ingest.run_record import RunRecord
 from stepline_ingest.signs import Signs
 from tests.support.memory_runs import MemoryRunTables
 from tests.support.run_process import LIMITS, Process, Refused
@@ -209,6 +211,25 @@ async def test_a_world_of_which_little_is_heard_is_counted_not_walked(process: P
     assert (attempt.living, attempt.troubled_ranks) == (1, world - 1)
     assert [rank.rank for rank in attempt.troubled] == list(range(1, 101))
     assert [rank.state for rank in attempt.troubled[:3]] == ["silent", "failed", "silent"]
+
+
+async def test_many_runs_are_read_together_after_a_new_start(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"r{number}" for number in range(20)]
+    for name in names:
+        await process.create(run_id=name)
+    again = process.restarted()
+    asked: list[int] = []
+    load = again.tables.load
+
+    def counted(run_ids: Sequence[str]) -> list[RunRecord]:
+        asked.append(len(run_ids))
+        return load(run_ids)
+
+    monkeypatch.setattr(again.tables, "load", counted)
+    await again.beat(*((name, 1) for name in names))
+    assert asked == [20]
 
 
 async def test_ranks_beyond_the_world_are_not_heard(process: Process) -> None:

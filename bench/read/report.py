@@ -103,7 +103,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
             ha="right",
         )
         taken = [ms for _, ms in (*ours, *scans)]
-        axes.set_xlim(2e3, 2e8)
+        axes.set_xlim(1e3, 2e8)
         for name, title in PEERS.items():
             row = results["peers"].get(name, {})
             if "read" in row:

@@ -24,7 +24,7 @@ const TITLES: Record<Problem["kind"], string> = {
 export function Failure({ problem, again }: { problem: Problem; again?: () => void }) {
   return (
     <Notice title={TITLES[problem.kind]}>
-      <p>{problem.message}</p>
+      {problem.kind !== "offline" && <p>{problem.message}</p>}
       {again && problem.kind !== "offline" && (
         <button type="button" onClick={again}>
           Try again

@@ -106,7 +106,8 @@ export class RunPages {
       if (isAbort(error) || this.abort.signal.aborted) return;
       const problem = failed(error);
       // What is there stays on the screen while the service is away.
-      if (problem.kind !== "offline" || !this.pages.size) this.problem.value = problem;
+      const shown = this.pages.size > 0 || this.row(0) !== undefined;
+      if (problem.kind !== "offline" || !shown) this.problem.value = problem;
     } finally {
       this.pending.delete(page);
     }

@@ -15,6 +15,8 @@ import type { RunPages } from "./pages";
 
 export const ROW = 30;
 const BEYOND = 8;
+/** The least time between two looks for missing rows: who scrolls through thousands does not read them. */
+const PACE_MS = 100;
 const NARROW = window.matchMedia("(max-width: 760px)").matches;
 const NAME_WIDTH = NARROW ? 170 : 280;
 
@@ -46,7 +48,17 @@ export function RunTable({ pages, columns }: { pages: RunPages; columns: readonl
   const { top, height } = view.value;
   const first = Math.max(0, Math.floor(top / ROW) - BEYOND);
   const end = Math.min(total, Math.ceil((top + height) / ROW) + BEYOND);
-  useEffect(() => pages.want(first, Math.max(first + 1, end)), [pages, first, end]);
+  const asked = useRef(0);
+  useEffect(() => {
+    const ask = () => {
+      asked.current = performance.now();
+      pages.want(first, Math.max(first + 1, end));
+    };
+    const rest = asked.current + PACE_MS - performance.now();
+    if (rest <= 0) return ask();
+    const timer = setTimeout(ask, rest);
+    return () => clearTimeout(timer);
+  }, [pages, first, end]);
   const template = templateOf(columns);
   const rows = Array.from({ length: Math.max(0, end - first) }, (_, index) => first + index);
   return (

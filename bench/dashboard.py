@@ -258,12 +258,10 @@ def searched(browser: Browser, url: str, text: str) -> float:
 
 def seen(page: Page, service: Service, directory: Path) -> list[float]:
     """Milliseconds from each log() until the legend shows its value."""
-    run = stepline.init(
-        project="live", run_id="live", server=service.grpc, dir=directory, uploader="thread"
-    )
+    run = stepline.init(project="live", server=service.grpc, dir=directory, uploader="thread")
     run.log({"loss": 1.0}, step=0)
     run.flush(timeout=30)
-    page.goto(f"http://{service.http}/r/live?open=loss")
+    page.goto(f"http://{service.http}/r/{run.id}?open=loss")
     page.locator(".legend b").wait_for()
     delays = []
     for number in range(1, LIVE_POINTS + 1):

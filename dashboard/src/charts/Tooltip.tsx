@@ -1,7 +1,7 @@
 /** What the lines say at the pointer: few enough rows to be read, whatever the number of lines. */
 import type { ReadonlySignal, Signal } from "@preact/signals";
 import type { RefObject } from "preact";
-import { duration, instant, short, value } from "../lib/format";
+import { count, duration, instant, short, value } from "../lib/format";
 import { Swatch } from "../ui/Swatch";
 import type { Layout } from "./layout";
 import type { AxisKind } from "./line";
@@ -89,5 +89,5 @@ function axisValue(axis: AxisKind, x: number, label: string): string {
   if (axis === "time") return instant(x);
   if (axis === "relative") return `${duration(x)} after the start`;
   if (axis === "metric") return `${label} ${value(x)}`;
-  return `step ${Math.abs(x) < 1e6 ? Math.round(x).toLocaleString("en-US") : short(x)}`;
+  return `step ${Math.abs(x) < 1e6 ? count(Math.round(x)) : short(x)}`;
 }

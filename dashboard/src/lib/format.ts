@@ -10,13 +10,13 @@ export function value(number: number, digits = 5): string {
   if (number === 0) return "0";
   const size = Math.abs(number);
   if (size < 1e-4 || size >= 1e9) return tidy(number.toExponential(Math.max(0, digits - 1)));
-  if (Number.isInteger(number)) return tidy(number.toLocaleString("en-US"));
+  if (Number.isInteger(number)) return tidy(count(number));
   return tidy(String(Number(number.toPrecision(Math.max(digits, Math.ceil(Math.log10(size)))))));
 }
 
-/** A count, exactly: 12,345. */
+/** A whole number, exactly: 12,345. Not by the browser's own formats, whose first use costs 30 ms. */
 export function count(number: number | bigint): string {
-  return number.toLocaleString("en-US");
+  return String(number).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 /** A count or a step in five characters: 1.25M. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from stepline_ingest import access
@@ -34,6 +35,23 @@ class RunLoader(Protocol):
         """The runs of RUN_IDS that are there, in any order; BARE without config and summary."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Runs in order, the values of the columns of each by its id, and how many runs there are."""
+
+    runs: list[RunRecord]
+    values: dict[str, list[Value]]
+    total: int
+
+    def size(self) -> int:
+        """About what it takes in memory."""
+        parts = sum(len(run.descent.layers) for run in self.runs)
+        parts += sum(len(attempt.ends) + 1 for run in self.runs for attempt in run.attempts)
+        texts = sum(len(value.text) for values in self.values.values() for value in values)
+        texts += sum(len(run.notes) for run in self.runs)
+        return 4_000 * len(self.runs) + 500 * parts + 2 * texts
+
+
 class Listing:
     """Answers what the plain list of runs cannot. INDEX and SUMMARIES are brought up to date
     before they are read."""
@@ -49,6 +67,7 @@ class Listing:
         message: Callable[[RunRecord], runs_pb2.Run],
     ) -> None:
         """MESSAGE makes the message of a run."""
+        self._store = store
         self._table = RunsTable(store, limits.of_a_query())
         self._runs = runs
         self._index = index
@@ -89,13 +108,27 @@ class Listing:
         if query.group_by:
             groups, total = self._table.groups(query)
             return runs_pb2.ListRunsReply(groups=map(_group, groups), total=total)
+        named = [*query.fields(), *columns]
+        # What goes on by itself is read each time, and so are configs, which may be large.
+        if not columns or any(field.name == "duration" and not field.is_key for field in named):
+            page = self._page(query, columns)
+        else:
+            page = self._store.rows_memo.once(
+                ("page of runs", repr((query, columns))),
+                lambda: self._page(query, columns),
+                size=_Page.size,
+            )
+        return runs_pb2.ListRunsReply(
+            runs=[self._run(run, page.values.get(run.run_id)) for run in page.runs],
+            total=page.total,
+        )
+
+    def _page(self, query: RunsQuery, columns: Sequence[Field]) -> _Page:
         run_ids, total = self._table.page(query)
         found = {run.run_id: run for run in self._runs.load(run_ids, bare=bool(columns))}
         runs = [found[run_id] for run_id in run_ids if run_id in found]
         values = self._table.columns(runs, columns, query.scope) if columns else {}
-        return runs_pb2.ListRunsReply(
-            runs=[self._run(run, values.get(run.run_id)) for run in runs], total=total
-        )
+        return _Page(runs, values, total)
 
     def _run(self, run: RunRecord, values: Sequence[Value] | None) -> runs_pb2.Run:
         message = self._message(run)

@@ -82,7 +82,7 @@ def find_names(
         # The last page.
         return names, query.offset + len(names)
     count = select({"names": "uniqExact(metric)"}, _TABLE, where=where)
-    ((total,),) = store.query(count, params, limits)
+    ((total,),) = _ask(store, count, params, limits)
     return names, int(str(total))
 
 
@@ -100,7 +100,7 @@ def count_runs(
     counts = {"metric": "metric", "runs": "uniqExact(run)"}
     where = [_RUNS, "metric IN {metrics:Array(UInt64)}"]
     sql = select(counts, _TABLE, where=where, group_by=["metric"])
-    return {int(str(metric)): int(str(n)) for metric, n in store.query(sql, params, limits)}
+    return {int(str(metric)): int(str(n)) for metric, n in _ask(store, sql, params, limits)}
 
 
 def group_names(
@@ -109,7 +109,8 @@ def group_names(
     """Names by what stands before their first "/" behind the prefix, with it, in order; and how
     many there are of each."""
     where, params = _conditions(runs, query)
-    found = store.query(
+    found = _ask(
+        store,
         select(
             {"group": _GROUP, "names": "uniqExact(metric)"},
             _TABLE,
@@ -171,11 +172,24 @@ def _read(
     keys = ("metric", "name")
     sql = select(plain(*keys), _TABLE, where=where, group_by=keys, order_by=("name",)) + page
     names: dict[int, str] = {}
-    for metric, name in store.query(sql, params, limits):
+    for metric, name in _ask(store, sql, params, limits):
         assert isinstance(metric, int)
         assert isinstance(name, str)
         names[metric] = name
     return names
+
+
+def _ask(
+    store: Store, sql: str, params: Mapping[str, Param], limits: Mapping[str, Setting]
+) -> list[tuple[object, ...]]:
+    """Of the table of names alone."""
+    return store.rows_memo.once(
+        (_TABLE, sql, repr(params)),
+        lambda: store.query(sql, params, limits),
+        size=lambda rows: sum(
+            200 + sum(len(cell) for cell in row if isinstance(cell, str)) for row in rows
+        ),
+    )
 
 
 def unknown_metrics_text(

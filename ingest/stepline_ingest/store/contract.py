@@ -48,6 +48,10 @@ class Store(Protocol):
         """What may be kept of answers until points change."""
 
     @property
+    def rows_memo(self) -> Memo:
+        """What may be kept of answers until rows of any other table change."""
+
+    @property
     def expired(self) -> Expired:
         """Which months of points were replaced by what is kept of them."""
 

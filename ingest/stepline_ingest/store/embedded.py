@@ -49,6 +49,7 @@ DATABASE = "stepline"
 PART_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)
 
 _PIECE = 1 << 20
+_ROWS_CAPACITY = 32 << 20
 _CLOSE_PATIENCE = 20.0
 """Seconds that running calls get when the store closes."""
 
@@ -71,6 +72,7 @@ class EmbeddedStore:
         self._engine = directory / "chdb"
         self._writes = Gate()
         self.memo = Memo(trusted=True)
+        self.rows_memo = Memo(trusted=True, capacity=_ROWS_CAPACITY)
         self.expired = Expired(self.query)
         config = write_config(directory, database)
         self._folder = _open_folder(directory)
@@ -126,8 +128,11 @@ class EmbeddedStore:
     ) -> None:
         if rows:
             block = self._tables.block(table, columns, rows)
-            with self._staging.stage_pieces([block], len(rows)) as staged:
-                self._insert(table, columns, staged, rows_settings())
+            try:
+                with self._staging.stage_pieces([block], len(rows)) as staged:
+                    self._insert(table, columns, staged, rows_settings())
+            finally:
+                self.rows_memo.changed()
 
     def _insert(
         self,
@@ -158,6 +163,7 @@ class EmbeddedStore:
             with self._pool.connection() as connection, _raised_as(query_error):
                 connection.query(sql + settings_clause(settings))
         finally:
+            self.rows_memo.changed()
             if points:
                 self.memo.changed()
 

@@ -1,10 +1,11 @@
-"""What was computed from stored points, kept while those points are as they were.
+"""What was computed from stored rows, kept while those rows are as they were.
 
-The store notes every change that it makes to points: of which runs, or, where it cannot tell, of
-all. What was kept before counts no longer. So this is only for a store that nothing else writes to;
-the others have one that is not `trusted` and keeps nothing.
+The store notes every change that it makes, and has a memo of points, whose changes are those of
+some runs, or, where it cannot tell, of all; and one of the rows of all other tables. What was kept
+before a change counts no longer. So this is only for a store that nothing else writes to; the
+others have memos that are not `trusted` and keep nothing.
 
-A version is taken before something is read, and what was read is kept under it: points that were
+A version is taken before something is read, and what was read is kept under it: rows that were
 stored meanwhile, and may be part of it or not, have a version of their own once they count.
 """
 
@@ -13,9 +14,11 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
 
 CAPACITY = 128 << 20
 """Bytes, as those who keep something estimate them."""
@@ -95,3 +98,14 @@ class Memo:
             while self._size > self._capacity:
                 _, dropped = self._kept.popitem(last=False)
                 self._size -= dropped.size
+
+    def once(
+        self, key: Hashable, read: Callable[[], Value], *, size: Callable[[Value], int]
+    ) -> Value:
+        """What READ gives, or gave when everything was as it is now. It must not be changed."""
+        version = self.version()
+        found: Value | None = self.get(key, version)
+        if found is None:
+            found = read()
+            self.keep(key, version, found, size=size(found))
+        return found

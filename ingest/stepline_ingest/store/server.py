@@ -71,6 +71,7 @@ class ServerStore:
         self._staging = Staging()
         # Another service may write the same database, if only while one takes over from the other.
         self.memo = Memo(trusted=False)
+        self.rows_memo = Memo(trusted=False)
         self.expired = Expired(self.query)
         self._writes = Gate()
         self._before_close: list[Callable[[], None]] = []

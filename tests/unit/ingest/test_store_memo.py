@@ -58,5 +58,8 @@ def test_the_embedded_store_notes_every_change(tmp_path):
         assert store.memo.version([7]) != seen[1]
         store.command("ALTER TABLE raw_points DELETE WHERE run = 7", {"mutations_sync": 1})
         assert store.memo.version([8]) != seen[0]
+        of_rows = store.rows_memo.version()
+        store.insert_rows("raw_metrics", ("run", "metric", "name", "first_seen"), [(7, 1, "m", 1)])
+        assert store.rows_memo.version() != of_rows
     finally:
         store.close()

@@ -30,7 +30,7 @@ def core(kind: str, message: str = "it went wrong") -> _core.CoreError:
     [
         ("UNAUTHENTICATED", errors.AccessDenied, "STEPLINE_API_KEY"),
         ("RESOURCE_EXHAUSTED", errors.LimitExceeded, "Ask for less at a time."),
-        ("ALREADY_EXISTS", errors.RunExists, 'resume="allow"'),
+        ("ALREADY_EXISTS", errors.RunExists, "STEPLINE_LAUNCH_ID"),
         ("UNIMPLEMENTED", errors.ServiceFailed, "upgrade stepline-ingest"),
         ("INTERNAL", errors.ServiceFailed, "The log of the service says more."),
         ("DATA_LOSS", errors.ServiceFailed, "The log of the service says more."),

@@ -60,7 +60,9 @@ def meta_of(run: stepline.Run) -> dict[str, Any]:
     return meta
 
 
-TAKEN = rpc_error("ALREADY_EXISTS", "run r exists")
+TAKEN = rpc_error(
+    "ALREADY_EXISTS", "run r exists already; pass resume='allow' to continue it, or another run_id"
+)
 AWAY = rpc_error("UNAVAILABLE", "connection refused")
 
 

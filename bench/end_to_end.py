@@ -88,6 +88,8 @@ def chain(folder: Path) -> Timing:
         durable = time.perf_counter() - began
         for process in ranks:
             process.join()
+            if process.exitcode:
+                raise SystemExit("a rank failed")
         with stepline.connect(service.grpc) as client:
             points = int(client.sql("SELECT count() FROM points").rows[0][0])
         if points != RANKS * STEPS * METRICS:

@@ -12,7 +12,7 @@ from bench.merges import settle
 from stepline_ingest.schema import migrate
 from stepline_ingest.store import open_store
 from stepline_ingest.store.inserts import POINTS_COLUMNS, POINTS_TABLE
-from stepline_ingest.store.native_types import varint
+from stepline_ingest.varint import varint
 
 BLOCK_ROWS = 1_000_000
 

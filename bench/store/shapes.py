@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stepline_ingest.store.native_types import varint
+from stepline_ingest.varint import varint
 
 RUN = 7
 RECEIVED = 1_790_000_000

@@ -10,6 +10,7 @@ from google.protobuf import any_pb2, duration_pb2
 
 from stepline_ingest.metrics import Refusal, metrics
 from stepline_ingest.metrics.reasons import refusal_of
+from stepline_ingest.varint import varint
 
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 _STATUS_DETAILS = "grpc-status-details-bin"
@@ -102,20 +103,11 @@ def _rpc_status(code: grpc.StatusCode, message: str, delay: float) -> bytes:
     number = code.value[0]
     return (
         b"\x08"
-        + _varint(number)
+        + varint(number)
         + _field(2, message[:1024].encode())
         + _field(3, detail.SerializeToString())
     )
 
 
 def _field(number: int, payload: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return varint(number << 3 | 2) + varint(len(payload)) + payload

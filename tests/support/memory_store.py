@@ -13,6 +13,7 @@ import numpy as np
 from stepline_ingest.items import Reject
 from stepline_ingest.store.errors import StoreError
 from stepline_ingest.store.staging import StagedBlock, Staging
+from stepline_ingest.varint import read_varint
 from stepline_ingest.writers import Binding
 
 Failure = Callable[[], None]
@@ -131,8 +132,8 @@ def read_block(data: bytes) -> list[tuple[bytes, int, int, float]]:
     found: list[tuple[bytes, int, int, float]] = []
     at = 0
     while at < len(data):
-        count, at = _varint(data, at)
-        rows, at = _varint(data, at)
+        count, at = read_varint(data, at)
+        rows, at = read_varint(data, at)
         columns: dict[str, np.ndarray] = {}
         for _ in range(count):
             name, at = _text(data, at)
@@ -172,17 +173,6 @@ def _next(script: list[Failure | None]) -> None:
             step()
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, at
-
-
 def _text(data: bytes, at: int) -> tuple[str, int]:
-    size, at = _varint(data, at)
+    size, at = read_varint(data, at)
     return data[at : at + size].decode(), at + size

@@ -14,6 +14,8 @@ from typing import Any
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 
+from stepline_ingest.varint import read_varint
+
 VERSION = "1"
 VERSION_HEADER = "Connect-Protocol-Version"
 TIMEOUT_HEADER = "Connect-Timeout-Ms"
@@ -127,18 +129,10 @@ def _fields(data: bytes) -> Iterable[tuple[int, bytes]]:
     """The length-delimited fields of a message."""
     at = 0
     while at < len(data):
-        tag, at = _varint(data, at)
-        length, at = _varint(data, at)
+        tag, at = read_varint(data, at)
+        length, at = read_varint(data, at)
         if tag & 7 == 2:
             yield tag >> 3, data[at : at + length]
             at += length
         elif tag & 7 != 0:
             raise ValueError("a field of an unexpected kind")
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while data[at] & 0x80:
-        value |= (data[at] & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-    return value | data[at] << shift, at + 1

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from stepline_ingest.varint import varint
+
 from .errors import StoreError
-from .native_types import Fixed, NativeType, native_type, varint
+from .native_types import Fixed, NativeType, native_type
 
 
 @dataclass(frozen=True, slots=True)

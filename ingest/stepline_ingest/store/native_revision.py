@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from stepline_ingest.varint import read_varint
+
 from .errors import StoreError
 
 REVISION = 54454
@@ -64,12 +66,12 @@ def _in_new_layout(blocks: bytes) -> bytes:
 def _rewritten(data: bytes) -> Iterator[bytes]:
     done = 0
     while done < len(data):
-        columns, at = _varint(data, done)
-        rows, at = _varint(data, at)
+        columns, at = read_varint(data, done)
+        rows, at = read_varint(data, at)
         yield _INFO
         for _ in range(columns):
-            name_size, at = _varint(data, at)
-            type_size, at = _varint(data, at + name_size)
+            name_size, at = read_varint(data, at)
+            type_size, at = read_varint(data, at + name_size)
             cells = at + type_size
             kind = _cells_of(data[at:cells].decode())
             yield data[done:cells]
@@ -139,7 +141,7 @@ def _skip_text(data: bytes, at: int, rows: int) -> int:
         if size < 0x80:
             at += 1 + size
         else:
-            size, at = _varint(data, at)
+            size, at = read_varint(data, at)
             at += size
     return at
 
@@ -194,15 +196,3 @@ def _arguments(text: str) -> list[str]:
 def _of_element(text: str) -> str:
     """The type of an element of a tuple, which may have a name before it."""
     return _ELEMENT_NAME.sub("", text, count=1) if _ELEMENT_NAME.match(text) else text
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number, and where it ends."""
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7

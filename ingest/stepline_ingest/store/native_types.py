@@ -12,6 +12,8 @@ import struct
 from collections.abc import Sequence
 from typing import Protocol
 
+from stepline_ingest.varint import varint
+
 from .errors import StoreError
 
 
@@ -144,16 +146,6 @@ class Nullable:
         filler: object = "" if isinstance(self._item, Text) else 0
         nulls = bytes(value is None for value in values)
         return nulls + self._item.encode([filler if v is None else v for v in values])
-
-
-def varint(value: int) -> bytes:
-    """LEB128, as ClickHouse writes lengths."""
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 _FIXED = {

@@ -83,8 +83,9 @@ test-rust: toolchain ## Run the Rust tests
 .PHONY: test-python
 test-python: dev chromium ## Run the Python tests, real service and real chDB included
 	@# By file, since a file shares its service. Half of the time a test waits for processes that end, so there is one more than
-	@# cores; an engine takes up to 1 GiB, so there are no more than four.
-	@$(BIN)/pytest -q -n $$($(PY) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) + 1))') --dist loadfile
+	@# cores; an engine takes up to 1 GiB, so there are no more than four. Files in their own order: the many short ones are the last
+	@# (xdist would take the files with a single long test last, one worker at work and the others idle).
+	@$(BIN)/pytest -q -n $$($(PY) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) + 1))') --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-page
 test-page: $(PAGE_TOOLS) ## Run the unit tests of the dashboard; those in a browser belong to the Python tests

@@ -74,6 +74,15 @@ def later(
     )
 
 
+def fault(what: str) -> ServiceError:
+    """INTERNAL. What went wrong is about the inside of the service: its log has it, the caller gets
+    no word of it."""
+    return ServiceError(
+        grpc.StatusCode.INTERNAL,
+        f"a fault of the service ended {what}: its log has more, report it with that",
+    )
+
+
 class AbortableContext(Protocol):
     """The part of grpc.aio.ServicerContext that ends a call."""
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from stepline_ingest.errors import StartupError
 from stepline_ingest.limits import KIB, Limits
+from stepline_ingest.metrics import Refusal, metrics
 
 _HEADER_BYTES = 16 * KIB
 _HEADERS = 100
@@ -19,6 +21,15 @@ _SHUTDOWN = 1.0
 then."""
 _IDLE = 75.0
 """Seconds that a connection is kept between two requests."""
+_REFUSALS = {
+    404: Refusal.NOT_FOUND,
+    405: Refusal.UNSUPPORTED,
+    413: Refusal.TOO_LARGE,
+}
+
+_FULL = b"too many connections to this port: end some, or try again later\n"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class _NotGarbage(logging.Filter):
@@ -37,9 +48,10 @@ class _Full(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.WriteTransport)
+        metrics.refused(Refusal.OVERLOADED)
         transport.write(
             b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
-            b"Content-Type: text/plain\r\nContent-Length: 28\r\n\r\ntoo many connections to here"
+            b"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s" % (len(_FULL), _FULL)
         )
         transport.close()
 
@@ -56,11 +68,28 @@ async def write_to(
         patience.cancel()
 
 
+@web.middleware
+async def _counted(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Counts what a handler refuses by an exception of aiohttp, and what nobody foresaw."""
+    try:
+        return await handler(request)
+    except web.HTTPException as refused:
+        if refused.status >= 400:
+            metrics.refused(_REFUSALS.get(refused.status, Refusal.INVALID))
+        raise
+    except OSError:
+        raise  # the reader has gone
+    except Exception:
+        metrics.refused(Refusal.INTERNAL)
+        raise
+
+
 class HttpPort:
     """Serves one application."""
 
     def __init__(self, app: web.Application, limits: Limits) -> None:
         self._limits = limits
+        app.middlewares.append(_counted)
         self._runner = web.AppRunner(
             app,
             access_log=None,

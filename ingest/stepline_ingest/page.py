@@ -82,7 +82,9 @@ class Page:
         if found is None and self.is_built and _wants_page(request):
             found = self._files[_INDEX]
         if found is None:
-            raise web.HTTPNotFound
+            raise web.HTTPNotFound(
+                text="there is no such page: the dashboard is at /, the calls are those of proto/\n"
+            )
         headers = {"Cache-Control": found.cached, "ETag": found.etag, "Vary": "Accept-Encoding"}
         if found.etag in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=headers)

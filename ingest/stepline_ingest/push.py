@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 
 from stepline_ingest import access
-from stepline_ingest.errors import ServiceError, abort, invalid, later
+from stepline_ingest.errors import ServiceError, abort, fault, invalid, later
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc
 from stepline_ingest.metrics import Refusal
 from stepline_ingest.names import NamesRegistry
@@ -168,6 +168,7 @@ class PushStream:
                 later(
                     "a batch was rejected with the names in it; open a new stream and go on",
                     after=0,
+                    refusal=Refusal.INVALID,
                 )
             )
         self._wake.set()
@@ -279,11 +280,9 @@ class PushStream:
                     self._wake.set()
         except ServiceError as error:
             self.fail(error)
-        except Exception as error:
+        except Exception:
             log.exception("a stream of %s ends in an unforeseen way", self.label)
-            self.fail(
-                ServiceError(grpc.StatusCode.INTERNAL, f"{error!r}; see the log of the service")
-            )
+            self.fail(fault("the stream"))
 
     async def _reply(self) -> None:
         """Rejections and acks, until the stream has failed or everything received is settled and

@@ -180,7 +180,7 @@ def check_writer(writer: bytes) -> bytes:
 
 def check_rank(rank: int, limits: Limits) -> None:
     if rank >= limits.max_ranks:
-        raise invalid(f"rank {rank}: ranks lie below {limits.max_ranks}")
+        raise invalid(f"rank {rank}: ranks count from 0 and lie below {limits.max_ranks}")
 
 
 def check_text(field: str, text: str, limits: Limits) -> None:

@@ -335,7 +335,7 @@ class Server:
         self._hub.deleted(run_id)
         gone = ServiceError(
             grpc.StatusCode.FAILED_PRECONDITION,
-            f"run {run_id} was deleted: nothing is stored for it any more",
+            f"run {run_id} was deleted, nothing is stored for it any more: begin another run",
             refusal=Refusal.DELETED,
         )
         try:

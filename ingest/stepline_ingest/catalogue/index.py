@@ -19,6 +19,7 @@ from typing import Any
 
 from stepline._core import siphash64
 from stepline_ingest.errors import later
+from stepline_ingest.metrics import Refusal
 from stepline_ingest.run_record import RunRecord
 from stepline_ingest.store.contract import Store
 from stepline_ingest.store.errors import StoreError
@@ -103,7 +104,8 @@ class FieldIndex:
         if not self._caught_up.wait(PATIENCE):
             raise later(
                 "the configs of runs are being indexed, once after the start of the service: "
-                "try again soon, or list runs without filter, sort and columns"
+                "try again soon, or list runs without filter, sort and columns",
+                refusal=Refusal.STARTING,
             )
         with self._writing:
             with self._guard:

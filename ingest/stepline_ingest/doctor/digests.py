@@ -165,7 +165,8 @@ def unknown_writer(writer: bytes, run_id: str) -> ServiceError:
 
     return ServiceError(
         grpc.StatusCode.NOT_FOUND,
-        f"writer {writer.hex()} of run {run_id} is not known here: nothing of it was ever sent",
+        f"writer {writer.hex()} of run {run_id} is not known here: nothing of it was ever sent; "
+        "`stepline sync` sends what waits in a spool",
     )
 
 

@@ -14,6 +14,7 @@ import grpc
 from stepline_ingest.errors import ServiceError, abort, invalid, later
 from stepline_ingest.gen.stepline.v1 import audit_pb2, audit_pb2_grpc
 from stepline_ingest.limits import Limits
+from stepline_ingest.metrics import Refusal
 from stepline_ingest.query.pump import pumped
 from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.store.contract import Store, StoreError
@@ -73,6 +74,7 @@ class AuditService(audit_pb2_grpc.AuditServicer):
                     grpc.StatusCode.RESOURCE_EXHAUSTED,
                     "another audit runs: wait for it",
                     retry_after=10.0,
+                    refusal=Refusal.OVERLOADED,
                 ),
             )
         self._auditing = True
@@ -96,7 +98,9 @@ class AuditService(audit_pb2_grpc.AuditServicer):
 
     async def _place(self, run_id: str, writer: bytes) -> Binding:
         if len(writer) != 16:
-            raise invalid(f"a writer id has 16 bytes, not {len(writer)}")
+            raise invalid(
+                f"a writer id has 16 bytes, not {len(writer)}: ListWriters has those of the run"
+            )
         run = await self._run(run_id)
         found = await self._blocking(lambda: self._tables.find_writers([writer]))
         if not found or found[0].run != run:
@@ -115,6 +119,7 @@ def _failure(error: ServiceError | StoreError) -> ServiceError:
         return ServiceError(
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             f"the answer takes more than a request may take ({error}): ask for fewer sequences",
+            refusal=Refusal.QUERY_LIMIT,
         )
     return later(f"the store fails: {error}; try again later")
 

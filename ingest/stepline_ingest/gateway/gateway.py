@@ -88,7 +88,14 @@ class Gateway:
             )
         allowed = ("GET", "POST") if method.only_reads else ("POST",)
         if request.method not in allowed:
-            return web.Response(status=405, headers={"Allow": ", ".join(allowed), **_NO_STORE})
+            return _failure(
+                ServiceError(
+                    grpc.StatusCode.UNIMPLEMENTED,
+                    f"{method.path} takes no {request.method}: use {' or '.join(allowed)}",
+                ),
+                status=405,
+                headers={"Allow": ", ".join(allowed)},
+            )
         encoding = encoding_of(request, method)
         if encoding not in ("proto", "json"):
             return _unsupported(request, method)
@@ -109,7 +116,6 @@ class Gateway:
             finally:
                 self._open -= 1
         except ServiceError as error:
-            metrics.refused(error.refusal)
             if method.gives_stream:
                 return _failed_stream(error, encoding)
             return _failure(error)
@@ -249,9 +255,13 @@ def _json_response(body: Any, status: int, headers: dict[str, str]) -> web.Respo
     )
 
 
-def _failure(error: ServiceError, *, status: int | None = None) -> web.Response:
-    """What the gateway itself refuses of a call that answers with one message."""
-    headers = {}
+def _failure(
+    error: ServiceError, *, status: int | None = None, headers: dict[str, str] | None = None
+) -> web.Response:
+    """What the gateway itself refuses of a call that answers with one message. It is counted, as
+    `errors.abort` counts what the gRPC server refuses."""
+    metrics.refused(error.refusal)
+    headers = dict(headers or {})
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     body = wire.error_json(error.code, error.message, _status_of(error))
@@ -260,6 +270,7 @@ def _failure(error: ServiceError, *, status: int | None = None) -> web.Response:
 
 def _failed_stream(error: ServiceError, encoding: str) -> web.Response:
     """The same of a call that answers with a stream: errors are its last envelope."""
+    metrics.refused(error.refusal)
     body = wire.error_json(error.code, error.message, _status_of(error))
     return web.Response(
         body=wire.end_of_stream(body, {}),
@@ -281,8 +292,9 @@ def _unsupported(request: web.Request, method: Method) -> web.Response:
             )
         )
     accepted = ", ".join(types)
+    metrics.refused(Refusal.UNSUPPORTED)
     return web.Response(
         status=415,
-        text=f"the content type of {method.path} is one of {accepted}\n",
+        text=f"{method.path} does not take this content type: use one of {accepted}\n",
         headers={"Accept-Post": accepted, **_NO_STORE},
     )

@@ -148,7 +148,9 @@ def _message_of_query(request: web.Request, limits: Limits) -> bytes:
         try:
             message = base64.b64decode(_padded(text), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as error:
-            raise invalid("the parameter message is no URL-safe base64") from error
+            raise invalid(
+                "the parameter message is no URL-safe base64: use - and _ for + and /"
+            ) from error
     else:
         message = text.encode("utf-8", "surrogateescape")
     return _unpacked(query.get("compression", _PLAIN), message, _largest(query["encoding"], limits))
@@ -173,7 +175,10 @@ def _unwrapped(request: web.Request, body: bytes, limits: Limits) -> bytes:
         return message
     packing = request.headers.get(wire.STREAM_ENCODING, _PLAIN)
     if packing == _PLAIN:
-        raise invalid(f"a message is marked as packed, and {wire.STREAM_ENCODING} names no packing")
+        raise invalid(
+            f"a message is marked as packed, and {wire.STREAM_ENCODING} names no packing: "
+            f"name {_GZIP}, or clear the mark"
+        )
     encoding = wire.STREAM_TYPES[request.content_type]
     return _unpacked(packing, message, _largest(encoding, limits))
 

@@ -37,7 +37,10 @@ def watched_queries(request: live_pb2.WatchRequest) -> tuple[list[WatchedQuery],
     queries = []
     for watched in request.charts:
         if len(watched.patterns) > MAX_PATTERNS or not all(watched.patterns):
-            raise invalid(f"`patterns` takes at most {MAX_PATTERNS} texts, none of them empty")
+            raise invalid(
+                f"`patterns` takes at most {MAX_PATTERNS} texts, none of them empty: "
+                "watch the others by another chart"
+            )
         patterns = tuple(dict.fromkeys(watched.patterns))
         chart = chart_query(watched.chart, named=not patterns)
         axisless = b"" if watched.chart.x else watched.chart.SerializeToString(deterministic=True)

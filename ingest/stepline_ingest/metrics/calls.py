@@ -1,4 +1,5 @@
-"""Counts every gRPC call by method and code, and times queries."""
+"""Counts every gRPC call by method and code, times queries, and ends in a decent way what nobody
+foresaw."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
+
+from stepline_ingest.errors import abort, fault
 
 from .reasons import QueryKind
 from .registry import Metrics
@@ -63,6 +66,7 @@ class CallMeter(grpc.aio.ServerInterceptor):
                 return await behaviour(request, context)
             except BaseException as error:
                 code = _code_of(error, context)
+                await _tell(error, method, context)
                 raise
             finally:
                 self._ended(method, code or _code_of(None, context), begun, request)
@@ -80,6 +84,7 @@ class CallMeter(grpc.aio.ServerInterceptor):
                     yield reply
             except BaseException as error:
                 code = _code_of(error, context)
+                await _tell(error, method, context)
                 raise
             finally:
                 self._ended(method, code or _code_of(None, context), begun, request)
@@ -120,13 +125,22 @@ def _parts(handler: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     return grpc.unary_unary_rpc_method_handler, handler.unary_unary
 
 
+async def _tell(error: BaseException, method: str, context: Any) -> None:
+    """Ends the call with INTERNAL when ERROR is a fault of the service: gRPC would give its text,
+    which is about the inside, to the caller."""
+    if not isinstance(error, Exception) or isinstance(error, grpc.aio.BaseError):
+        return  # told already, or nobody is there to be told
+    log.error("%s ends in an unforeseen way", method, exc_info=error)
+    await abort(context, fault(method))
+
+
 def _code_of(error: BaseException | None, context: Any) -> str:
     if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
         return "CANCELLED"
     code = context.code()
     number = code.value[0] if isinstance(code, grpc.StatusCode) else code or 0
     if error is not None and not number:
-        return "UNKNOWN"
+        return "INTERNAL"
     return _CODES.get(number, "UNKNOWN")
 
 

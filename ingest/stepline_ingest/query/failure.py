@@ -13,8 +13,9 @@ from stepline_ingest.store.contract import StoreError
 
 log = logging.getLogger(__name__)
 
-TOO_LONG, TOO_MUCH_MEMORY = 159, 241
+TOO_LONG, TOO_MUCH_MEMORY, TOO_MUCH_DATA = 159, 241, 396
 """ClickHouse's numbers of the errors at the limits of a request."""
+READONLY, ACCESS_DENIED = 164, 497
 
 
 def query_failure(error: StoreError, limits: Limits) -> ServiceError:
@@ -28,6 +29,16 @@ def query_failure(error: StoreError, limits: Limits) -> ServiceError:
         )
     log.warning("a query failed at the store: %s", error)
     return later(f"the store fails: {error}; try again later")
+
+
+def refusal_of_query(error: StoreError) -> Refusal:
+    """What a failed query of people's SQL counts as. What the store refuses by itself, without a
+    number of the engine, is a matter of rights."""
+    if error.code in (TOO_LONG, TOO_MUCH_MEMORY, TOO_MUCH_DATA):
+        return Refusal.QUERY_LIMIT
+    if not error.blames_query:
+        return Refusal.STORE_FAILS
+    return Refusal.DENIED if error.code in (None, READONLY, ACCESS_DENIED) else Refusal.INVALID
 
 
 def _over(message: str) -> ServiceError:

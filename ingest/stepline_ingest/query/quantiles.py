@@ -21,7 +21,9 @@ MAX_QUANTILES = 32
 def checked(quantiles: Sequence[float]) -> tuple[float, ...]:
     """Raises ServiceError(INVALID_ARGUMENT)."""
     if len(quantiles) > MAX_QUANTILES:
-        raise invalid(f"{len(quantiles)} quantiles are more than the {MAX_QUANTILES} of a band")
+        raise invalid(
+            f"{len(quantiles)} quantiles are more than the {MAX_QUANTILES} of a band: use fewer"
+        )
     for quantile in quantiles:
         if not 0 <= quantile <= 1:
             raise invalid(

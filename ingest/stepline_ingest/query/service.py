@@ -100,7 +100,9 @@ class QueryService(query_pb2_grpc.QueryServicer):
     ) -> AsyncIterator[query_pb2.HistoryChunk]:
         async def chunks() -> AsyncGenerator[query_pb2.HistoryChunk, None]:
             if not request.metric:
-                raise invalid("a history needs the name of a metric")
+                raise invalid(
+                    "a history needs the name of a metric: ListMetrics has those of the run"
+                )
             query = HistoryQuery(
                 request.run_id,
                 request.metric,

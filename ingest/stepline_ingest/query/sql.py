@@ -13,6 +13,7 @@ from stepline_ingest.gen.stepline.v1 import query_pb2
 from stepline_ingest.store.contract import Setting, Store, StoreError
 
 from .ask import asked
+from .failure import ACCESS_DENIED, READONLY
 
 DEFAULT_FORMAT = "JSONCompactEachRowWithNamesAndTypes"
 CHUNK_BYTES = 1 << 20
@@ -22,7 +23,6 @@ _READABLE: dict[str, Setting] = {
     "output_format_json_quote_denormals": 1,
     "output_format_json_quote_64bit_integers": 0,
 }
-_READONLY, _ACCESS_DENIED = 164, 497
 _MESSAGE_LENGTH = 600
 
 
@@ -64,7 +64,7 @@ async def read_sql(
 
 def _refusal(error: StoreError) -> ServiceError:
     message = _shortened(str(error))
-    if error.code in (_READONLY, _ACCESS_DENIED):
+    if error.code in (READONLY, ACCESS_DENIED):
         return ServiceError(
             grpc.StatusCode.PERMISSION_DENIED, f"{message}; SQL here only reads: use SELECT"
         )

@@ -19,8 +19,9 @@ from aiohttp import web
 from stepline_ingest import access
 from stepline_ingest.http_port import write_to
 from stepline_ingest.limits import Limits
-from stepline_ingest.metrics import QueryKind, metrics
+from stepline_ingest.metrics import QueryKind, Refusal, metrics
 from stepline_ingest.query.ask import Transform, asked
+from stepline_ingest.query.failure import ACCESS_DENIED, refusal_of_query
 from stepline_ingest.store.contract import Store
 from stepline_ingest.store.errors import StoreError
 
@@ -44,8 +45,6 @@ _CONTENT_TYPES = {
     "Arrow": "application/octet-stream",
     "ArrowStream": "application/octet-stream",
 }
-_ACCESS_DENIED = 497
-_READONLY = 164
 _UNKNOWN = 1002
 _HELD = 1 << 20
 """Bytes of an answer that wait for what comes behind them: an error that comes so early still gets
@@ -127,6 +126,7 @@ class SqlPort:
                 if size <= _HELD:
                     raise
                 log.info("a query failed in the middle of its answer: %.1000s", error)
+                metrics.refused(refusal_of_query(error))
                 ending.broken = True
                 yield _told_within(error, ending.tag)
 
@@ -237,17 +237,26 @@ def _told_within(error: StoreError, tag: str) -> bytes:
 
 
 def _refusal(error: StoreError, headers: dict[str, str]) -> web.Response:
-    """The status that a ClickHouse server would give. What the store refuses by itself, without a
-    number of the engine, is a matter of rights."""
+    """The status that a ClickHouse server would give."""
+    refusal = refusal_of_query(error)
+    message = str(error)
+    if refusal is Refusal.QUERY_LIMIT:
+        message += "; ask for less at a time"
     if error.blames_query:
-        code = error.code or _ACCESS_DENIED
-        status = 403 if code in (_ACCESS_DENIED, _READONLY) else 400
-        return _failure(status, code, str(error), headers)
+        status = 403 if refusal is Refusal.DENIED else 400
+        return _failure(status, error.code or ACCESS_DENIED, message, headers, refusal)
     log.warning("a query failed: %.1000s", error)
-    return _failure(500, error.code or _UNKNOWN, str(error), headers)
+    return _failure(500, error.code or _UNKNOWN, message, headers, refusal)
 
 
-def _failure(status: int, code: int, message: str, headers: dict[str, str]) -> web.Response:
+def _failure(
+    status: int,
+    code: int,
+    message: str,
+    headers: dict[str, str],
+    refusal: Refusal = Refusal.INVALID,
+) -> web.Response:
+    metrics.refused(refusal)
     # The engine repeats a query that it cannot read, however long that is.
     message = message if len(message) <= _TOLD else message[: _TOLD - 3] + "..."
     text = message if message.startswith("Code:") else f"Code: {code}. DB::Exception: {message}"

@@ -149,7 +149,9 @@ async def _form(request: web.Request, limits: Limits) -> dict[str, str]:
         parts = await request.multipart()
         while (part := await parts.next()) is not None:
             if not isinstance(part, BodyPartReader) or part.name is None:
-                raise refused(BAD_ARGUMENTS, "the form has a part without a name")
+                raise refused(
+                    BAD_ARGUMENTS, "the form has a part without a name: give each its name"
+                )
             if part.filename is not None:
                 raise refused(
                     NOT_IMPLEMENTED, "external tables are not taken here: write their rows into SQL"

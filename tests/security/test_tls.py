@@ -17,38 +17,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import trustme
 
 import stepline
 from stepline_ingest.errors import StartupError
 from stepline_ingest.tls import Certificates, TlsFiles
 from tests.security.conftest import Guarded, command
+from tests.support.authority import Authority, options, over_tls
 from tests.support.service import Service
 
 PATIENCE = 60.0
 """Only ends a test that hangs."""
-
-
-class Authority:
-    """A CA of our own, and files of what it signs."""
-
-    def __init__(self, directory: Path) -> None:
-        self._ca = trustme.CA()
-        self._directory = directory
-        directory.mkdir(exist_ok=True)
-        self.ca = directory / "ca.pem"
-        self._ca.cert_pem.write_to_path(self.ca)
-
-    def issue(self, name: str, *hosts: str, **more: object) -> TlsFiles:
-        """NAME.pem and NAME.key, for a server at HOSTS or for a client."""
-        made = self._ca.issue_cert(*(hosts or ("localhost", "127.0.0.1")), **more)  # type: ignore[arg-type]
-        cert, key = self._directory / f"{name}.pem", self._directory / f"{name}.key"
-        cert.unlink(missing_ok=True)
-        key.unlink(missing_ok=True)
-        for pem in made.cert_chain_pems:
-            pem.write_to_path(cert, append=True)
-        made.private_key_pem.write_to_path(key)
-        return TlsFiles(cert=cert, key=key)
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +52,6 @@ def environ(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     use()
     return use
-
-
-def options(files: TlsFiles) -> tuple[str, ...]:
-    return ("--tls-cert", str(files.cert), "--tls-key", str(files.key))
-
-
-def over_tls(place: str) -> str:
-    return "https://localhost:" + place.rsplit(":", 1)[1]
 
 
 def fetch(place: str, ca: Path, files: TlsFiles | None = None) -> int:

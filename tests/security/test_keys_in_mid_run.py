@@ -1,0 +1,108 @@
+"""Keys that are good no more while a run logs.
+
+Scenario: two runs log by the uploader of their host; the key of one is revoked, that of the other
+expires. Both log on. Somebody sends their spools with a good key while they log, and once more
+after their end.
+Guarantees: the stream of each ends with UNAUTHENTICATED, whose message names the remedy and reaches
+`stepline status`; `log()` notices nothing, the points stay in the spool, and in the end each is
+stored once.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import urllib.request
+import uuid
+from pathlib import Path
+
+import pytest
+
+import stepline
+from stepline import _core
+from tests.security.conftest import Guarded, Refused, command
+from tests.support.oracle import METRICS, Oracle, row
+from tests.support.processes import stop_uploaders, wait_until
+
+LIFE_MS = 3_000
+"""Of the key that expires: time for a stream to begin."""
+
+
+class Logging:
+    """A run that logs the oracle's values with a key that will not last."""
+
+    def __init__(self, guarded: Guarded, project: str, spools: Path, key: str) -> None:
+        self.run_id, self.steps, self._spools = f"{project}-run", 0, spools
+        self._run = stepline.init(
+            project=project, run_id=self.run_id, server=guarded.grpc, api_key=key, dir=spools
+        )
+
+    def log(self, calls: int) -> None:
+        for _ in range(calls):
+            self._run.log(row(0, self.steps), step=self.steps)
+            self.steps += 1
+
+    @property
+    def status(self) -> dict[str, object]:
+        (status,) = (
+            status
+            for status in _core.spool_scan(str(self._spools))
+            if status["run_id"] == self.run_id
+        )
+        return dict(status)
+
+    def finish(self) -> stepline.FinishReport:
+        return self._run.finish(timeout=0.1)  # nobody sends it
+
+
+def failures(guarded: Guarded, reason: str) -> float:
+    request = urllib.request.Request(
+        f"http://{guarded.http}/metrics", headers={"Authorization": f"Bearer {guarded.admin}"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        page = answer.read().decode()
+    found = re.search(rf'stepline_auth_failures_total{{reason="{reason}"}} (\S+)', page)
+    assert found is not None
+    return float(found[1])
+
+
+def test_points_wait_for_a_good_key(guarded: Guarded, spools: Path) -> None:
+    before = {reason: failures(guarded, reason) for reason in ("revoked", "expired")}
+    projects = {reason: f"{reason}-{uuid.uuid4().hex[:8]}" for reason in before}
+    admin = _core.Connection(guarded.grpc, api_key=guarded.admin)
+    revoked, key = admin.create_key("ingest", projects["revoked"], "", None)
+    runs = {"revoked": Logging(guarded, projects["revoked"], spools, key)}
+    until = time.time_ns() // 1_000_000 + LIFE_MS
+    _, key = admin.create_key("ingest", projects["expired"], "", until)
+    runs["expired"] = Logging(guarded, projects["expired"], spools, key)
+    for run in runs.values():
+        run.log(100)
+        wait_until(lambda run=run: run.status["acked_seq"] == 100, what="the stream is open")
+    admin.revoke_key(revoked["id"])
+    for reason, run in runs.items():
+        run.log(100)
+        wait_until(lambda run=run: run.status["state"] == "refused", what=f"a key is {reason}")
+        told = str(run.status["error"])
+        assert f"is {reason}: use another one, made with `stepline key create`" in told
+        assert "set STEPLINE_API_KEY" in told
+        assert failures(guarded, reason) > before[reason]
+        run.log(100)
+    good = {reason: guarded.key("ingest", project) for reason, project in projects.items()}
+
+    for reason, run in runs.items():
+        path = str(run.status["path"])
+        with pytest.raises(Refused, match=reason):
+            command("sync", path)
+        command("sync", path, api_key=good[reason])
+        assert run.status["acked_seq"] == 300
+        run.log(100)
+    oracle = Oracle()
+    for reason, run in runs.items():
+        report = run.finish()
+        assert (report.complete, report.left) == (False, 100 * len(METRICS)), report
+        command("sync", str(report.spool), api_key=good[reason])
+        oracle.logged(run.run_id, 0, returned=run.steps)
+    stop_uploaders(spools)
+    with stepline.connect(guarded.grpc, api_key=guarded.admin) as client:
+        oracle.judge(client)
+        assert {client.run(run.run_id).info.state for run in runs.values()} == {"finished"}

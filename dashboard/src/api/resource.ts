@@ -1,6 +1,7 @@
 /** Data behind a call: loaded anew when its key changes or the service comes back, kept on the screen meanwhile. */
-import { useSignal, useSignalEffect } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { useEffectAtOnce } from "../ui/effect";
 import { epoch, failed } from "./connection";
 import { secret } from "./login";
 import { isAbort, type Problem } from "./problem";
@@ -34,7 +35,8 @@ export function useResource<T>(
   const wantedKey = useSignal(key);
   wantedKey.value = key;
 
-  useSignalEffect(() => {
+  // What is shown next hangs on the answer: it is asked for before the browser paints.
+  useEffectAtOnce(() => {
     const key = wantedKey.value;
     void [epoch.value, secret.value, round.value];
     running.current?.abort();

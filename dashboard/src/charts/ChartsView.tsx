@@ -1,5 +1,5 @@
 /** A page of charts over some runs. */
-import { type ReadonlySignal, useComputed, useSignal, useSignalEffect } from "@preact/signals";
+import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { epoch } from "../api/connection";
 import type { Run } from "../gen/stepline/v1/runs_pb";
@@ -8,6 +8,7 @@ import { useShortcuts } from "../state/keys";
 import { options, setOptions } from "../state/options";
 import { type RunRow, titles } from "../state/run";
 import { assign } from "../state/slots";
+import { useEffectAtOnce } from "../ui/effect";
 import { focusSearch } from "../ui/Search";
 import { type ChartPage, ChartPageProvider } from "./context";
 import { Large } from "./Large";
@@ -41,10 +42,10 @@ export function ChartsView({ runs, onRuns }: Props) {
     JSON.stringify(shown.value.filter((run) => run.state === "running").map((run) => run.id)),
   );
   const running = useComputed(() => JSON.parse(runningKey.value) as string[]);
-  useSignalEffect(() => {
+  useEffectAtOnce(() => {
     if (shape.value) page.store.reshape(shape.value);
   });
-  useSignalEffect(() => {
+  useEffectAtOnce(() => {
     if (epoch.value) page.store.renew();
   });
   useEffect(() => {

@@ -1,19 +1,13 @@
 /** One metric: its title, its plot, and what can be done with it. */
 import { useComputed } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { change } from "../state/address";
-import { chartCommand } from "../state/command";
 import { options, setOptions } from "../state/options";
 import { dark } from "../state/theme";
-import { Copy } from "../ui/Copy";
-import { Icon } from "../ui/icons";
-import { Menu } from "../ui/Menu";
 import { sceneOf } from "./compose";
 import { useChartPage } from "./context";
-import { ExportItems } from "./ExportItems";
-import { exportPanel } from "./export";
+import { PanelTools } from "./PanelTools";
 import { Plot } from "./Plot";
-import { pinned, togglePin } from "./pins";
 
 export function Panel({ metric, large = false }: { metric: string; large?: boolean }) {
   const page = useChartPage();
@@ -25,7 +19,7 @@ export function Panel({ metric, large = false }: { metric: string; large?: boole
     return sceneOf(data.value, options.value, page.labelling.value);
   });
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = root.current;
     if (!element) return;
     const { store, sight } = page;
@@ -74,46 +68,9 @@ export function Panel({ metric, large = false }: { metric: string; large?: boole
             over {axis.replace(/^metric:/, "")}
           </span>
         )}
-        <div class="panel-tools">
-          <button
-            type="button"
-            class="quiet"
-            aria-pressed={pinned.value.includes(metric)}
-            title={pinned.value.includes(metric) ? "Unpin" : "Pin to the top"}
-            aria-label={`Pin ${metric}`}
-            onClick={() => togglePin(metric)}
-          >
-            <Icon name="pin" size={14} />
-          </button>
-          <Menu label={<Icon name="download" size={14} />} title="Export" class="quiet">
-            {(close) => (
-              <>
-                <ExportItems
-                  onChoose={(format) => {
-                    void exportPanel(scene.value, metric, format);
-                    close();
-                  }}
-                />
-                <Copy
-                  name="Copy the command"
-                  text={() => chartCommand(metric, page.runIds.peek(), axis, options.peek())}
-                  onDone={close}
-                />
-              </>
-            )}
-          </Menu>
-          {!large && (
-            <button
-              type="button"
-              class="quiet"
-              title="Open large (Enter)"
-              aria-label="Open large"
-              onClick={open}
-            >
-              <Icon name="expand" size={14} />
-            </button>
-          )}
-        </div>
+        {page.store.calm.value && (
+          <PanelTools metric={metric} axis={axis} scene={scene} onOpen={large ? undefined : open} />
+        )}
       </header>
       <div class="panel-body">
         {seen && resolution === "none" && !problem && <div class="panel-wait" aria-busy="true" />}

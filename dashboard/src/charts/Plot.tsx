@@ -1,7 +1,8 @@
 /** A chart on the screen: paints its scene, and turns pointer and keys into cursors, zooms and pans. */
 import { type Signal, useComputed, useSignal, useSignalEffect } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { dark } from "../state/theme";
+import { useEffectAtOnce } from "../ui/effect";
 import { paint } from "./canvas";
 import { Gestures } from "./gestures";
 import { type Layout, layout, moved } from "./layout";
@@ -54,13 +55,23 @@ export function Plot({ id, label, scene, cursor, onZoom, onOpen }: Props) {
     return nearestLine(current.value, place.value, at.x, at.y)?.line.key;
   });
 
+  // Its size is known before the first frame that it is in, and it is painted in that.
+  useLayoutEffect(() => {
+    const element = root.current;
+    if (!element) return;
+    const measure = () => {
+      const { clientWidth: width, clientHeight: height } = element;
+      const before = size.peek();
+      if (width !== before.width || height !== before.height) size.value = { width, height };
+    };
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
   useEffect(() => {
     const element = root.current;
     if (!element) return;
-    const observer = new ResizeObserver(() => {
-      size.value = { width: element.clientWidth, height: element.clientHeight };
-    });
-    observer.observe(element);
     const gestures = new Gestures(element, {
       layout: () => place.peek(),
       scene: () => current.peek(),
@@ -77,10 +88,7 @@ export function Plot({ id, label, scene, cursor, onZoom, onOpen }: Props) {
       zoom: (range) => zoomed.current(range),
       open: () => opened.current?.(),
     });
-    return () => {
-      observer.disconnect();
-      gestures.close();
-    };
+    return () => gestures.close();
   }, []);
   const zoomed = useRef(onZoom);
   zoomed.current = (range) => {
@@ -91,7 +99,7 @@ export function Plot({ id, label, scene, cursor, onZoom, onOpen }: Props) {
   const opened = useRef(onOpen);
   opened.current = onOpen;
 
-  useSignalEffect(() => {
+  useEffectAtOnce(() => {
     const shown = place.value;
     const element = canvas.current;
     void dark.value;

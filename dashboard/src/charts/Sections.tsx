@@ -6,7 +6,8 @@ import { address, change } from "../state/address";
 import { Icon } from "../ui/icons";
 import { Failure, Notice } from "../ui/Notice";
 import { useChartPage } from "./context";
-import { known, listNames, listSections, type Names, type Section } from "./names";
+import { columnsIn, heightOf, panelsIn } from "./grid";
+import { foremost, known, LOOSE, listNames, listSections, type Names, PINNED, type Section } from "./names";
 import { Panel } from "./Panel";
 import { pinned } from "./pins";
 
@@ -14,22 +15,35 @@ const PAGE = 24;
 /** 100,000 metrics may have thousands of prefixes, whose heads alone take the browser seconds. */
 const SECTIONS = 40;
 const REFRESH_MS = 15_000;
+const SPACE = 500;
 
 export function Sections({ search, live }: { search: string; live: boolean }) {
   const { runIds, store } = useChartPage();
+  const place = useRef<HTMLDivElement>(null);
+  const width = useRef(window.innerWidth);
   const [wanted, setWanted] = useState(SECTIONS);
   const ids = runIds.value;
   const key = ids.length ? JSON.stringify([ids, search]) : "";
   // A run that goes on may begin to log something new.
-  const names = useResource(key, (abort) => listSections(ids, search, abort), {
-    refresh: live ? REFRESH_MS : 0,
-  });
+  const names = useResource(
+    key,
+    async (abort) => {
+      const found = await listSections(ids, search, abort);
+      if (abort.aborted) return found;
+      store.define(found.first);
+      width.current = place.current?.parentElement?.clientWidth ?? width.current;
+      const room = panelsIn(width.current, window.innerHeight);
+      store.expect(foremost(found, search ? [] : pinned.peek(), closedSections(), room));
+      return found;
+    },
+    { refresh: live ? REFRESH_MS : 0 },
+  );
   // Whether a chosen run is there is for the page to say.
   if (names.problem?.kind === "missing") return <div class="loading" />;
   if (names.problem) return <Failure problem={names.problem} again={names.reload} />;
-  if (!names.data) return <div class="loading" />;
-  const { sections, loose, first } = names.data;
-  store.define(first);
+  if (!names.data) return <div class="loading" ref={place} />;
+  const { sections, loose } = names.data;
+  const pins = search ? [] : pinned.value;
   if (!sections.length && !loose.length) {
     return search ? (
       <Notice title="No metric has such a name">
@@ -42,10 +56,17 @@ export function Sections({ search, live }: { search: string; live: boolean }) {
   }
   return (
     <>
-      {!search && pinned.value.length > 0 && <Pinned names={pinned.value} />}
-      {loose.length > 0 && <Loose names={loose} />}
-      {sections.slice(0, wanted).map((section) => (
-        <SectionOf key={section.prefix} section={section} search={search} names={names.data as Names} />
+      {pins.length > 0 && <Pinned names={pins} />}
+      {loose.length > 0 && <Loose names={loose} first={!pins.length} />}
+      {sections.slice(0, wanted).map((section, index) => (
+        <SectionOf
+          key={section.prefix}
+          section={section}
+          search={search}
+          names={names.data as Names}
+          first={!index && !pins.length && !loose.length}
+          columns={columnsIn(width.current)}
+        />
       ))}
       {wanted < sections.length && (
         <More left={sections.length - wanted} what="sections" onSeen={() => setWanted(wanted + SECTIONS)} />
@@ -56,7 +77,7 @@ export function Sections({ search, live }: { search: string; live: boolean }) {
 
 function Pinned({ names }: { names: readonly string[] }) {
   return (
-    <Frame prefix="*" title="pinned" total={names.length}>
+    <Frame prefix={PINNED} title="pinned" total={names.length} first>
       <div class="panels">
         {names.map((name) => (
           <Panel key={name} metric={name} />
@@ -66,10 +87,10 @@ function Pinned({ names }: { names: readonly string[] }) {
   );
 }
 
-function Loose({ names }: { names: string[] }) {
+function Loose({ names, first }: { names: string[]; first: boolean }) {
   const [shown, setShown] = useState(PAGE);
   return (
-    <Frame prefix="" title="" total={names.length}>
+    <Frame prefix="" title="" total={names.length} first={first}>
       <div class="panels">
         {names.slice(0, shown).map((name) => (
           <Panel key={name} metric={name} />
@@ -86,9 +107,11 @@ interface SectionProps {
   names: Names;
 }
 
-function SectionOf({ section, search, names }: SectionProps) {
+function SectionOf(props: SectionProps & { first: boolean; columns: number }) {
+  const { section, search, names, first, columns } = props;
+  const room = heightOf(Math.min(section.count, PAGE), columns);
   return (
-    <Frame prefix={section.prefix} title={section.prefix} total={section.count}>
+    <Frame prefix={section.prefix} title={section.prefix} total={section.count} first={first} room={room}>
       <Pages section={section} search={search} names={names} />
     </Frame>
   );
@@ -131,13 +154,28 @@ function Pages({ section, search, names: listed }: SectionProps) {
   );
 }
 
+function closedSections(): string[] {
+  return (address.value.query.closed ?? "").split(",").filter(Boolean);
+}
+
+interface FrameProps {
+  prefix: string;
+  title: string;
+  total: number;
+  children: preact.ComponentChildren;
+  /** It is at the top, and so on the screen. */
+  first?: boolean;
+  /** The height that its panels will about have, so that what is below does not seem to be near. */
+  room?: number;
+}
+
 /** A section that can be closed, which the address remembers; its panels are there once it is near the screen. */
-function Frame(props: { prefix: string; title: string; total: number; children: preact.ComponentChildren }) {
-  const { prefix, title, total, children } = props;
+function Frame(props: FrameProps) {
+  const { prefix, title, total, children, first = false, room = SPACE } = props;
   const root = useRef<HTMLDivElement>(null);
-  const [near, setNear] = useState(false);
-  const closed = (address.value.query.closed ?? "").split(",").filter(Boolean);
-  const mark = prefix || "/";
+  const [near, setNear] = useState(first);
+  const closed = closedSections();
+  const mark = prefix || LOOSE;
   const open = !closed.includes(mark);
   const { sight } = useChartPage();
   useEffect(() => {
@@ -152,7 +190,7 @@ function Frame(props: { prefix: string; title: string; total: number; children: 
         <bdi>{title.replace(/\/$/, "") || "metrics"}</bdi>
         <span class="dim">{count(total)}</span>
       </button>
-      {open && (near ? children : <div class="panels-space" />)}
+      {open && (near ? children : <div style={{ height: `${room}px` }} />)}
     </div>
   );
 }

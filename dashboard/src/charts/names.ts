@@ -18,6 +18,10 @@ export interface Names {
   first: Metric[];
 }
 
+/** What the address calls the sections of pinned metrics and of metrics without a prefix. */
+export const PINNED = "*";
+export const LOOSE = "/";
+
 /** So many names come with the sections. */
 const FIRST = 200;
 
@@ -42,6 +46,25 @@ export async function listSections(
 export function known(names: Names, section: Section, wanted: number): Metric[] | undefined {
   const mine = names.first.filter((metric) => metric.name.startsWith(section.prefix));
   return mine.length >= Math.min(wanted, section.count) ? mine.slice(0, wanted) : undefined;
+}
+
+/** The first MOST metrics that a page of NAMES shows: pinned ones, then section by section but for those that are CLOSED. */
+export function foremost(
+  names: Names,
+  pins: readonly string[],
+  closed: readonly string[],
+  most: number,
+): string[] {
+  const open = names.sections.filter(({ prefix }) => !closed.includes(prefix));
+  const found = new Set([
+    ...(closed.includes(PINNED) ? [] : pins),
+    ...(closed.includes(LOOSE) ? [] : names.loose),
+  ]);
+  for (const { prefix } of open) {
+    if (found.size >= most) break;
+    for (const { name } of names.first) if (name.startsWith(prefix)) found.add(name);
+  }
+  return [...found].slice(0, most);
 }
 
 export async function listNames(

@@ -33,6 +33,8 @@ interface Panel {
 
 const COARSE_POINTS = 80;
 const MOST_METRICS = 32;
+/** So many panels are painted before all others. */
+const FIRST = 4;
 const NOTHING: PanelData = {
   lines: [],
   axis: "step",
@@ -48,11 +50,14 @@ export class ChartStore {
   readonly busy = signal(false);
   /** Rises when a panel on the screen turns out to be drawn over another axis than it seemed. */
   readonly axes = signal(0);
+  /** False until the first charts are painted: what a view can do without then waits. */
+  readonly calm = signal(false);
   private readonly panels = new Map<string, Panel>();
   private shape: Shape | undefined;
   private version = 0;
   private abort: AbortController | undefined;
   private scheduled = false;
+  private expected: readonly string[] = [];
 
   data(metric: string): Signal<PanelData> {
     return this.panel(metric).data;
@@ -114,6 +119,13 @@ export class ChartStore {
       else lots.set(key, [metric]);
     }
     return [...lots.values()];
+  }
+
+  /** Asks for METRICS while their panels are being made, on a page that shows none yet. */
+  expect(metrics: readonly string[]): void {
+    if (this.seen.peek().length) return;
+    this.expected = metrics;
+    void this.flush();
   }
 
   show(metric: string): void {
@@ -179,7 +191,10 @@ export class ChartStore {
   /** One request for what is seen; false when everything is there. */
   private async fetchNext(shape: Shape, abort: AbortSignal): Promise<boolean> {
     const { version } = this;
-    const seen = this.seen.peek().map((metric) => [metric, this.panel(metric)] as const);
+    // What was expected is worth one request; after that counts what is seen.
+    const metrics = new Set([...this.seen.peek(), ...this.expected]);
+    this.expected = [];
+    const seen = [...metrics].map((metric) => [metric, this.panel(metric)] as const);
     const empty = seen.filter(
       ([, panel]) => panel.coarse !== version && panel.data.peek().resolution === "none",
     );
@@ -189,15 +204,27 @@ export class ChartStore {
     );
     if (!wanted.length) return false;
     const coarse = empty.length > 0;
-    const metrics = wanted.map(([metric]) => metric);
-    const answers = await Promise.all(
-      this.lots(metrics, shape.options.x).map((lot) => this.fetch(shape, lot, coarse, abort)),
+    const lots = this.lots(
+      wanted.map(([metric]) => metric),
+      shape.options.x,
     );
+    const answers = await Promise.all(lots.map((lot) => this.fetch(shape, lot, coarse, abort)));
     if (abort.aborted || this.version !== version) return false;
     const found = new Map(answers.flatMap((answer) => answer.metrics.map((metric) => [metric, answer])));
-    batch(() => {
-      for (const [metric, panel] of wanted) this.take(metric, panel, found.get(metric) as Answer, coarse);
-    });
+    const take = (some: typeof wanted) =>
+      batch(() => {
+        for (const [metric, panel] of some) this.take(metric, panel, found.get(metric) as Answer, coarse);
+      });
+    // The first ones of a page are on the screen before the browser paints all.
+    const ahead = this.calm.peek() ? 0 : FIRST;
+    take(wanted.slice(0, ahead));
+    if (ahead) await painted();
+    if (abort.aborted || this.version !== version) return false;
+    take(wanted.slice(ahead));
+    if (ahead)
+      void painted().then(() => {
+        this.calm.value = true;
+      });
     return true;
   }
 
@@ -264,6 +291,11 @@ function ownAxis({ data, defined }: Panel): string {
   const { lines, axis } = data.peek();
   if (lines.length) return axis;
   return defined === undefined ? "" : axisNamed(defined);
+}
+
+/** Once the browser has painted what is there now. */
+function painted(): Promise<void> {
+  return new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
 }
 
 interface Answer {

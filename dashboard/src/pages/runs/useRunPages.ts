@@ -1,6 +1,6 @@
 /** The runs that a view lists, kept up to date. */
 import { useSignalEffect } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { epoch } from "../../api/connection";
 import { secret } from "../../api/login";
 import type { RunQuery } from "../../state/run";
@@ -15,7 +15,7 @@ export function useRunPages(query: RunQuery): RunPages {
     latest.current = new RunPages(query, before?.lists(query) ? before.latest() : undefined);
     return latest.current;
   }, [JSON.stringify(query)]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     pages.want(0, 1);
     return () => pages.close();
   }, [pages]);

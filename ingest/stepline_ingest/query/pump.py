@@ -17,10 +17,20 @@ _PATIENCE = 0.02
 
 
 async def pumped(
-    executor: Executor, make: Callable[[], Iterator[Item]], *, batch: int = 1
+    executor: Executor, make: Callable[[], Iterator[Item]]
 ) -> AsyncGenerator[Item, None]:
-    """The items of make(), taken in threads of EXECUTOR, up to BATCH at a time. None waits long for
-    the next one, whatever that takes.
+    """The items of make(), taken in threads of EXECUTOR one by one; else as `pumped_together`."""
+    async with contextlib.aclosing(pumped_together(executor, make, batch=1)) as groups:
+        async for group in groups:
+            for item in group:
+                yield item
+
+
+async def pumped_together(
+    executor: Executor, make: Callable[[], Iterator[Item]], *, batch: int
+) -> AsyncGenerator[list[Item], None]:
+    """The items of make(), taken in threads of EXECUTOR up to BATCH at a time: those that are
+    there. None waits long for the next one, whatever that takes.
 
     Ending early closes the iterator, as soon as the thread that stands in it comes back.
     """
@@ -56,7 +66,8 @@ async def pumped(
                 news.clear()
                 over = taking.done()
                 while items:
-                    yield items.popleft()
+                    ready = [items.popleft() for _ in range(len(items))]
+                    yield ready
             if taking.result():
                 return
     finally:

@@ -34,7 +34,8 @@ from .history import HistoryQuery, read_history
 from .metrics import read_metrics
 from .names import NamesQuery, UnknownMetricsError, unknown_metrics_text
 from .own_axis import over, own_axis
-from .pump import pumped
+from .packing import drawn_over, packed
+from .pump import pumped_together
 from .request import ChartQuery, chart_query, step_range
 from .sql import read_sql
 
@@ -46,6 +47,8 @@ EngineLimits: TypeAlias = "Mapping[str, Setting]"
 _NOT_MODIFIED = "not-modified"
 
 
+_LINES_AT_ONCE = 128
+"""Of a chart, that a thread makes before others get their turn."""
 _MOST_RUNS = 1_000
 """Whose metrics are listed together."""
 
@@ -168,10 +171,9 @@ class QueryService(query_pb2_grpc.QueryServicer):
                 asked, query = over(request, axis)
             answer = answer_to(asked, runs, self._store.memo)
             if answer is None:
-                async with aclosing(self._chart(query, runs)) as unnamed:
+                async with aclosing(self._chart(query, runs, asked.together)) as unnamed:
                     async for line in unnamed:
-                        line.defined_x = axis
-                        yield line
+                        yield drawn_over(line, axis)
                 return
             known = answer.matches(_if_none_match(context))
             state = ((_NOT_MODIFIED, "1"),) if known else ()
@@ -181,16 +183,16 @@ class QueryService(query_pb2_grpc.QueryServicer):
             kept = answer.kept(self._store.memo)
             if kept is not None:
                 for line in kept:
-                    yield _drawn_over(line, axis)
+                    yield drawn_over(line, axis)
                 return
             sent: list[query_pb2.ChartLine] = []
             size = 0
-            async with aclosing(self._chart(query, runs)) as fresh:
+            async with aclosing(self._chart(query, runs, asked.together)) as fresh:
                 async for line in fresh:
                     size += line.ByteSize()
                     if size <= MAX_KEPT_BYTES:
                         sent.append(line)
-                    yield _drawn_over(line, axis)
+                    yield drawn_over(line, axis)
             if size <= MAX_KEPT_BYTES:
                 answer.keep(self._store.memo, sent, size)
 
@@ -198,21 +200,21 @@ class QueryService(query_pb2_grpc.QueryServicer):
             yield line
 
     async def _chart(
-        self, query: ChartQuery, runs: Mapping[str, RunRecord]
+        self, query: ChartQuery, runs: Mapping[str, RunRecord], together: bool
     ) -> AsyncGenerator[query_pb2.ChartLine, None]:
         descents = {run_id: run.descent for run_id, run in runs.items()}
         began = {run_id: run.created_ms for run_id, run in runs.items()}
         groups = groups_of(query.group_by, [*runs.values()]) if query.group_by else None
-        async with aclosing(
-            self._read(
-                lambda limits: read_chart(
-                    self._store, query, descents, limits, began=began, groups=groups
-                ),
-                batch=64,
-            )
-        ) as lines:
-            async for line in lines:
-                yield line
+        read = self._read_together(
+            lambda limits: read_chart(
+                self._store, query, descents, limits, began=began, groups=groups
+            ),
+            batch=_LINES_AT_ONCE,
+        )
+        async with aclosing(read) as ready:
+            async for lines in ready:
+                for line in packed(lines) if together else lines:
+                    yield line
 
     async def Sql(
         self, request: query_pb2.SqlRequest, context: Any
@@ -240,17 +242,27 @@ class QueryService(query_pb2_grpc.QueryServicer):
             return run
 
     async def _read(
-        self, make: Callable[[EngineLimits], Iterator[Reply]], *, batch: int = 1
+        self, make: Callable[[EngineLimits], Iterator[Reply]]
     ) -> AsyncGenerator[Reply, None]:
         """What MAKE reads under the limits that it is given. When its reader leaves, what it asked
         of the engine ends too.
         """
+        async with aclosing(self._read_together(make, batch=1)) as groups:
+            async for group in groups:
+                for reply in group:
+                    yield reply
+
+    async def _read_together(
+        self, make: Callable[[EngineLimits], Iterator[Reply]], *, batch: int
+    ) -> AsyncGenerator[list[Reply], None]:
+        """The same: those that are ready at the same time, up to BATCH."""
         mark = secrets.token_hex(8)
         limits: dict[str, Setting] = {**self._engine_limits, MARK: mark}
         try:
-            async with aclosing(pumped(self._executor, lambda: make(limits), batch=batch)) as items:
-                async for item in items:
-                    yield item
+            read = pumped_together(self._executor, lambda: make(limits), batch=batch)
+            async with aclosing(read) as groups:
+                async for group in groups:
+                    yield group
         except UnknownMetricsError as error:
             unknown = error
             message = await self._blocking(
@@ -288,13 +300,3 @@ class QueryService(query_pb2_grpc.QueryServicer):
 def _if_none_match(context: Any) -> str:
     metadata = dict(context.invocation_metadata() or ())
     return str(metadata.get("if-none-match", ""))
-
-
-def _drawn_over(line: query_pb2.ChartLine, axis: str) -> query_pb2.ChartLine:
-    """LINE, which others may hold too, with the axis that nobody had to say."""
-    if line.defined_x == axis:
-        return line
-    named = query_pb2.ChartLine()
-    named.CopyFrom(line)
-    named.defined_x = axis
-    return named

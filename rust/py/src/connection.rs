@@ -254,9 +254,10 @@ impl Connection {
     }
 
     fn chart<'py>(&self, py: Python<'py>, request: &Bound<'py, PyDict>) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        let request = chart::request(request)?;
-        let lines = self.collect(py, request, |link, request| async move { link.query().chart(request).await })?;
-        lines.iter().map(|line| dicts::chart_line(py, line)).collect()
+        let request = v1::ChartRequest { together: true, ..chart::request(request)? };
+        let messages = self.collect(py, request, |link, request| async move { link.query().chart(request).await })?;
+        let lines = messages.iter().flat_map(|first| std::iter::once(first).chain(&first.others));
+        lines.map(|line| dicts::chart_line(py, line)).collect()
     }
 
     fn watch(slf: Bound<'_, Self>, charts: Vec<Bound<'_, PyDict>>, interval_ms: u32) -> PyResult<WatchStream> {

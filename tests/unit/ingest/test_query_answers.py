@@ -18,6 +18,7 @@ from stepline_ingest.gen.stepline.v1 import query_pb2 as pb
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
 from stepline_ingest.query import service as query_service
+from stepline_ingest.query.packing import packed
 from stepline_ingest.query.reader import Reader
 from stepline_ingest.store import StoreError
 from stepline_ingest.store.memo import Memo
@@ -146,6 +147,63 @@ async def test_a_chart_that_nobody_waits_for_reads_no_further(service, slow, mon
     await until(lambda: len(slow.ended) == 2)
     assert (await service.chart(run_ids=["r"], metrics=["m"]))[0].rows == 5
     assert slow.ended == [[siphash64("m")], [siphash64("slow")], [siphash64("m")]]
+
+
+async def apart(call) -> tuple[int, list[pb.ChartLine]]:
+    """The number of messages, and their lines."""
+    messages = [message async for message in call]
+    lines = []
+    for message in messages:
+        others = list(message.others)
+        del message.others[:]
+        lines += [message, *others]
+    return len(messages), lines
+
+
+async def test_lines_that_come_together_are_those_that_come_alone(service):
+    metrics = [f"m{i:03}" for i in range(300)]
+    for metric in metrics:
+        service.put("r", metric, {0: 1.0, 3: float(metric[1:])})
+    alone = pb.ChartRequest(run_ids=["r"], metrics=metrics, points=10)
+    together = pb.ChartRequest(run_ids=["r"], metrics=metrics, points=10, together=True)
+    count, lines = await apart(service.stub.Chart(alone))
+    assert count == len(metrics) == len(lines)
+    for _ in range(2):  # read, and from what was kept
+        count, found = await apart(service.stub.Chart(together))
+        assert count <= 5
+        assert found == lines
+
+
+async def test_lines_that_come_together_have_the_axis_that_was_defined(service):
+    for metric in ("a", "b", "epoch"):
+        service.put("r", metric, {step: float(step) for step in range(5)})
+    service.runs.configs["r"] = {"_stepline": {"metrics": {"*": {"x": "epoch"}}}}
+    asked = pb.ChartRequest(run_ids=["r"], metrics=["a", "b"], together=True)
+    for _ in range(2):
+        _, lines = await apart(service.stub.Chart(asked))
+        assert [line.defined_x for line in lines] == ["metric:epoch"] * 2
+
+
+async def test_a_line_that_is_ready_waits_for_no_other_that_would_come_with_it(service, slow):
+    service.put("r", "slow", dict.fromkeys(range(1_000), 1.0))
+    request = pb.ChartRequest(run_ids=["r"], metrics=["m", "slow"], points=10, together=True)
+    call = service.stub.Chart(request)
+    first = await call.read()
+    assert (first.metric, len(first.others)) == ("m", 0)
+    assert not slow.go.is_set()
+    slow.go.set()
+    assert (await call.read()).metric == "slow"
+
+
+def test_messages_of_several_lines_stay_below_a_bound():
+    lines = [pb.ChartLine(metric=str(i), x=bytes(300_000)) for i in range(10)]
+    large, last = pb.ChartLine(metric="large", x=bytes(3 << 20)), pb.ChartLine(metric="last")
+    found = list(packed([*lines, large, last]))
+    sizes = [message.ByteSize() for message in found]
+    assert sizes.count(max(sizes)) == 1  # the large one, alone
+    assert sorted(sizes)[-2] < 1.1 * (1 << 20)
+    names = [line.metric for message in found for line in (message, *message.others)]
+    assert names == [*map(str, range(10)), "large", "last"]
 
 
 @pytest.mark.parametrize(("code", "says"), [(159, "60 s of a request"), (241, "MiB of memory")])

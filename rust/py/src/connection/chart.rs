@@ -32,6 +32,7 @@ pub(super) fn request(fields: &Bound<'_, PyDict>) -> PyResult<v1::ChartRequest> 
         all_attempts: get(fields, "all_attempts")?.unwrap_or_default(),
         at_start: get(fields, "at_start")?,
         at_stop: get(fields, "at_stop")?,
+        together: false,
     })
 }
 

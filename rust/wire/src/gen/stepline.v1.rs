@@ -2041,6 +2041,10 @@ pub struct ChartRequest {
     pub at_start: ::core::option::Option<f64>,
     #[prost(double, optional, tag = "62")]
     pub at_stop: ::core::option::Option<f64>,
+    /// Lines that are ready at the same time come in one message, with the first of them as `others`: 100 short messages cost both
+    /// sides more than what is in them. Messages stay below about 1 MiB where no line is larger.
+    #[prost(bool, tag = "63")]
+    pub together: bool,
 }
 /// A smoothed line beside the mean, over the finite means of the buckets; NaN where a bucket has none.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
@@ -2174,6 +2178,9 @@ pub struct ChartLine {
     /// The `x` that the request left to the definitions of metrics, where they set one.
     #[prost(string, tag = "60")]
     pub defined_x: ::prost::alloc::string::String,
+    /// With `together`: the lines behind this one, in order. They have none of their own.
+    #[prost(message, repeated, tag = "61")]
+    pub others: ::prost::alloc::vec::Vec<ChartLine>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SqlRequest {

@@ -200,7 +200,7 @@ class SeriesSlice(_message.Message):
     def __init__(self, metric: _Optional[str] = ..., rank: _Optional[int] = ..., attempt: _Optional[int] = ..., rows: _Optional[int] = ..., run_id: _Optional[str] = ...) -> None: ...
 
 class ChartRequest(_message.Message):
-    __slots__ = ("run_ids", "metrics", "points", "x", "start", "stop", "ranks", "common_grid", "columns", "smoothing", "quantiles", "group_by", "log_x", "all_attempts", "at_start", "at_stop")
+    __slots__ = ("run_ids", "metrics", "points", "x", "start", "stop", "ranks", "common_grid", "columns", "smoothing", "quantiles", "group_by", "log_x", "all_attempts", "at_start", "at_stop", "together")
     RUN_IDS_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
@@ -217,6 +217,7 @@ class ChartRequest(_message.Message):
     ALL_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     AT_START_FIELD_NUMBER: _ClassVar[int]
     AT_STOP_FIELD_NUMBER: _ClassVar[int]
+    TOGETHER_FIELD_NUMBER: _ClassVar[int]
     run_ids: _containers.RepeatedScalarFieldContainer[str]
     metrics: _containers.RepeatedScalarFieldContainer[str]
     points: int
@@ -233,7 +234,8 @@ class ChartRequest(_message.Message):
     all_attempts: bool
     at_start: float
     at_stop: float
-    def __init__(self, run_ids: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Iterable[str]] = ..., points: _Optional[int] = ..., x: _Optional[str] = ..., start: _Optional[int] = ..., stop: _Optional[int] = ..., ranks: _Optional[_Union[RankSelection, _Mapping]] = ..., common_grid: _Optional[bool] = ..., columns: _Optional[_Iterable[str]] = ..., smoothing: _Optional[_Union[Smoothing, _Mapping]] = ..., quantiles: _Optional[_Iterable[float]] = ..., group_by: _Optional[str] = ..., log_x: _Optional[bool] = ..., all_attempts: _Optional[bool] = ..., at_start: _Optional[float] = ..., at_stop: _Optional[float] = ...) -> None: ...
+    together: bool
+    def __init__(self, run_ids: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Iterable[str]] = ..., points: _Optional[int] = ..., x: _Optional[str] = ..., start: _Optional[int] = ..., stop: _Optional[int] = ..., ranks: _Optional[_Union[RankSelection, _Mapping]] = ..., common_grid: _Optional[bool] = ..., columns: _Optional[_Iterable[str]] = ..., smoothing: _Optional[_Union[Smoothing, _Mapping]] = ..., quantiles: _Optional[_Iterable[float]] = ..., group_by: _Optional[str] = ..., log_x: _Optional[bool] = ..., all_attempts: _Optional[bool] = ..., at_start: _Optional[float] = ..., at_stop: _Optional[float] = ..., together: _Optional[bool] = ...) -> None: ...
 
 class Smoothing(_message.Message):
     __slots__ = ("ema", "ema_over_x", "gaussian")
@@ -258,7 +260,7 @@ class RankSelection(_message.Message):
     def __init__(self, band: _Optional[bool] = ..., all: _Optional[bool] = ..., rank: _Optional[int] = ..., stragglers: _Optional[int] = ...) -> None: ...
 
 class ChartLine(_message.Message):
-    __slots__ = ("run_id", "metric", "rank", "bucket_width", "tier_width", "rows", "x", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite", "at", "argnonfinite", "smooth", "quantiles", "group", "group_run_ids", "group_runs", "deviation", "widths", "attempt", "defined_x")
+    __slots__ = ("run_id", "metric", "rank", "bucket_width", "tier_width", "rows", "x", "min", "max", "mean", "first", "last", "argmin", "argmax", "count", "nonfinite", "at", "argnonfinite", "smooth", "quantiles", "group", "group_run_ids", "group_runs", "deviation", "widths", "attempt", "defined_x", "others")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
@@ -286,6 +288,7 @@ class ChartLine(_message.Message):
     WIDTHS_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     DEFINED_X_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     metric: str
     rank: int
@@ -313,7 +316,8 @@ class ChartLine(_message.Message):
     widths: bytes
     attempt: int
     defined_x: str
-    def __init__(self, run_id: _Optional[str] = ..., metric: _Optional[str] = ..., rank: _Optional[int] = ..., bucket_width: _Optional[int] = ..., tier_width: _Optional[int] = ..., rows: _Optional[int] = ..., x: _Optional[bytes] = ..., min: _Optional[bytes] = ..., max: _Optional[bytes] = ..., mean: _Optional[bytes] = ..., first: _Optional[bytes] = ..., last: _Optional[bytes] = ..., argmin: _Optional[bytes] = ..., argmax: _Optional[bytes] = ..., count: _Optional[bytes] = ..., nonfinite: _Optional[bytes] = ..., at: _Optional[bytes] = ..., argnonfinite: _Optional[bytes] = ..., smooth: _Optional[bytes] = ..., quantiles: _Optional[_Iterable[bytes]] = ..., group: _Optional[str] = ..., group_run_ids: _Optional[_Iterable[str]] = ..., group_runs: _Optional[bytes] = ..., deviation: _Optional[float] = ..., widths: _Optional[bytes] = ..., attempt: _Optional[int] = ..., defined_x: _Optional[str] = ...) -> None: ...
+    others: _containers.RepeatedCompositeFieldContainer[ChartLine]
+    def __init__(self, run_id: _Optional[str] = ..., metric: _Optional[str] = ..., rank: _Optional[int] = ..., bucket_width: _Optional[int] = ..., tier_width: _Optional[int] = ..., rows: _Optional[int] = ..., x: _Optional[bytes] = ..., min: _Optional[bytes] = ..., max: _Optional[bytes] = ..., mean: _Optional[bytes] = ..., first: _Optional[bytes] = ..., last: _Optional[bytes] = ..., argmin: _Optional[bytes] = ..., argmax: _Optional[bytes] = ..., count: _Optional[bytes] = ..., nonfinite: _Optional[bytes] = ..., at: _Optional[bytes] = ..., argnonfinite: _Optional[bytes] = ..., smooth: _Optional[bytes] = ..., quantiles: _Optional[_Iterable[bytes]] = ..., group: _Optional[str] = ..., group_run_ids: _Optional[_Iterable[str]] = ..., group_runs: _Optional[bytes] = ..., deviation: _Optional[float] = ..., widths: _Optional[bytes] = ..., attempt: _Optional[int] = ..., defined_x: _Optional[str] = ..., others: _Optional[_Iterable[_Union[ChartLine, _Mapping]]] = ...) -> None: ...
 
 class SqlRequest(_message.Message):
     __slots__ = ("query", "format")

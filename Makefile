@@ -124,6 +124,10 @@ test-ray: dev .venv-ray/.done ## Test with real Ray Train (makes .venv-ray)
 test-launchers: dev ## Test with the launchers that are installed (Debian: apt-get install openmpi-bin)
 	@$(BIN)/pytest -q -m "not torch and not ray" tests/launchers
 
+.PHONY: test-zookeeper
+test-zookeeper: dev ## Test the tables of a cluster with a real ZooKeeper (Debian: apt-get install zookeeper)
+	@STEPLINE_TEST_ZOOKEEPER=1 $(BIN)/pytest -q -m zookeeper tests/integration/test_zookeeper.py
+
 .PHONY: soak
 soak: dev ## Log, kill and audit for MINUTES=30
 	@$(PY) -m tests.fault.soak --minutes $${MINUTES:-30}

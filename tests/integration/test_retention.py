@@ -13,25 +13,8 @@ import pytest
 
 import stepline
 from stepline.cli import main
-from stepline_ingest.store import open_store
+from tests.support.old_points import age
 from tests.support.service import Service
-
-DAY = 86_400
-
-
-def age(data: Path) -> None:
-    """Everything that is stored was received in January."""
-    store = open_store(None, data)
-    columns = "run, metric, rank, attempt, step, time, value, writer, seq"
-    store.command("CREATE TABLE moved AS raw_points")
-    store.command(
-        f"INSERT INTO moved ({columns}, received) SELECT {columns}, toDateTime(1767700000, 'UTC') "
-        "FROM raw_points"
-    )
-    store.command("ALTER TABLE raw_points DELETE WHERE 1", {"mutations_sync": 1})
-    store.command("ALTER TABLE moved MOVE PARTITION ID '202601' TO TABLE raw_points")
-    store.command("DROP TABLE moved")
-    store.close()
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from stepline_ingest.retention import find_months
-from stepline_ingest.store import Store
+from stepline_ingest.store import Store, open_store
 from stepline_ingest.writers import Binding
 from tests.support.audited import Sample
 from tests.support.points import Point, block
@@ -41,3 +42,18 @@ class Old(Sample):
 
 def states(store: Store) -> list[tuple[int, str]]:
     return [(month.number, month.state) for month in find_months(store)]
+
+
+def age(data: Path) -> None:
+    """Everything that is stored was received in January."""
+    store = open_store(None, data)
+    columns = "run, metric, rank, attempt, step, time, value, writer, seq"
+    store.command("CREATE TABLE moved AS raw_points")
+    store.command(
+        f"INSERT INTO moved ({columns}, received) SELECT {columns}, toDateTime({JANUARY}, 'UTC') "
+        "FROM raw_points"
+    )
+    store.command("ALTER TABLE raw_points DELETE WHERE 1", {"mutations_sync": 1})
+    store.command("ALTER TABLE moved MOVE PARTITION ID '202601' TO TABLE raw_points")
+    store.command("DROP TABLE moved")
+    store.close()

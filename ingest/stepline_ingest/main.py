@@ -57,6 +57,9 @@ def serve(argv: Sequence[str]) -> int:
         return 1
 
 
+_STORE = "STEPLINE_SERVE_STORE"
+
+
 def _age(text: str | None) -> int:
     """Raises StartupError."""
     try:
@@ -110,7 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--store",
         metavar="DSN",
-        help="clickhouse://USER:PASSWORD@HOST:PORT/DATABASE instead of the embedded store",
+        default=os.environ.get(_STORE) or None,
+        help="clickhouse://USER:PASSWORD@HOST:PORT/DATABASE instead of the embedded store "
+        f"(default: ${_STORE}, which others on the host cannot read)",
     )
     for name, text in _TLS_OPTIONS.items():
         parser.add_argument(

@@ -65,15 +65,14 @@ def main() -> None:
         "errors": [row[0] for row in rows("SELECT last_error_message FROM system.errors")],
     }
     sys.stdout.write("\n" + json.dumps(found) + "\n")
+    sys.stdout.flush()
+    os._exit(0)  # the engine cannot take itself down with a session of ZooKeeper open
 
 
 if __name__ == "__main__":
-    code = 1
     try:
         main()
-        code = 0
     except Exception:
         traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # the engine cannot take itself down with a session of ZooKeeper open
+        sys.stderr.flush()
+        os._exit(1)

@@ -7,6 +7,8 @@ import shlex
 from pathlib import Path
 from xml.dom import minidom
 
+import pytest
+
 from stepline_ingest.main import _parser
 from stepline_ingest.metrics import Name
 from stepline_ingest.metrics.names import PROCESS_NAMES
@@ -32,7 +34,11 @@ def test_the_image_starts_the_service() -> None:
     assert args.require_keys
 
 
-def test_compose_starts_the_service() -> None:
+def test_compose_starts_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    (store,) = re.findall(
+        r"STEPLINE_SERVE_STORE: (\S+)", read("compose.yaml").replace("choose a ", "")
+    )
+    monkeypatch.setenv("STEPLINE_SERVE_STORE", store + "password@clickhouse:8123/stepline")
     block = read("compose.yaml").split("    command:\n")[1].split("    depends_on:")[0]
     options = [line.strip().removeprefix("- ") for line in block.splitlines()]
     args = _parser().parse_args(["--data", "x", *options])

@@ -199,19 +199,24 @@ class Opened:
     """Of the service, static files aside."""
 
 
+def fresh(browser: Browser, width: int, height: int) -> Page:
+    """An empty page in a window that has seen nothing before, and is at rest."""
+    page = browser.new_context(viewport={"width": width, "height": height}).new_page()
+    page.add_init_script(_WATCH)
+    time.sleep(_SETTLE_S)
+    return page
+
+
 def opened(browser: Browser, service: Service, url: str, selector: str, count: int) -> Opened:
     """Until COUNT elements of SELECTOR are painted, in a browser that has seen nothing before."""
-    context = browser.new_context(viewport={"width": 1920, "height": 1400})
-    page = context.new_page()
-    page.add_init_script(_WATCH)
+    page = fresh(browser, 1920, 1400)
     calls: list[str] = []
     page.on("request", lambda asked: calls.append(asked.url) if "/stepline.v1." in asked.url else 0)
-    time.sleep(_SETTLE_S)
     before = processor_ms(service.pid)
     page.goto(url, wait_until="commit")
     taken = page.evaluate(f"painted({json.dumps(selector)}, {count})")
     found = Opened(float(taken), processor_ms(service.pid) - before, len(calls))
-    context.close()
+    page.context.close()
     return found
 
 
@@ -223,34 +228,28 @@ def processor_ms(pid: int) -> float:
 
 def panned(browser: Browser, url: str) -> float:
     """Frames a second while a chart is dragged to and fro."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    page = context.new_page()
-    page.add_init_script(_WATCH)
+    page = fresh(browser, 1280, 720)
     page.goto(url)
     page.evaluate("painted('.panel.large[data-resolution=full] canvas', 1)")
     rate = page.evaluate(_PAN, [2])
-    context.close()
+    page.context.close()
     return float(rate)
 
 
 def scrolled(browser: Browser, url: str) -> tuple[float, float]:
     """Frames a second while a table of runs is scrolled from end to end, and the milliseconds of
     the longest frame."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    page = context.new_page()
-    page.add_init_script(_WATCH)
+    page = fresh(browser, 1280, 720)
     page.goto(url)
     page.evaluate("painted('.run-row[data-run]', 1)")
     rate, longest = page.evaluate(_SCROLL, [3])
-    context.close()
+    page.context.close()
     return float(rate), float(longest)
 
 
 def searched(browser: Browser, url: str, text: str) -> float:
     """Milliseconds from the key that ends a search until its sections stand there."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    page = context.new_page()
-    page.add_init_script(_WATCH)
+    page = fresh(browser, 1280, 720)
     page.goto(url)
     page.evaluate("painted('.panel[data-resolution=full] canvas', 1)")
     field = page.get_by_label("Search metrics")
@@ -259,7 +258,7 @@ def searched(browser: Browser, url: str, text: str) -> float:
     field.press("Enter")
     wanted = json.dumps(f'.panel[data-metric$="{text}"][data-resolution=full] canvas')
     end = page.evaluate(f"painted({wanted}, 1)")
-    context.close()
+    page.context.close()
     return float(end) - float(begin)
 
 

@@ -15,8 +15,10 @@ import type { RunPages } from "./pages";
 
 export const ROW = 30;
 const BEYOND = 8;
-/** The least time between two looks for missing rows: who scrolls through thousands does not read them. */
-const PACE_MS = 100;
+/** The least time between two looks for missing rows while somebody scrolls: who flies over thousands does not read them. */
+const PACE_MS = 300;
+/** Who has not scrolled for so long looks at what is there. */
+const REST_MS = 60;
 const NARROW = window.matchMedia("(max-width: 760px)").matches;
 const NAME_WIDTH = NARROW ? 170 : 280;
 
@@ -54,9 +56,9 @@ export function RunTable({ pages, columns }: { pages: RunPages; columns: readonl
       asked.current = performance.now();
       pages.want(first, Math.max(first + 1, end));
     };
-    const rest = asked.current + PACE_MS - performance.now();
-    if (rest <= 0) return ask();
-    const timer = setTimeout(ask, rest);
+    const pause = asked.current + PACE_MS - performance.now();
+    if (pause <= 0) return ask();
+    const timer = setTimeout(ask, Math.min(pause, REST_MS));
     return () => clearTimeout(timer);
   }, [pages, first, end]);
   const template = templateOf(columns);

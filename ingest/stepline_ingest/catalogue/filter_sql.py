@@ -43,6 +43,8 @@ _NUMBERS = {
     ),
 }
 """(run, number) of the fields that are numbers."""
+ATTEMPT_TEXTS = {"user": "raw_contexts", "host": "raw_attempts"}
+"""Fields that attempts say, and the tables that have them as columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +82,19 @@ class FilterSql:
 
     def value(self, field: Field) -> ValueSql:
         """The value of FIELD, to sort and to group by."""
-        if field.is_key or field.kind is FieldKind.NUMBER:
+        stands_apart = field.kind is FieldKind.NUMBER or field.name in ATTEMPT_TEXTS
+        if field.is_key or stands_apart:
             alias = self._joined.get((field.kind, field.name))
             if alias is not None:
                 return ValueSql(f"{alias}.kind", f"{alias}.number", f"{alias}.text")
             alias = self._joined[field.kind, field.name] = f"v{len(self._joined)}"
             if field.is_key:
                 rows = self._values(self._known.place(field))
+            elif field.kind is FieldKind.TEXT:
+                rows = (
+                    f"SELECT run, {int(Kind.TEXT)} AS kind, toFloat64(0) AS number, text "
+                    f"FROM ({attempt_texts(field.name)})"
+                )
             else:
                 rows = (
                     f"SELECT run, {int(Kind.NUMBER)} AS kind, number, toString(number) AS text "
@@ -149,6 +157,8 @@ class FilterSql:
             return self._key(one)
         if field.kind is FieldKind.TAGS:
             return self._tags(one)
+        if field.name in ATTEMPT_TEXTS:
+            return self._attempt_text(one)
         if field.kind is FieldKind.TEXT:
             return self._text(_COLUMN[field.name], one.operator, one.values)
         if one.operator == "=" and one.value is None:
@@ -212,6 +222,13 @@ class FilterSql:
         number = self.parameter(float(value), "Float64")
         return f"has(arrayMap(x -> toFloat64OrNull(x), {elements}), {number})"
 
+    def _attempt_text(self, one: Comparison) -> str:
+        rows = attempt_texts(one.field.name)
+        if one.operator == "=" and one.value is None:
+            return f"r.run NOT IN (SELECT run FROM ({rows}))"
+        condition = self._text("text", one.operator, one.values)
+        return f"r.run IN (SELECT run FROM ({rows}) WHERE {condition})"
+
     def _tags(self, one: Comparison) -> str:
         if one.operator == "=":
             return "empty(r.tags)"
@@ -238,6 +255,15 @@ class FilterSql:
         if operator == "in":
             return f"{expression} IN {self.parameter(numbers, 'Array(Float64)')}"
         return f"{expression} {operator} {self.parameter(numbers[0], 'Float64')}"
+
+
+def attempt_texts(name: str, runs: str = "1") -> str:
+    """(run, text) of a field of ATTEMPT_TEXTS, of the newest attempt that says it; of the RUNS
+    that meet a condition."""
+    return (
+        f"SELECT run, argMax({name}, (attempt, version)) AS text FROM {ATTEMPT_TEXTS[name]} "
+        f"WHERE {name} != '' AND {runs} GROUP BY run"
+    )
 
 
 def keys_of(fields: Sequence[Field]) -> list[str]:

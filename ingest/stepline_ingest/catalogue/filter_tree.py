@@ -33,6 +33,8 @@ COLUMNS = {
     "state": FieldKind.TEXT,
     "group": FieldKind.TEXT,
     "job_type": FieldKind.TEXT,
+    "user": FieldKind.TEXT,
+    "host": FieldKind.TEXT,
     "tags": FieldKind.TAGS,
     "notes": FieldKind.TEXT,
     "created": FieldKind.TIME,

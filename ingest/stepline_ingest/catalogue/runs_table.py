@@ -20,7 +20,7 @@ from stepline_ingest.run_request import json_text
 from stepline_ingest.store.contract import Setting, Store, StoreError
 
 from .fields import MISSING, Kind, Value
-from .filter_sql import FilterSql, keys_of
+from .filter_sql import ATTEMPT_TEXTS, FilterSql, attempt_texts, keys_of
 from .filter_text import Source, quoted, typed_name
 from .filter_tree import Comparison, Field, FieldKind, SortKey, Tree, comparisons
 from .known import KnownKeys, Place, Scope, look_up, stored_key, unknown_key
@@ -152,12 +152,27 @@ class RunsTable:
                 value = Value(Kind(int(str(kind))), float(str(number)), str(text))
                 stored[int(str(run)), str(key)] = value
         live = self._live(ids, places)
-        return {
-            run.run_id: [
-                _shown(run, siphash64(run.run_id), one, known, stored, live) for one in fields
-            ]
-            for run in runs
+        texts = {
+            one.name: self._attempt_texts(one.name, ids)
+            for one in fields
+            if not one.is_key and one.name in ATTEMPT_TEXTS
         }
+
+        def shown(run: RunRecord, one: Field) -> Value:
+            number = siphash64(run.run_id)
+            if not one.is_key and one.name in texts:
+                return texts[one.name].get(number, MISSING)
+            return _shown(run, number, one, known, stored, live)
+
+        return {run.run_id: [shown(run, one) for one in fields] for run in runs}
+
+    def _attempt_texts(self, name: str, runs: list[int]) -> dict[int, Value]:
+        """The texts of a field that attempts say, by run."""
+        if not runs:
+            return {}
+        sql = attempt_texts(name, "run IN {runs:Array(UInt64)}")
+        rows = self.store.query(sql, {"runs": runs}, self.limits)
+        return {int(str(run)): Value(Kind.TEXT, 0.0, str(text)) for run, text in rows}
 
     def _live(
         self, runs: list[int], places: Sequence[Place]

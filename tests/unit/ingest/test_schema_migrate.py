@@ -79,4 +79,5 @@ FROZEN: dict[int, str] = {
     9: "ec618f30dee5e7b0",
     10: "a6da7bf4c34817ba",
     12: "018e57bf97ad5793",
+    13: "15c3c7e6cc657cb8",
 }

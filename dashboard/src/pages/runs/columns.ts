@@ -3,15 +3,18 @@ import type { RunKey } from "../../gen/stepline/v1/catalogue_pb";
 
 /** Columns that every run has, by the field that the service sorts and filters by. */
 export const FIXED = [
-  ...(["state", "created", "updated", "duration", "host", "tags"] as const),
+  ...(["state", "created", "updated", "duration", "user", "host", "tags"] as const),
   ...(["group", "job_type", "attempts", "notes", "id"] as const),
 ];
-const UNSORTABLE = new Set<string>(["tags", "notes", "host"]);
+const UNSORTABLE = new Set<string>(["tags", "notes"]);
+/** They come as values, like keys of a config. */
+const ASKED_FOR = new Set<string>(["user"]);
 const WIDTHS: Record<string, number> = {
   state: 96,
   created: 104,
   updated: 104,
   duration: 96,
+  user: 110,
   host: 130,
   tags: 150,
   attempts: 76,
@@ -46,7 +49,7 @@ export function columnsOf(keys: readonly string[]): Column[] {
       origin: origin ?? "",
       width: WIDTHS[key] ?? KEY_WIDTH,
       sortable: !fixed || !UNSORTABLE.has(key),
-      value: fixed ? -1 : value++,
+      value: fixed && !ASKED_FOR.has(key) ? -1 : value++,
     };
   });
 }

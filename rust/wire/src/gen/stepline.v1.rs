@@ -730,7 +730,7 @@ pub struct ListRunsRequest {
     #[prost(uint32, tag = "3")]
     pub offset: u32,
     /// Only runs for which this holds, such as: config.lr > 0.001 and state = "running" and ("big" in tags or not name contains "try").
-    /// Fields: id, name, project, state, group, job_type, tags, notes, created, updated, duration (in
+    /// Fields: id, name, project, state, group, job_type, user, host, tags, notes, created, updated, duration (in
     /// seconds), attempts, config.KEY, summary.KEY, and
     /// summary.METRIC.STAT, where STAT is min, max, mean, first, last, best or count. docs/filters.md has the grammar.
     #[prost(string, tag = "4")]

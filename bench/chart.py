@@ -164,7 +164,7 @@ def cases(store: Store, sizes: dict[str, int], *, large: bool) -> dict[str, Case
     return found
 
 
-def by_engine(store: Store, metric: str, steps: dict[str, int]) -> None:
+def by_engine(store: Store, metric: str, steps: dict[str, Any]) -> None:
     with mock.patch.object(reader, "MOST_POINTS", -1):
         chart(store, [metric], **steps)
 

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 import stepline
 from stepline_ingest.catalogue.index import FieldIndex
@@ -211,7 +211,12 @@ def opened(browser: Browser, service: Service, url: str, selector: str, count: i
     """Until COUNT elements of SELECTOR are painted, in a browser that has seen nothing before."""
     page = fresh(browser, 1920, 1400)
     calls: list[str] = []
-    page.on("request", lambda asked: calls.append(asked.url) if "/stepline.v1." in asked.url else 0)
+
+    def called(request: Request) -> None:
+        if "/stepline.v1." in request.url:
+            calls.append(request.url)
+
+    page.on("request", called)
     before = processor_ms(service.pid)
     page.goto(url, wait_until="commit")
     taken = page.evaluate(f"painted({json.dumps(selector)}, {count})")

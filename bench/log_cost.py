@@ -139,7 +139,8 @@ def tail(writer: _core.Writer, calls: int, empty: int) -> dict[str, Any]:
 
 def columns(writer: _core.Writer, points: int = 1_000_000, rounds: int = 5) -> dict[str, Any]:
     """Nanoseconds a point of `log_array`, beside copying the two columns."""
-    steps, values = np.arange(points), np.random.default_rng(0).normal(size=points)
+    steps: Any = np.arange(points)
+    values: Any = np.random.default_rng(0).normal(size=points)
     row: dict[str, Any] = {"keys": "log_array", "points": points}
     times: dict[str, list[int]] = {"copy": [], "log": []}
     for _ in range(rounds):

@@ -12,6 +12,7 @@ import os
 import time
 import uuid
 from collections import deque
+from typing import Any
 
 import grpc.experimental.gevent as grpc_gevent
 
@@ -22,7 +23,6 @@ import grpc  # noqa: E402
 from gevent.event import Event  # noqa: E402
 from gevent.queue import SimpleQueue  # noqa: E402
 from locust import User  # noqa: E402
-from locust.stats import StatsEntry  # noqa: E402
 
 from loadtest.audit import Expected  # noqa: E402
 from loadtest.tape import Tape  # noqa: E402
@@ -50,9 +50,10 @@ def new_writer() -> bytes:
     return (int(time.time() * 1000)).to_bytes(6, "big") + uuid.uuid4().bytes[6:]
 
 
-def count_points(entry: StatsEntry, points: int, milliseconds: float) -> None:
-    """What `StatsEntry.log` does for one request, for POINTS of them at once."""
-    rounded = round(milliseconds) if milliseconds < 1000 else round(milliseconds, -2)
+def count_points(entry: Any, points: int, milliseconds: float) -> None:
+    """What `StatsEntry.log` does for one request, for POINTS of them at once; ENTRY is one, whose
+    annotations say int where locust puts floats."""
+    rounded = round(milliseconds) if milliseconds < 1000 else round(milliseconds / 100) * 100
     now = int(time.time())
     entry.num_requests += points
     entry.num_reqs_per_sec[now] = entry.num_reqs_per_sec.get(now, 0) + points
@@ -62,6 +63,11 @@ def count_points(entry: StatsEntry, points: int, milliseconds: float) -> None:
     least = entry.min_response_time
     entry.min_response_time = milliseconds if least is None else min(least, milliseconds)
     entry.max_response_time = max(entry.max_response_time, milliseconds)
+
+
+def _address(user: User) -> str:
+    assert user.host is not None, "locust was started without --host"
+    return user.host
 
 
 class WriterUser(User):
@@ -76,7 +82,7 @@ class WriterUser(User):
 
     def on_start(self) -> None:
         self.channel = grpc.insecure_channel(
-            self.host, options=[("grpc.use_local_subchannel_pool", 1)]
+            _address(self), options=[("grpc.use_local_subchannel_pool", 1)]
         )
         self._begin_writer()
 
@@ -181,7 +187,7 @@ class WriterUser(User):
 
     # --- replies ---
 
-    def _read(self, call: grpc.Call) -> None:
+    def _read(self, call: Any) -> None:
         """In a greenlet of its own, so that an acknowledgement is timed when it comes."""
         try:
             for reply in call:
@@ -236,11 +242,12 @@ class HistoryReader(User):
     read_pause = 0.0
 
     def on_start(self) -> None:
-        self.channel = grpc.insecure_channel(self.host)
+        self.channel = grpc.insecure_channel(_address(self))
 
     def read(self, metric: str) -> None:
         """The history of METRIC, rank 0, as far as it goes."""
-        began, rows, error = time.perf_counter(), 0, None
+        began, rows = time.perf_counter(), 0
+        error: grpc.RpcError | None = None
         request = query_pb2.HistoryRequest(run_id=RUN_ID, metric=metric, rank=0)
         try:
             for chunk in query_pb2_grpc.QueryStub(self.channel).History(request):

@@ -25,7 +25,6 @@ TAPE = Tape(rows=SCENARIO.rows, metrics=SCENARIO.metrics, batches=SCENARIO.batch
 SETTLED: list[Expected] = []
 
 
-@events.quitting.add_listener
 def write_result(environment: Any, **_: Any) -> None:
     """The entries of locust's table, and the writers."""
     entries = {
@@ -41,6 +40,10 @@ def write_result(environment: Any, **_: Any) -> None:
     }
     result = {"entries": entries, "writers": [asdict(writer) for writer in SETTLED]}
     Path(os.environ["LOAD_RESULT"]).write_text(json.dumps(result))
+
+
+listen: Any = events.quitting.add_listener
+listen(write_result)
 
 
 class ScenarioWriter(WriterUser):

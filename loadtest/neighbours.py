@@ -48,7 +48,7 @@ class Seen:
     charts: list[float] = field(default_factory=list)
 
     def ms(self, what: str, q: float) -> float:
-        ordered = sorted(getattr(self, what))
+        ordered: list[float] = sorted(getattr(self, what))
         return 1000 * ordered[min(len(ordered) - 1, int(q * len(ordered)))]
 
 

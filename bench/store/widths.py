@@ -5,6 +5,7 @@ from __future__ import annotations
 from unittest import mock
 
 from stepline_ingest.schema import tiers
+from stepline_ingest.store.contract import Setting
 from stepline_ingest.store.embedded import EmbeddedStore
 
 from .engine import fill, milliseconds, opened, table
@@ -56,13 +57,13 @@ def _chart(store: EmbeddedStore, steps: int, width: int) -> float:
         f"FROM raw_points WHERE {where} AND {position} >= 0 AND {position} < {last} "
         "GROUP BY bucket ORDER BY bucket"
     )
-    reading = (
+    reading: dict[str, Setting] = (
         {"preferred_optimize_projection_name": tiers.name(width), "force_optimize_projection": 1}
         if width
         else {"optimize_use_projections": 0}
     )
     look_up = f"SELECT value FROM raw_points WHERE {where} AND step = {steps // 2}"
-    one_thread = {"max_threads": 1}
+    one_thread: dict[str, Setting] = {"max_threads": 1}
     return milliseconds(store, chart, None, {**reading, **one_thread}) / milliseconds(
         store, look_up, None, one_thread
     )

@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 OURS, PEER, QUIET = "#D55E00", "#2f86c1", "#768390"
 SIZE = 12
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": SIZE,
     "text.color": QUIET,

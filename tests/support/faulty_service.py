@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.support.faults import ENVIRONMENT, LIMITS, Faults, clock_offset
 
@@ -28,17 +29,18 @@ def bend_clock() -> None:
 
 def main() -> int:
     faults = Faults(Path(os.environ[ENVIRONMENT]))
-    import stepline_ingest.main as service
+    import stepline_ingest.main
     from stepline_ingest.limits import Limits
     from stepline_ingest.store.embedded import EmbeddedStore
 
     limits = Limits(**json.loads(os.environ[LIMITS]))
+    service: Any = stepline_ingest.main
     service.ServeConfig = functools.partial(service.ServeConfig, limits=limits)
 
-    store: type = EmbeddedStore
+    store: Any = EmbeddedStore
     store.insert_points = faults.around("insert", EmbeddedStore.insert_points)
     store.command = faults.around("command", EmbeddedStore.command)
-    return service.serve(sys.argv[1:])
+    return stepline_ingest.main.serve(sys.argv[1:])
 
 
 if __name__ == "__main__":

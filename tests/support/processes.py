@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -88,7 +89,7 @@ def stop_uploaders(directory: Path) -> None:
     them."""
     for process in uploaders(directory):
         process.kill()
-        wait_until(lambda process=process: _is_dead(process), what="the uploader is dead")
+        wait_until(partial(_is_dead, process), what="the uploader is dead")
 
 
 def _is_dead(process: psutil.Process) -> bool:

@@ -41,7 +41,11 @@ class JsonLines:
         os.close(self._fd)
 
 
-FLOORS = {"items": Items, "c_walk": CWalk, "json": JsonLines}
+FLOORS: dict[str, type[Items] | type[JsonLines]] = {
+    "items": Items,
+    "c_walk": CWalk,
+    "json": JsonLines,
+}
 
 
 def start(folder: str) -> Items | JsonLines:

@@ -24,14 +24,19 @@ class Curves:
         shape = (1 + self.steps / pace) ** -0.55
         white = self.rng.normal(0, noise, n)
         slow = np.convolve(self.rng.normal(0, noise, n + 63), np.ones(64) / 10, "valid")
-        return end + (start - end) * shape + (white + slow) * (0.35 + shape)
+        found: Array = end + (start - end) * shape + (white + slow) * (0.35 + shape)
+        return found
 
     def rising(self, end: float, pace: float, noise: float) -> Array:
-        return end * (1 - np.exp(-self.steps / pace)) + self.rng.normal(0, noise, len(self.steps))
+        rise = end * (1 - np.exp(-self.steps / pace))
+        found: Array = rise + self.rng.normal(0, noise, len(self.steps))
+        return found
 
     def schedule(self, peak: float, warmup: int) -> Array:
         done = self.steps / len(self.steps)
-        return peak * np.minimum(1, (self.steps + 1) / warmup) * 0.5 * (1 + np.cos(np.pi * done))
+        rise = np.minimum(1, (self.steps + 1) / warmup)
+        found: Array = peak * rise * 0.5 * (1 + np.cos(np.pi * done))
+        return found
 
 
 def hardware(curve: Curves, seed: int) -> list[Series]:

@@ -69,7 +69,7 @@ def bind_inner(server: grpc.aio.Server, directory: Path) -> str:
     short = path
     try:
         # Over a server nothing else lives there.
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StartupError(f"cannot make {directory} ({error.strerror}): pass --data") from error
     if Path("/proc/self/fd").is_dir():

@@ -143,6 +143,13 @@ class Client:
             ) from None
         return RunView(self, info)
 
+    def delete(self, run_id: str) -> None:
+        """Deletes a run with all its points, for ever. Its id stays taken, and what its writers
+        still send is refused. Takes an ingest or an admin key. Raises RunNotFound when it is gone
+        already."""
+        with self._errors():
+            self._transport.delete_run(run_id)
+
     def metrics(
         self,
         runs: Iterable[str],

@@ -40,10 +40,8 @@ class RunView:
         return self.info.id
 
     def delete(self) -> None:
-        """Deletes the run with all its points, for ever. Its id stays taken, and what its writers
-        still send is refused. Raises RunNotFound when it is gone already."""
-        with self._client._errors():
-            self._client._transport.delete_run(self.id)
+        """Deletes the run with all its points, for ever: see `Client.delete`."""
+        self._client.delete(self.id)
 
     @property
     def context(self) -> Context:

@@ -303,6 +303,22 @@ def test_a_key_that_cannot_be_is_refused(guarded: Guarded, options: tuple[str, .
     assert "Traceback" not in str(caught.value)
 
 
+def test_an_ingest_key_deletes_what_it_may_not_read(guarded: Guarded) -> None:
+    project = f"gone-{uuid.uuid4().hex[:8]}"
+    key = guarded.key("ingest", project)
+    run = f"{project}-run"
+    with Caller(guarded.grpc, key) as writer:
+        writer.create(run, project)
+    other = guarded.key("ingest", f"{project}-other")
+    for asks in ((), ("--yes",)):
+        with pytest.raises(Refused) as caught:
+            guarded.ask("delete", run, *asks, api_key=other)
+    assert "not known here" in str(caught.value)
+    assert "is deleted" in guarded.ask("delete", run, "--yes", api_key=key)
+    with stepline.connect(guarded.grpc, api_key=guarded.admin) as admin:
+        assert run not in [found.id for found in admin.runs(project)]
+
+
 def test_a_revoked_key_ends_the_stream_that_it_opened(guarded: Guarded) -> None:
     project = f"stream-{uuid.uuid4().hex[:8]}"
     secret = guarded.key("ingest", project)

@@ -52,6 +52,8 @@ def test_a_round_trip(store: EmbeddedStore, tmp_path: Path) -> None:
     fill(store, 2_000)
     store.close()
     assert restored(tmp_path / "b" / "one", tmp_path / "new") == (wanted, projected)
+    for made in ("data", "b/one", "new"):
+        assert (tmp_path / made).stat().st_mode & 0o777 == 0o700, f"nobody else reads {made}"
 
 
 def test_an_incremental_backup_links_what_is_the_same(store: EmbeddedStore, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import { now } from "../../state/clock";
 import { useShortcuts } from "../../state/keys";
 import { durationOf, provisional, runRow, title } from "../../state/run";
 import { SystemView } from "../../system/SystemView";
+import { Icon } from "../../ui/icons";
 import { Link } from "../../ui/Link";
 import { Name } from "../../ui/Name";
 import { Failure, Notice } from "../../ui/Notice";
@@ -17,6 +18,7 @@ import { State } from "../../ui/State";
 import { Tags } from "../../ui/Tags";
 import { trail } from "../../ui/trail";
 import { Console } from "./Console";
+import { Editor } from "./Editor";
 import { Overview } from "./Overview";
 
 const TABS = [
@@ -57,7 +59,7 @@ export function RunPage({ id, tab }: { id: string; tab: string }) {
   const row = run ? runRow(run) : provisional(id);
   return (
     <div class="page full">
-      {run ? <Head run={run} /> : <div class="run-title" />}
+      {run ? <Head run={run} onEdited={found.reload} /> : <div class="run-title" />}
       <Tabs id={id} tab={tab} />
       <div class="scroll">
         {tab === "" ? <ChartsView runs={[row]} /> : run && <Tab run={run} tab={tab} />}
@@ -74,8 +76,10 @@ function Tab({ run, tab }: { run: Run; tab: string }) {
   return <Notice title="There is no such page" />;
 }
 
-function Head({ run }: { run: Run }) {
+function Head({ run, onEdited }: { run: Run; onEdited: () => void }) {
   const row = runRow(run);
+  const [editing, setEditing] = useState(false);
+  useShortcuts([{ keys: "e", what: "Edit name, tags and notes", run: () => setEditing(true) }]);
   return (
     <div class="run-title">
       <h1>
@@ -101,6 +105,16 @@ function Head({ run }: { run: Run }) {
         </bdi>
       )}
       <Tags tags={row.tags} />
+      <button
+        type="button"
+        class="quiet"
+        title="Edit name, tags and notes (e)"
+        aria-label="Edit"
+        onClick={() => setEditing(true)}
+      >
+        <Icon name="edit" size={14} />
+      </button>
+      {editing && <Editor run={run} onClose={() => setEditing(false)} onSaved={onEdited} />}
     </div>
   );
 }

@@ -254,31 +254,44 @@ def part_directories(store: Store) -> dict[str, Path]:
     return {str(name): Path(str(path)) for name, path in found}
 
 
-def test_rollups_that_lie_are_named(embedded: Store) -> None:
-    """A part whose rollups were replaced, behind the engine's back, by those of another part."""
+def swap_rollups(store: Store, projections: tuple[str, ...], *, of_the_later: bool) -> None:
+    """Two parts, of sequences 1 to 100 and of 101 to 130; PROJECTIONS of one of them are replaced,
+    behind the engine's back, by those of the other."""
     sample = Sample()
-    sample.put_run(embedded)
-    sample.put_writer(embedded)
+    sample.put_run(store)
+    sample.put_writer(store)
     # Of two months, which never merge.
-    sample.put(embedded, sample.points(range(1, 101)), token="a")
+    sample.put(store, sample.points(range(1, 101)), token="a")
     later = moved(sample.points(range(101, 131)), received=RECEIVED + 40 * 86_400)
-    sample.put(embedded, later, token="b")
-    build_rollups(embedded)
-    places = part_directories(embedded)
-    partition, _ = (name.split("_")[0] for name in sorted(places))
-    embedded.command(f"ALTER TABLE raw_points DETACH PARTITION ID '{partition}'")
-    (_, a), (_, b) = sorted(places.items())
-    a = a.parent / "detached" / a.name
+    sample.put(store, later, token="b")
+    build_rollups(store)
+    (_, harmed), (_, source) = sorted(part_directories(store).items(), reverse=of_the_later)
+    partition = harmed.name.split("_")[0]
+    store.command(f"ALTER TABLE raw_points DETACH PARTITION ID '{partition}'")
+    detached = harmed.parent / "detached" / harmed.name
+    for projection in projections:
+        shutil.rmtree(detached / f"{projection}.proj")
+        shutil.copytree(source / f"{projection}.proj", detached / f"{projection}.proj")
+    store.command(f"ALTER TABLE raw_points ATTACH PARTITION ID '{partition}'")
+
+
+def test_rollups_that_lie_are_named(embedded: Store) -> None:
     replaced = (tiers.SERIES, tiers.LEDGER, tiers.name(128))
-    for projection in replaced:
-        shutil.rmtree(a / f"{projection}.proj")
-        shutil.copytree(b / f"{projection}.proj", a / f"{projection}.proj")
-    embedded.command(f"ALTER TABLE raw_points ATTACH PARTITION ID '{partition}'")
+    swap_rollups(embedded, replaced, of_the_later=False)
     report = audit(embedded)
     assert kinds(report) == {Kind.ROLLUP, Kind.PART}
     for projection in tiers.projections():
         named = any(f"projection {projection} " in str(finding) for finding in report.findings)
         assert named == (projection in replaced), projection
+
+
+def test_a_mark_that_is_not_the_highest_sequence_is_named(embedded: Store) -> None:
+    swap_rollups(embedded, (tiers.LEDGER,), of_the_later=True)
+    report = audit(embedded)
+    assert kinds(report) == {Kind.MARK, Kind.PART}
+    (mark,) = (finding for finding in report.findings if finding.kind is Kind.MARK)
+    assert "up to sequence 100, " in mark.message
+    assert "up to 130" in mark.message
 
 
 def test_ties_between_a_process_and_its_fork_are_no_difference(embedded: Store) -> None:

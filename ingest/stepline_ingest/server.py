@@ -14,20 +14,17 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
-from aiohttp import web
 from grpc_health.v1 import health_pb2_grpc
 
 from stepline_ingest import access, grpc_port, live
-from stepline_ingest.access import Guard, KeyRing, KeyTables, Scope
+from stepline_ingest.access import Guard, KeyRing, KeyTables
 from stepline_ingest.access.grpc_guard import GuardInterceptor
-from stepline_ingest.access.http_guard import guarded, refusal
 from stepline_ingest.access.keys_service import KeyMaker, KeysService
-from stepline_ingest.access.origin import same_origin
 from stepline_ingest.access.policy import OTHER_PATHS, OTHER_SQL_PATHS, PATHS, SQL_PATHS
 from stepline_ingest.admin import AdminService
 from stepline_ingest.budget import Budget
@@ -54,12 +51,12 @@ from stepline_ingest.gen.stepline.v1 import (
     query_pb2_grpc,
     runs_pb2_grpc,
 )
-from stepline_ingest.http import Pages, service_version
-from stepline_ingest.http_port import HttpPort
+from stepline_ingest.http import Pages
+from stepline_ingest.http_ports import HttpPorts
 from stepline_ingest.leases import Leases
-from stepline_ingest.metrics import Name, Refusal, metrics
-from stepline_ingest.metrics.sampler import Sampler
+from stepline_ingest.metrics import Refusal
 from stepline_ingest.names import NamesRegistry
+from stepline_ingest.observation import Observation
 from stepline_ingest.points_repository import PointsRepository
 from stepline_ingest.push import IngestService
 from stepline_ingest.query import QueryService
@@ -76,7 +73,6 @@ from stepline_ingest.sql_port import SqlPort
 from stepline_ingest.store import Store, StoreError, open_store
 from stepline_ingest.tls import Certificates
 from stepline_ingest.waiting import WaitingSpools
-from stepline_ingest.watchdog import Watchdog
 from stepline_ingest.writers import Writers
 
 log = logging.getLogger(__name__)
@@ -139,8 +135,7 @@ class Server:
         self._live: live.LiveService | None = None
         self._drained = False
         self._readiness = Readiness()
-        self._watchdog: Watchdog | None = None
-        self._sampler: Sampler | None = None
+        self._observation: Observation | None = None
         self._purger: Purger | None = None
         self._keeper: Keeper | None = None
         self._index: FieldIndex | None = None
@@ -149,9 +144,8 @@ class Server:
         self._guard = Guard(required=config.keys_required)
         self._grpc = grpc_port.new_server(config.limits, GuardInterceptor(self._guard))
         self._rechecking: asyncio.Task[None] | None = None
-        self._looking: asyncio.Task[None] | None = None
         self._gateway = Gateway(config.limits)
-        self._http_ports: list[HttpPort] = []
+        self._http = HttpPorts(config, self._guard, self._certificates)
         self._taking_in: asyncio.Task[None] | None = None
         # Apart, so that slow queries keep neither commits nor new streams waiting.
         self._commits = ThreadPoolExecutor(2, "commit")  # one stores, one builds the next block
@@ -172,7 +166,9 @@ class Server:
             gateway=self._gateway,
         )
         # First, so that probes see a service that starts, however long its store takes.
-        http = await self._listen(pages.app(), PATHS, OTHER_PATHS, config.http_port, "http")
+        http = await self._http.listen(
+            pages.app(), PATHS, OTHER_PATHS, config.http_port, name="http"
+        )
         self._store = store = await loop.run_in_executor(self._lookups, _open_store, config)
         keys = KeyTables(store)
         ring = KeyRing(
@@ -273,7 +269,9 @@ class Server:
         grpc = grpc_port.bind(self._grpc, config.host, config.grpc_port, credentials)
         inner = grpc_port.bind_inner(self._grpc, config.data)
         sql_app = SqlPort(store, self._queries, limits).app()
-        sql = await self._listen(sql_app, SQL_PATHS, OTHER_SQL_PATHS, config.sql_port, "sql")
+        sql = await self._http.listen(
+            sql_app, SQL_PATHS, OTHER_SQL_PATHS, config.sql_port, name="sql"
+        )
         await self._grpc.start()
         self._gateway.use(inner)
         self._rechecking = asyncio.create_task(self._recheck_keys(self._ingest, self._live))
@@ -282,7 +280,15 @@ class Server:
             for name, port in (("grpc", grpc), ("http", http), ("sql", sql))
         }
         await self._readiness.serving(lambda: committer.trouble)
-        self._watch(store, committer, budget)
+        self._observation = Observation(
+            config,
+            store=store,
+            committer=committer,
+            budget=budget,
+            ingest=self._ingest,
+            watching=self._live,
+            readiness=self._readiness,
+        )
         log.info(
             "ready: %s, store %s in %s",
             self.addresses,
@@ -290,35 +296,6 @@ class Server:
             config.data,
             extra={"event": "started", "store": store.kind, **self.addresses},
         )
-
-    def _watch(self, store: Store, committer: Committer, budget: Budget) -> None:
-        """Begins to measure, and to look for what hangs."""
-        config, readiness = self._config, self._readiness
-        ingest, watching = self._ingest, self._live
-        assert ingest is not None
-        assert watching is not None
-        metrics.set(Name.BUILD, 1, service_version(), store.kind)
-        metrics.set(Name.INFLIGHT_LIMIT_BYTES, config.limits.max_inflight_bytes)
-        gauges: tuple[tuple[Name, Callable[[], float]], ...] = (
-            (Name.STREAMS, lambda: ingest.streams),
-            (Name.WRITERS, lambda: len(ingest.writers)),
-            (Name.WATCHERS, lambda: watching.watchers),
-            (Name.INFLIGHT_BYTES, lambda: budget.used),
-            (Name.BUDGET_WAITING, lambda: budget.waiting),
-            (Name.QUEUE_BATCHES, lambda: committer.queued_batches),
-            (Name.QUEUE_POINTS, lambda: committer.queued_points),
-            (Name.READY, lambda: readiness.reason() is None),
-            (Name.LOOP_LAG_SECONDS, lambda: readiness.lag),
-        )
-        for name, value in gauges:
-            metrics.watch(name, value)
-        self._sampler = Sampler(store, config.data, metrics)
-        if config.hang_limit:
-            self._watchdog = Watchdog(
-                limit=config.hang_limit,
-                loop_beat=lambda: readiness.beat,
-                ping_engine=(lambda: store.query("SELECT 1")) if store.kind == "chdb" else None,
-            )
 
     def _points_stored(self, run_ids: Iterable[str]) -> None:
         assert self._hub is not None
@@ -369,14 +346,12 @@ class Server:
         last_resort = threading.Timer(limits.drain_timeout + FORCED_EXIT, self._force_exit)
         last_resort.daemon = True
         last_resort.start()
-        if self._watchdog is not None:
-            self._watchdog.stop()
-        for helper in (self._sampler, self._purger, self._keeper, self._index, self._summaries):
+        observed, purger, keeper = self._observation, self._purger, self._keeper
+        for helper in (observed, purger, keeper, self._index, self._summaries):
             if helper is not None:
                 helper.stop()
-        for task in (self._rechecking, self._looking):
-            if task is not None:
-                task.cancel()
+        if self._rechecking is not None:
+            self._rechecking.cancel()
         if self._taking_in is not None:
             self._taking_in.cancel()
             await asyncio.gather(self._taking_in, return_exceptions=True)
@@ -392,8 +367,7 @@ class Server:
         if self._hub is not None:
             self._hub.close()
         await self._grpc.stop(grace=CALL_GRACE)
-        for port in self._http_ports:
-            await port.close()
+        await self._http.close()
         await self._gateway.close()
         pools = (self._commits, self._decoders, self._lookups, self._queries)
         for pool in (*pools, self._watched, self._backups):
@@ -437,29 +411,6 @@ class Server:
         )
         logging.shutdown()
         os._exit(0 if self._drained else 1)
-
-    async def _listen(
-        self,
-        app: web.Application,
-        scopes: Mapping[str, Scope | None],
-        others: Scope | None,
-        port: int,
-        name: str,
-    ) -> int:
-        config = self._config
-        context = self._certificates.ssl_context() if self._certificates is not None else None
-        app.middlewares.append(
-            same_origin(
-                config.own_names,
-                open_paths=scopes.keys(),
-                asks_for_keys=self._guard.asks,
-                refuse=refusal,
-            )
-        )
-        app.middlewares.append(guarded(self._guard, scopes, others))
-        served = HttpPort(app, config.limits)
-        self._http_ports.append(served)
-        return await served.listen(config.host, port, name=name, ssl_context=context)
 
 
 def _open_store(config: ServeConfig) -> Store:

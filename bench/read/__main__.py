@@ -1,4 +1,5 @@
-"""`python -m bench.read [--large] [--no-peers] [--json FILE]`: see the package."""
+"""`python -m bench.read [--large] [--no-peers | --peers FILE] [--rounds N] [--json FILE]`: see the
+package."""
 
 from __future__ import annotations
 
@@ -32,43 +33,73 @@ def floors(data: Path, rounds: int) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="How long reading takes.")
     parser.add_argument("--large", action="store_true", help="with 100 M steps")
-    parser.add_argument("--no-peers", action="store_true")
+    whose = parser.add_mutually_exclusive_group()
+    whose.add_argument("--no-peers", action="store_true", help="no other trackers, no picture")
+    whose.add_argument(
+        "--peers",
+        type=Path,
+        metavar="FILE",
+        help="other trackers as an earlier --json FILE of this machine has them: half of the time",
+    )
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of each case ({ROUNDS})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error("--rounds: 1 or more")
+    measured = _known_peers(parser, options.peers) if options.peers else None
     sizes = {name: n for name, n in SIZES.items() if options.large or n < 100_000_000}
     with tempfile.TemporaryDirectory(prefix="stepline-read-") as name:
         root = Path(name)
         data = root / "store" / "data"
-        begun = time.monotonic()
+        begun, today = time.monotonic(), time.strftime("%Y-%m-%d", time.gmtime())
         build(data, sizes)
         said(f"the store is built after {time.monotonic() - begun:.0f} s")
         # One directory has one owner: the engine alone before and after the service, so that both
         # see the same machine.
-        before = floors(data, ROUNDS)
+        before = floors(data, options.rounds)
         with Service(data, "--no-sync") as service:
-            times = cases.measure(service, sizes, ROUNDS)
+            times = cases.measure(service, sizes, options.rounds)
             said("measured")
             cases.find_spikes(service, sizes)
             said("the spike of each series is seen at every zoom")
-            busy = cases.under_ingest(service, list(sizes)[-1], ROUNDS)
-        after = floors(data, ROUNDS)
+            busy = cases.under_ingest(service, list(sizes)[-1], options.rounds)
+        after = floors(data, options.rounds)
         results: dict[str, Any] = {
             "command": "make bench-read" + (" LARGE=--large" if options.large else ""),
-            "date": time.strftime("%Y-%m-%d", time.gmtime()),
+            "date": today,
             "machine": machine.facts(),
             "floors": {key: statistics.mean((before[key], after[key])) for key in before},
             "times": times,
             "under_ingest": busy,
-            "peers": {} if options.no_peers else peers.measure(root),
+            "peers_date": measured["peers_date"] if measured else today,
+            "peers": measured["peers"] if measured else {},
         }
+        if not (measured or options.no_peers):
+            results["peers"] = peers.measure(root)
+    # First, so that nothing can lose it.
+    if options.json is not None:
+        options.json.write_text(json.dumps(results, indent=1))
     report.print_table(results)
     if not options.no_peers:
         report.draw(results, IMAGE)
         said(f"the picture is {IMAGE}")
-    if options.json is not None:
-        options.json.write_text(json.dumps(results, indent=1))
     said(f"all in {time.monotonic() - begun:.0f} s")
     return 0
+
+
+def _known_peers(parser: argparse.ArgumentParser, file: Path) -> dict[str, Any]:
+    try:
+        earlier: dict[str, Any] = json.loads(file.read_text())
+        found = {
+            "peers": earlier["peers"],
+            "peers_date": earlier.get("peers_date", earlier["date"]),
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        parser.error(f"--peers: {file} is no file that --json has written ({error})")
+    here, there = machine.facts(), earlier.get("machine", {})
+    if any(here[name] != there.get(name) for name in ("cpu", "cores", "python")):
+        parser.error(f"--peers: {file} is of another machine or Python: {there}")
+    return found
 
 
 def said(text: str) -> None:

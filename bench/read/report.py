@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
@@ -69,6 +71,37 @@ def _times_ours(row: dict[str, Any], history: float) -> float:
     return float(row["read"] * 1e3 / row["points"] / (history / SMALL))
 
 
+_LINE = 0.075
+"""Of the height of the axes: what a line of text takes."""
+
+
+def _name_peers(axes: Axes, read: list[tuple[str, int, float]], *, gap: float) -> None:
+    """A square for each, and its name to the left. Names stand in one column, GAP apart at least
+    (in the logarithm of ms), and a line leads to the square."""
+    if not read:
+        return
+    column = min(points for _, points, _ in read) * 0.6
+    below = -math.inf
+    for title, points, ms in sorted(read, key=lambda one: one[2]):
+        axes.plot(points, ms, "s", color=PEER, ms=7)
+        below = max(math.log(ms), below + gap)
+        axes.annotate(
+            f"{title}: its own read",
+            (points, ms),
+            (column, math.exp(below)),
+            color=PEER,
+            ha="right",
+            va="center",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": PEER,
+                "lw": 0.8,
+                "shrinkB": 5,
+                "relpos": (1, 0.5),
+            },
+        )
+
+
 def draw(results: dict[str, Any], path: Path) -> None:
     """How long it takes to see a series, by its length."""
     times, floors = results["times"], results["floors"]
@@ -103,23 +136,16 @@ def draw(results: dict[str, Any], path: Path) -> None:
             ha="right",
         )
         taken = [ms for _, ms in (*ours, *scans)]
-        axes.set_xlim(1e3, 2e8)
-        for name, title in PEERS.items():
-            row = results["peers"].get(name, {})
-            if "read" in row:
-                at = (row["points"], row["read"] * 1e3)
-                taken.append(at[1])
-                axes.plot(*at, "s", color=PEER, ms=7)
-                axes.annotate(
-                    f"{title}: its own read",
-                    at,
-                    (-9, 0),
-                    textcoords="offset points",
-                    color=PEER,
-                    ha="right",
-                    va="center",
-                )
-        axes.set_ylim(min(taken) / 4, max(taken) * 2)
+        axes.set_xlim(1e3, 2 * max(steps for steps, _ in ours))
+        read = [
+            (title, row["points"], row["read"] * 1e3)
+            for name, title in PEERS.items()
+            if "read" in (row := results["peers"].get(name, {}))
+        ]
+        taken += [ms for _, _, ms in read]
+        low, high = min(taken) / 4, max(taken) * 4
+        axes.set_ylim(low, high)
+        _name_peers(axes, read, gap=math.log(high / low) * _LINE)
         axes.set_xlabel("steps of the series")
         axes.set_ylabel("ms")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

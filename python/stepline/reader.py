@@ -335,7 +335,14 @@ class Client:
         engine does not take it.
         """
         with self._errors(missing=InvalidRequest):
-            return Table.parse(self._transport.sql(query, FORMAT))
+            answer = self._transport.sql(query, FORMAT)
+        try:
+            return Table.parse(answer)
+        except ValueError:
+            raise InvalidRequest(
+                "The answer came in another format than was asked for: leave FORMAT out of the "
+                "query."
+            ) from None
 
     def backup(
         self,

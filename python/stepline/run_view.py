@@ -278,6 +278,7 @@ class RunView:
         smoothing: SmoothingKind = ...,
         quantiles: Iterable[float] = ...,
         log_x: bool = ...,
+        nonfinite_steps: bool = ...,
     ) -> list[Chart]: ...
     @overload
     def chart(
@@ -294,6 +295,7 @@ class RunView:
         smoothing: SmoothingKind = ...,
         quantiles: Iterable[float] = ...,
         log_x: bool = ...,
+        nonfinite_steps: bool = ...,
     ) -> Chart: ...
     def chart(
         self,
@@ -309,6 +311,7 @@ class RunView:
         smoothing: SmoothingKind = "ema",
         quantiles: Iterable[float] = (),
         log_x: bool = False,
+        nonfinite_steps: bool = False,
     ) -> Chart | list[Chart]:
         """METRIC in at most POINTS buckets, from step START (inclusive) to STOP (exclusive).
 
@@ -332,6 +335,7 @@ class RunView:
                 smoothing=smoothing,
                 quantiles=quantiles,
                 log_x=log_x,
+                nonfinite_steps=nonfinite_steps,
             )
         except MetricNotFound:
             lines = []

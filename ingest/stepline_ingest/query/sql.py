@@ -48,11 +48,18 @@ async def read_sql(
         raise invalid(
             f"{fmt[:80]!r} is no name of a format; use one such as JSONEachRow, or leave it empty"
         )
+
+    def agree(chosen: str) -> None:
+        if request.format and chosen != fmt:
+            raise invalid(
+                f"the query says FORMAT {chosen} and the request asks for {fmt}: leave FORMAT out "
+                "of the query"
+            )
+
     settings = {**limits, **_READABLE}
+    answer = asked(store, executor, text, fmt, settings=settings, project=project, named=agree)
     try:
-        async with aclosing(
-            asked(store, executor, text, fmt, settings=settings, project=project)
-        ) as pieces:
+        async with aclosing(answer) as pieces:
             async for piece in pieces:
                 for begin in range(0, len(piece), CHUNK_BYTES):
                     yield query_pb2.SqlChunk(data=piece[begin : begin + CHUNK_BYTES])

@@ -297,3 +297,9 @@ async def test_sql_reads_and_only_reads(service):
         assert got == code, (query, text)
         assert len(text) < 1000
     assert (await service.sql("SELECT count() FROM raw_points", "TSV")) == b"3\n"
+    # A format in the text does, where the request does not ask for another one.
+    assert await service.sql("SELECT 1 AS a FORMAT CSVWithNames") == b'"a"\n1\n'
+    assert await service.sql("SELECT 1 AS a FORMAT CSV", "CSV") == b"1\n"
+    code, text = await refused(service.sql("SELECT 1 AS a FORMAT Native", "CSV"))
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
+    assert "leave FORMAT out" in text

@@ -77,9 +77,7 @@ export function Plot({ id, label, scene, cursor, onZoom, onOpen }: Props) {
       scene: () => current.peek(),
       hover: (at) => {
         pointer.value = at;
-        const shown = place.peek();
-        if (at && shown) cursor.value = { x: shown.x.invert(at.x), owner: id };
-        else if (cursor.peek()?.owner === id) cursor.value = undefined;
+        if (!at && cursor.peek()?.owner === id) cursor.value = undefined;
       },
       select: (from, to) => select(box.current, place.peek(), from, to),
       preview: (range) => {
@@ -115,6 +113,13 @@ export function Plot({ id, label, scene, cursor, onZoom, onOpen }: Props) {
       paint(context, what, shown, chartStyle(), key);
     });
     return () => cancelAnimationFrame(frame);
+  });
+
+  // The pointer may rest while a zoom moves the axis under it.
+  useSignalEffect(() => {
+    const at = pointer.value;
+    const shown = place.value;
+    if (at && shown) cursor.value = { x: shown.x.invert(at.x), owner: id };
   });
 
   useSignalEffect(() => {

@@ -31,7 +31,8 @@ def test_zoom_refines_to_points_and_double_click_shows_all(page: Page, service: 
     expect(badge).to_be_visible()
     # The pointer rested while the axis moved under it.
     mark = page.locator(".plot-cursor").bounding_box()
-    assert mark is not None and abs(mark["x"] - box["x"] - 180) < 2
+    assert mark is not None
+    assert abs(mark["x"] - box["x"] - 180) < 2
     page.mouse.dblclick(box["x"] + 200, middle)
     expect(page).not_to_have_url(re.compile("zoom="))
     expect(badge).to_have_count(0)

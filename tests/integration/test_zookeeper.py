@@ -3,8 +3,8 @@ that joins agrees with it about every column.
 
 `make test-zookeeper` runs it, where Debian's package `zookeeper` and Java are installed. This far
 the embedded engine carries a replica and no further: it has no port on which replicas speak to each
-other, so none becomes active, ALTER is refused and an INSERT waits. The test says so, to be noticed
-when it changes.
+other, so none becomes active, and the tables refuse ALTER and, after its retries, INSERT. The test
+says so, to be noticed when it changes.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@
 import { batch, type Signal, signal } from "@preact/signals";
 import { failed } from "../api/connection";
 import { isAbort, type Problem } from "../api/problem";
-import { query } from "../api/transport";
 import type { MetricDefinition } from "../gen/stepline/v1/query_pb";
-import { axisKind, decode, type Line } from "./line";
+import { axisKind, type Line } from "./line";
+import { chartLines } from "./lines";
 import { chartRequest, type Shape } from "./request";
 
 export interface PanelData {
@@ -253,9 +253,7 @@ export class ChartStore {
     const points = coarse ? COARSE_POINTS : shape.points;
     const request = chartRequest(shape, metrics, this.axisOf(metrics, shape) || "step", points);
     try {
-      for await (const message of query.chart(request, { signal: abort })) {
-        if (message.rows === 0n) continue;
-        const line = decode(message, message.definedX || shape.options.x || "step");
+      for await (const line of chartLines(request, shape.options.x || "step", abort)) {
         const list = lines.get(line.metric);
         if (list) list.push(line);
         else lines.set(line.metric, [line]);

@@ -2,8 +2,8 @@
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { useResource } from "../api/resource";
-import { query } from "../api/transport";
-import { decode, type Line } from "../charts/line";
+import type { Line } from "../charts/line";
+import { chartLines } from "../charts/lines";
 import { type Cursor, Plot } from "../charts/Plot";
 import { chartRequest } from "../charts/request";
 import type { Range } from "../charts/scale";
@@ -124,11 +124,8 @@ async function read(
   const options = { ...readOptions({}), ranks: "all" as const, zoom, zoomX: "step", x: "step" };
   const shape = { runs: [runId], options, points: POINTS };
   const lines: Line[] = [];
-  for await (const message of query.chart(chartRequest(shape, kind.names, "step", POINTS), {
-    signal: abort,
-  })) {
-    if (message.rows > 0n) lines.push(decode(message, "step"));
-  }
+  const request = chartRequest(shape, kind.names, "step", POINTS);
+  for await (const line of chartLines(request, "step", abort)) lines.push(line);
   lines.sort(
     (a, b) => (a.rank ?? 0) - (b.rank ?? 0) || kind.names.indexOf(a.metric) - kind.names.indexOf(b.metric),
   );

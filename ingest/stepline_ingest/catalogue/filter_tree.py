@@ -43,6 +43,8 @@ COLUMNS = {
     "duration": FieldKind.NUMBER,
 }
 """The fields of a run that are no keys."""
+_MOVING = frozenset(("duration",))
+"""Those whose value changes while nothing is written."""
 _SPACES = {"config": FieldKind.CONFIG, "summary": FieldKind.SUMMARY}
 STATES = ("running", "finished", "failed", "crashed", "preempted")
 
@@ -58,6 +60,11 @@ class Field:
     @property
     def is_key(self) -> bool:
         return self.kind in (FieldKind.CONFIG, FieldKind.SUMMARY)
+
+    @property
+    def moves(self) -> bool:
+        """Whether its value changes while nothing is written."""
+        return not self.is_key and self.name in _MOVING
 
 
 Literal: TypeAlias = "float | str | bool | None"

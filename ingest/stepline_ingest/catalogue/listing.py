@@ -110,7 +110,7 @@ class Listing:
             return runs_pb2.ListRunsReply(groups=map(_group, groups), total=total)
         named = [*query.fields(), *columns]
         # What goes on by itself is read each time, and so are configs, which may be large.
-        if not columns or any(field.name == "duration" and not field.is_key for field in named):
+        if not columns or any(field.moves for field in named):
             page = self._page(query, columns)
         else:
             page = self._store.rows_memo.once(

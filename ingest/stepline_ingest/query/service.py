@@ -34,7 +34,7 @@ from .history import HistoryQuery, read_history
 from .metrics import read_metrics
 from .names import NamesQuery, UnknownMetricsError, unknown_metrics_text
 from .own_axis import over, own_axis
-from .packing import drawn_over, packed
+from .packing import bytes_of, drawn_over, packed
 from .pump import pumped_together
 from .request import ChartQuery, chart_query, step_range
 from .sql import read_sql
@@ -189,7 +189,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
             size = 0
             async with aclosing(self._chart(query, runs, asked.together)) as fresh:
                 async for line in fresh:
-                    size += line.ByteSize()
+                    size += sum(bytes_of(one, query) for one in (line, *line.others))
                     if size <= MAX_KEPT_BYTES:
                         sent.append(line)
                     yield drawn_over(line, axis)
@@ -213,7 +213,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
         )
         async with aclosing(read) as ready:
             async for lines in ready:
-                for line in packed(lines) if together else lines:
+                for line in packed(lines, query) if together else lines:
                     yield line
 
     async def Sql(

@@ -20,6 +20,7 @@ from stepline_ingest.lineage import Descent
 from stepline_ingest.query import service as query_service
 from stepline_ingest.query.packing import packed
 from stepline_ingest.query.reader import Reader
+from stepline_ingest.query.request import COLUMNS, chart_query
 from stepline_ingest.store import StoreError
 from stepline_ingest.store.memo import Memo
 from tests.support.query_service import Harness, serving
@@ -196,9 +197,13 @@ async def test_a_line_that_is_ready_waits_for_no_other_that_would_come_with_it(s
 
 
 def test_messages_of_several_lines_stay_below_a_bound():
-    lines = [pb.ChartLine(metric=str(i), x=bytes(300_000)) for i in range(10)]
-    large, last = pb.ChartLine(metric="large", x=bytes(3 << 20)), pb.ChartLine(metric="last")
-    found = list(packed([*lines, large, last]))
+    rows = 3_000
+    column = bytes(8 * rows)
+    columns = dict.fromkeys(("x", *COLUMNS), column)
+    lines = [pb.ChartLine(metric=str(i), rows=rows, **columns) for i in range(10)]
+    large = pb.ChartLine(metric="large", rows=40 * rows, x=40 * column)
+    query = chart_query(REQUEST)
+    found = list(packed([*lines, large, pb.ChartLine(metric="last")], query))
     sizes = [message.ByteSize() for message in found]
     assert sizes.count(max(sizes)) == 1  # the large one, alone
     assert sorted(sizes)[-2] < 1.1 * (1 << 20)

@@ -96,26 +96,33 @@ window.painted = (selector, count) => new Promise((done) => {
 _SETTLE_S = 1.5
 """A new window loads pages of the browser's own (its tabs, its address bar: 370 files and as much
 processor time as ours), which people have waited for before they come to us."""
-_PAN = """async ([seconds]) => {
+_MOVED = """async ([seconds, kind]) => {
     const plot = document.querySelector('.panel.large .plot');
     const { left, top, width, height } = plot.getBoundingClientRect();
-    const at = (x, type) => plot.dispatchEvent(new PointerEvent(type, {
-        clientX: left + x, clientY: top + height / 2, shiftKey: true, button: 0, bubbles: true,
-        pointerType: 'pen', pointerId: 1,
+    const at = (x, y) => ({ clientX: left + x, clientY: top + y, bubbles: true, cancelable: true });
+    const pointer = (x, type) => plot.dispatchEvent(new PointerEvent(type, {
+        ...at(x, height / 2), shiftKey: true, button: 0, pointerType: 'pen', pointerId: 1,
     }));
+    const moves = {
+        pan: (n) => pointer(width / 2 + 80 * Math.sin(n / 9), 'pointermove'),
+        zoom: (n) => plot.dispatchEvent(new WheelEvent('wheel', {
+            ...at(width / 3, height / 2), ctrlKey: true, deltaY: -12 * Math.cos(n / 20),
+        })),
+    };
     const frame = () => new Promise(requestAnimationFrame);
-    at(width / 2, 'pointerdown');
+    if (kind === 'pan') pointer(width / 2, 'pointerdown');
     await frame();
     const begin = performance.now();
     let frames = 0;
     while (performance.now() - begin < seconds * 1000) {
-        at(width / 2 + 80 * Math.sin(frames / 9), 'pointermove');
+        moves[kind](frames);
         await frame();
         frames += 1;
     }
-    at(width / 2, 'pointercancel');
+    if (kind === 'pan') pointer(width / 2, 'pointercancel');
     return frames / ((performance.now() - begin) / 1000);
 }"""
+"""Drags a chart to and fro, or zooms into it and out again around a pointer."""
 
 
 _SCROLL = """async ([seconds]) => {
@@ -231,12 +238,12 @@ def processor_ms(pid: int) -> float:
     return 1_000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def panned(browser: Browser, url: str) -> float:
-    """Frames a second while a chart is dragged to and fro."""
+def moved(browser: Browser, url: str, kind: str) -> float:
+    """Frames a second while a chart is dragged to and fro (`pan`), or in and out (`zoom`)."""
     page = fresh(browser, 1280, 720)
     page.goto(url)
     page.evaluate("painted('.panel.large[data-resolution=full] canvas', 1)")
-    rate = page.evaluate(_PAN, [2])
+    rate = page.evaluate(_MOVED, [2, kind])
     page.context.close()
     return float(rate)
 
@@ -366,11 +373,12 @@ def measure(browser: Browser, service: Service) -> None:
             f"{promise or '-':<10} service {taken.service_ms:4.0f} ms, {taken.calls} calls",
         )
     dragged = f"{home}/charts?sel=ranks0&ranks=all&open=group0/metric0"
-    show(
-        f"panning {RANKS} lines x {RANK_STEPS:,} points",
-        f"{panned(browser, dragged):.0f} frames/s",
-        "30 frames/s",
-    )
+    for kind in ("pan", "zoom"):
+        show(
+            f"{kind} of {RANKS} lines x {RANK_STEPS:,} points",
+            f"{moved(browser, dragged, kind):.0f} frames/s",
+            "30 frames/s",
+        )
     rate, longest = scrolled(browser, f"{root}/p/{CROWD}")
     show(
         f"scrolling through {MANY_RUNS:,} runs in 3 s",

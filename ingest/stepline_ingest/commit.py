@@ -184,26 +184,32 @@ class Committer:
                 timer.cancel()
 
     def _take(self) -> Group:
-        """The next group, and the rejection that closed it, if one did."""
+        """The next group. Rejections are recorded behind the points, so points that come behind a
+        rejection of their writer are not of the same group."""
+        limits = self._limits
         points: list[Points] = []
-        reject = None
+        rejects: list[Reject] = []
+        put_aside: set[bytes] = set()
         rows = held = 0
-        while self._queue and reject is None:
+        while self._queue:
             item = self._queue.first()
+            writer = item.writer.binding.writer
+            rows += item.batch.points if isinstance(item, Points) else 0
+            held += item.held
+            if (points or rejects) and (rows > limits.group_rows or held > limits.group_bytes):
+                break
             if isinstance(item, Reject):
-                reject = item
+                rejects.append(item)
+                put_aside.add(writer)
+            elif writer in put_aside:
+                break
             else:
-                rows += item.batch.points
-                held += item.held
-                limits = self._limits
-                if points and (rows > limits.group_rows or held > limits.group_bytes):
-                    break
                 points.append(item)
             self._queue.pop()
-        return self._group(points, reject)
+        return self._group(points, rejects)
 
-    def _group(self, points: Sequence[Points], reject: Reject | None = None) -> Group:
-        return Group(points, reject, received=int(self._now()), store=self._store)
+    def _group(self, points: Sequence[Points], rejects: Sequence[Reject] = ()) -> Group:
+        return Group(points, rejects, received=int(self._now()), store=self._store)
 
     async def _build(self, group: Group) -> None:
         """Makes GROUP the next one to be stored. When its block cannot be built, that is found
@@ -241,8 +247,8 @@ class Committer:
     async def _commit(self, group: Group) -> None:
         if group.points:
             await self._store_points(group)
-        if group.reject is not None:
-            await self._record(group.reject)
+        if group.rejects:
+            await self._record(group.rejects)
 
     async def _store_points(self, group: Group) -> None:
         try:
@@ -292,20 +298,23 @@ class Committer:
             held=item.held,
             reason=reason,
         )
-        await self._record(reject)
+        await self._record([reject])
         item.settled = True
 
-    async def _record(self, reject: Reject) -> None:
-        """Stores a rejection, which settles its range."""
+    async def _record(self, rejects: Sequence[Reject]) -> None:
+        """Stores rejections, which settles their ranges."""
         received = int(self._now())
         try:
-            await self._persistence.until_known(lambda: self._store.insert_reject(reject, received))
+            await self._persistence.until_known(
+                lambda: self._store.insert_rejects(rejects, received)
+            )
         except Poisoned as error:
             raise Unstored(f"a rejected batch cannot be recorded: {error}") from error
-        metrics.rejected(reject.cause)
-        self._release(reject)
-        reject.writer.advance(reject.last_seq)
-        reject.sink.rejected(reject.first_seq, reject.last_seq, reject.reason)
+        for reject in rejects:
+            metrics.rejected(reject.cause)
+            self._release(reject)
+            reject.writer.advance(reject.last_seq)
+            reject.sink.rejected(reject.first_seq, reject.last_seq, reject.reason)
 
     # --- telling what became of it ---
 

@@ -22,7 +22,7 @@ class PointsStore(Protocol):
     def insert_names(self, names: Sequence[tuple[int, int, str]]) -> None:
         """(run, metric, name); repeating it is harmless."""
 
-    def insert_reject(self, reject: Reject, received: int) -> None:
+    def insert_rejects(self, rejects: Sequence[Reject], received: int) -> None:
         """Repeating it is harmless."""
 
 
@@ -31,11 +31,16 @@ class Group:
     at the INSERT sends the same ones."""
 
     def __init__(
-        self, points: Sequence[Points], reject: Reject | None, *, received: int, store: PointsStore
+        self,
+        points: Sequence[Points],
+        rejects: Sequence[Reject],
+        *,
+        received: int,
+        store: PointsStore,
     ) -> None:
         self.points = list(points)
-        self.reject = reject
-        """What closed the group: recorded when the points are stored."""
+        self.rejects = list(rejects)
+        """Recorded when the points are stored: none of these lies behind one of them."""
         self.rows = 0
         """Of the block, once it is built."""
         self._store = store
@@ -46,7 +51,7 @@ class Group:
 
     @property
     def items(self) -> list[Points | Reject]:
-        return [*self.points, self.reject] if self.reject is not None else [*self.points]
+        return [*self.points, *self.rejects]
 
     def build(self) -> None:
         """Blocks, without the interpreter for most of the time. A second call does nothing."""

@@ -88,20 +88,23 @@ class PointsRepository:
             [(run, metric, name, now_ms) for run, metric, name in names],
         )
 
-    def insert_reject(self, reject: Reject, received: int) -> None:
-        place = reject.writer.binding
-        row = (
-            place.run,
-            int.from_bytes(place.writer, "big"),
-            place.attempt,
-            place.rank,
-            reject.first_seq,
-            reject.last_seq,
-            reject.reason,
-            reject.payload,
-            received,
-        )
-        self._store.insert_rows("raw_rejects", _REJECT_COLUMNS, [row])
+    def insert_rejects(self, rejects: Sequence[Reject], received: int) -> None:
+        rows = [
+            (
+                place.run,
+                int.from_bytes(place.writer, "big"),
+                place.attempt,
+                place.rank,
+                reject.first_seq,
+                reject.last_seq,
+                reject.reason,
+                reject.payload,
+                received,
+            )
+            for reject in rejects
+            for place in (reject.writer.binding,)
+        ]
+        self._store.insert_rows("raw_rejects", _REJECT_COLUMNS, rows)
 
     async def _blocking(self, call: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)

@@ -2,7 +2,8 @@
 
 Deficit round robin, twice: among the tenants, and among the writers of each. Who has more queued
 than the others waits for its own, not they for it: a small batch that arrives while one writer has
-millions of points queued is in the next group.
+millions of points queued is in the next group. A rejection has no points, and costs a whole turn:
+else who sends nothing but garbage would have its turn for ever.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class _Ring:
         while True:
             key, line = next(iter(self._lines.items()))
             item = line.first()
-            if self._credit[key] >= _rows(item):
+            if self._credit[key] >= self._cost(item):
                 return item
             self._credit[key] += self._quantum
             self._lines.move_to_end(key)
@@ -101,10 +102,13 @@ class _Ring:
         self.first()
         key, line = next(iter(self._lines.items()))
         item = line.pop()
-        self._credit[key] -= _rows(item)
+        self._credit[key] -= self._cost(item)
         if not line:
             del self._lines[key], self._credit[key]
         return item
+
+    def _cost(self, item: Points | Reject) -> int:
+        return max(1, _rows(item)) if isinstance(item, Points) else self._quantum
 
 
 class _Items:

@@ -83,9 +83,10 @@ class MemoryStore:
             self.stored_names[run, metric] = name
         self.order.append("names")
 
-    def insert_reject(self, reject: Reject, received: int) -> None:
-        writer = reject.writer.binding.writer
-        self.rejects.append((writer, reject.first_seq, reject.last_seq, reject.reason))
+    def insert_rejects(self, rejects: Sequence[Reject], received: int) -> None:
+        for reject in rejects:
+            writer = reject.writer.binding.writer
+            self.rejects.append((writer, reject.first_seq, reject.last_seq, reject.reason))
         self.order.append("reject")
 
     # --- what a new process reads ---

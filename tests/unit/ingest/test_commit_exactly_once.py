@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 from stepline_ingest.errors import ServiceError
+from stepline_ingest.gen.stepline.v1 import ingest_pb2
 from tests.support.memory_store import MemoryStore, refused, unknown
 from tests.support.writers import FAST, IMPATIENT, Process, binding, columnar, plain
 
@@ -185,15 +186,35 @@ async def test_a_poison_batch_blocks_nobody() -> None:
 
 async def test_a_rejection_is_recorded_between_what_lies_around_it() -> None:
     store = MemoryStore()
-    big = FAST.max_batch_bytes + 1
     async with Process(store) as process:
         stream = await process.open(binding())
-        oversize = plain(4, 4)
-        oversize.plain.metrics.append("x" * big)
-        await stream.send(plain(1, 3), oversize, plain(5, 7))
+        await stream.send(plain(1, 3), _oversize(4), plain(5, 7))
         await stream.settled()
     assert [kind for kind in store.order if kind != "names"] == ["points", "reject", "points"]
     assert "cut it" in stream.rejections[0][2]
+
+
+async def test_rejections_of_many_are_recorded_together() -> None:
+    """Behind the points of their group, and before what their writers sent after them."""
+    gate = threading.Event()
+    store = MemoryStore(before=[lambda: _wait(gate)])
+    async with Process(store) as process:
+        first = await process.open(binding(9))
+        await first.send(plain(1, 1))
+        while not store.inserts:
+            await asyncio.sleep(0.001)
+        streams = [await process.open(binding(rank)) for rank in range(4)]
+        for stream in streams:
+            await stream.send(plain(1, 3), *(_oversize(seq) for seq in (4, 5)))
+        await streams[0].send(plain(6, 9))
+        gate.set()
+        for stream in (first, *streams):
+            await stream.settled()
+    assert len(store.rejects) == 8
+    assert store.order.count("reject") < 8
+    for stream, last in zip(streams, (9, 5, 5, 5), strict=True):
+        assert stream.writer is not None
+        store.assert_exactly_once(stream.writer.binding.writer, last)
 
 
 async def test_overlaps_are_stored_once() -> None:
@@ -382,6 +403,12 @@ async def test_random_faults_and_crashes(seed: int, ahead: int) -> None:
         store.before, store.after = [], []
     for place in places:
         store.assert_exactly_once(place.writer, last)
+
+
+def _oversize(seq: int) -> ingest_pb2.Batch:
+    batch = plain(seq, seq)
+    batch.plain.metrics.append("x" * (FAST.max_batch_bytes + 1))
+    return batch
 
 
 def _wait(event: threading.Event) -> None:

@@ -88,6 +88,22 @@ def test_a_rejection_keeps_its_place() -> None:
     assert taken(queue) == [(0, 1), (0, 2), (0, 3)]
 
 
+def test_rejections_cost_their_sender_turns() -> None:
+    """Scenario: each time that something is taken, a tenant has sent more that is rejected.
+    Guarantee: another one's points still come in their turn."""
+    queue = FairQueue(quantum=1_000)
+    garbage, honest = (replace(binding(n), tenant=f"tenant {n}") for n in range(2))
+    for seq in range(1, 21):
+        queue.push(rejected(garbage, seq))
+    for seq in range(1, 11):
+        queue.push(points(honest, 500, seq))
+    order = []
+    for seq in range(21, 41):
+        order.append(queue.pop().writer.binding.rank)
+        queue.push(rejected(garbage, seq))
+    assert order.count(1) == 10
+
+
 async def test_a_flood_keeps_nobody_waiting() -> None:
     """Scenario: one writer fills its window while an INSERT runs, then another one sends a point.
     Guarantee: that point is in the first group that is closed afterwards."""

@@ -257,7 +257,7 @@ def test_ranks_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_a_heartbeat_names_ranks_within_bounds() -> None:
     process = Process(MemoryRunTables(), replace(LIMITS, max_ranks=4))
     await Job(process).begin(0)
-    with pytest.raises(Refused, match="rank 4: ranks lie below 4"):
+    with pytest.raises(Refused, match="rank 4: ranks count from 0 and lie below 4"):
         await process.beat(("r", 1), ranks=[0, 4])
     with pytest.raises(Refused, match="6 ranks in the signs of life of one call, 4 are allowed"):
         await process.beat(("r", 1), ("r", 1), ranks=[0, 1, 2])

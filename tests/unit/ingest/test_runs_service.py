@@ -220,7 +220,7 @@ async def test_a_thousand_ranks_end_together(process: Process) -> None:
         ({"run_id": "a\n"}, "run id"),
         ({"writer": b"short"}, "16 bytes"),
         ({"rank": 1, "world_size": 1}, "world_size"),
-        ({"rank": 1 << 20, "world_size": 1 << 20}, "ranks lie below"),
+        ({"rank": 1 << 20, "world_size": 1 << 20}, "ranks count from 0 and lie below"),
         ({"world_size": 2**32 - 1}, "a world of 4294967295 ranks, 1048576 are allowed"),
         ({"config_json": "[1]"}, "object"),
         ({"config_json": "{"}, "JSON"),

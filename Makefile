@@ -103,7 +103,9 @@ test-fault: dev ## Run fault and property tests with many rounds (ROUNDS=200; 10
 	@# In memory where there is room: these write the same few files a million times.
 	@PROPTEST_CASES=20000 STEPLINE_CASES=1500 STEPLINE_POWER_LOSSES=10000 STEPLINE_BIT_FLIPS=1000000 \
 		TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo $${TMPDIR:-/tmp}) cargo test --release --quiet -p stepline-core -p stepline-uploader
-	@STEPLINE_FAULT_ROUNDS=$${ROUNDS:-200} $(BIN)/pytest -q --timeout=7200 tests/fault
+	@STEPLINE_FAULT_ROUNDS=$${ROUNDS:-200} STEPLINE_CHART_CASES=$${ROUNDS:-200} STEPLINE_RETENTION_CASES=$${ROUNDS:-200} \
+		STEPLINE_LINEAGE_CASES=$$((5 * $${ROUNDS:-200})) $(BIN)/pytest -q --timeout=7200 tests/fault \
+		tests/property/test_chart_twin.py tests/property/test_retention.py tests/property/test_lineage_trees.py
 
 # Environments of their own: torch with its libraries takes some 4 GB.
 .venv-torch/.done .venv-ray/.done: | toolchain

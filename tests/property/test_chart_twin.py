@@ -30,7 +30,7 @@ from stepline_ingest.store.memo import Memo
 from tests.support import chart_twin
 from tests.support.points import Point, block
 
-CASES = int(os.environ.get("STEPLINE_CHART_CASES", "25"))
+CASES = int(os.environ.get("STEPLINE_CHART_CASES", "15"))
 RUNS, METRICS, RANKS = ("r0", "r1"), ("loss", "eval"), 3
 KINDS = dict.fromkeys(("x", "argmin", "argmax", ARGNONFINITE), "q")
 KINDS |= {"count": "Q", "nonfinite": "Q"}

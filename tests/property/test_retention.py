@@ -24,7 +24,7 @@ from stepline_ingest.schema.upkeep import build_rollups
 from stepline_ingest.store import Store, open_store
 from tests.support.points import Point, block
 
-CASES = int(os.environ.get("STEPLINE_RETENTION_CASES", "12"))
+CASES = int(os.environ.get("STEPLINE_RETENTION_CASES", "6"))
 MONTHS = {202601: 1_767_700_000, 202602: 1_770_300_000, 202603: 1_772_800_000}
 EVERY = (*COLUMNS, ARGNONFINITE)
 KINDS = dict.fromkeys(("x", "argmin", "argmax", ARGNONFINITE, "at"), "q")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,17 @@ class Guarded(Service):
             return connection.create_key(scope, project, "", None)[1]
         finally:
             connection.close()
+
+    def counted(self, name: str, reason: str) -> float:
+        """What /metrics says of the counter NAME with a REASON."""
+        request = urllib.request.Request(
+            f"http://{self.http}/metrics", headers={"Authorization": f"Bearer {self.admin}"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            page = answer.read().decode()
+        found = re.search(rf'{name}{{reason="{reason}"}} (\S+)', page)
+        assert found is not None
+        return float(found[1])
 
     def ask(self, *arguments: str, api_key: str | None) -> str:
         return command(*arguments, server=self.grpc, api_key=api_key)

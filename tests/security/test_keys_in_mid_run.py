@@ -11,9 +11,7 @@ stored once.
 from __future__ import annotations
 
 import contextlib
-import re
 import time
-import urllib.request
 import uuid
 from pathlib import Path
 
@@ -68,17 +66,6 @@ class Logging:
         return self._run.finish(timeout=0.1)  # nobody sends it
 
 
-def failures(guarded: Guarded, reason: str) -> float:
-    request = urllib.request.Request(
-        f"http://{guarded.http}/metrics", headers={"Authorization": f"Bearer {guarded.admin}"}
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        page = answer.read().decode()
-    found = re.search(rf'stepline_auth_failures_total{{reason="{reason}"}} (\S+)', page)
-    assert found is not None
-    return float(found[1])
-
-
 def with_a_key_that_expires(guarded: Guarded, project: str, spools: Path) -> Logging:
     admin = _core.Connection(guarded.grpc, api_key=guarded.admin)
     life = LIFE
@@ -93,7 +80,10 @@ def with_a_key_that_expires(guarded: Guarded, project: str, spools: Path) -> Log
 
 
 def test_points_wait_for_a_good_key(guarded: Guarded, spools: Path) -> None:
-    before = {reason: failures(guarded, reason) for reason in ("revoked", "expired")}
+    before = {
+        reason: guarded.counted("stepline_auth_failures_total", reason)
+        for reason in ("revoked", "expired")
+    }
     projects = {reason: f"{reason}-{uuid.uuid4().hex[:8]}" for reason in before}
     admin = _core.Connection(guarded.grpc, api_key=guarded.admin)
     revoked, key = admin.create_key("ingest", projects["revoked"], "", None)
@@ -107,7 +97,7 @@ def test_points_wait_for_a_good_key(guarded: Guarded, spools: Path) -> None:
         told = str(run.status["error"])
         assert f"is {reason}: use another one, made with `stepline key create`" in told
         assert "set STEPLINE_API_KEY" in told
-        assert failures(guarded, reason) > before[reason]
+        assert guarded.counted("stepline_auth_failures_total", reason) > before[reason]
         run.log(CALLS)
     good = {reason: guarded.key("ingest", project) for reason, project in projects.items()}
 

@@ -210,28 +210,17 @@ WIRE: dict[Refusal, tuple[Callable[[Asker], Any], str, str]] = {
 }
 
 
-def counted(service: Guarded, reason: Refusal) -> float:
-    request = urllib.request.Request(
-        f"http://{service.http}/metrics", headers={"Authorization": f"Bearer {service.admin}"}
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        page = answer.read().decode()
-    found = re.search(rf'stepline_refusals_total{{reason="{reason.value}"}} (\S+)', page)
-    assert found is not None
-    return float(found[1])
-
-
 @pytest.mark.parametrize("reason", WIRE, ids=lambda reason: reason.value)
 def test_a_refusal_over_the_wire(guarded: Guarded, reason: Refusal) -> None:
     provoke, code, remedy = WIRE[reason]
     asker = Asker(guarded)
-    before = counted(guarded, reason)
+    before = guarded.counted("stepline_refusals_total", reason.value)
     try:
         heard = told(lambda: provoke(asker))
     finally:
         asker.close()
     assert (heard.code, remedy in heard.text) == (code, True), heard
-    assert counted(guarded, reason) == before + 1
+    assert guarded.counted("stepline_refusals_total", reason.value) == before + 1
 
 
 # --- what takes a broken or a busy service ---

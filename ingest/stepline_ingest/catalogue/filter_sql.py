@@ -43,8 +43,8 @@ _NUMBERS = {
     ),
 }
 """(run, number) of the fields that are numbers."""
-ATTEMPT_TEXTS = {"user": "raw_contexts", "host": "raw_attempts"}
-"""Fields that attempts say, and the tables that have them as columns."""
+_ATTEMPT_TEXTS = {"user": "raw_contexts", "host": "raw_attempts"}
+"""The tables that have what attempts say as columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +82,14 @@ class FilterSql:
 
     def value(self, field: Field) -> ValueSql:
         """The value of FIELD, to sort and to group by."""
-        stands_apart = field.kind is FieldKind.NUMBER or field.name in ATTEMPT_TEXTS
-        if field.is_key or stands_apart:
+        if field.is_key or field.is_of_attempts or field.kind is FieldKind.NUMBER:
             alias = self._joined.get((field.kind, field.name))
             if alias is not None:
                 return ValueSql(f"{alias}.kind", f"{alias}.number", f"{alias}.text")
             alias = self._joined[field.kind, field.name] = f"v{len(self._joined)}"
             if field.is_key:
                 rows = self._values(self._known.place(field))
-            elif field.kind is FieldKind.TEXT:
+            elif field.is_of_attempts:
                 rows = (
                     f"SELECT run, {int(Kind.TEXT)} AS kind, toFloat64(0) AS number, text "
                     f"FROM ({attempt_texts(field.name)})"
@@ -157,7 +156,7 @@ class FilterSql:
             return self._key(one)
         if field.kind is FieldKind.TAGS:
             return self._tags(one)
-        if field.name in ATTEMPT_TEXTS:
+        if field.is_of_attempts:
             return self._attempt_text(one)
         if field.kind is FieldKind.TEXT:
             return self._text(_COLUMN[field.name], one.operator, one.values)
@@ -258,10 +257,10 @@ class FilterSql:
 
 
 def attempt_texts(name: str, runs: str = "1") -> str:
-    """(run, text) of a field of ATTEMPT_TEXTS, of the newest attempt that says it; of the RUNS
+    """(run, text) of a field that attempts say, of the newest one that does; of the RUNS
     that meet a condition."""
     return (
-        f"SELECT run, argMax({name}, (attempt, version)) AS text FROM {ATTEMPT_TEXTS[name]} "
+        f"SELECT run, argMax({name}, (attempt, version)) AS text FROM {_ATTEMPT_TEXTS[name]} "
         f"WHERE {name} != '' AND {runs} GROUP BY run"
     )
 

@@ -45,6 +45,8 @@ COLUMNS = {
 """The fields of a run that are no keys."""
 _MOVING = frozenset(("duration",))
 """Those whose value changes while nothing is written."""
+_OF_ATTEMPTS = frozenset(("user", "host"))
+"""Those that attempts say: the newest one that says them counts."""
 _SPACES = {"config": FieldKind.CONFIG, "summary": FieldKind.SUMMARY}
 STATES = ("running", "finished", "failed", "crashed", "preempted")
 
@@ -65,6 +67,11 @@ class Field:
     def moves(self) -> bool:
         """Whether its value changes while nothing is written."""
         return not self.is_key and self.name in _MOVING
+
+    @property
+    def is_of_attempts(self) -> bool:
+        """Whether attempts say it, not the run."""
+        return not self.is_key and self.name in _OF_ATTEMPTS
 
 
 Literal: TypeAlias = "float | str | bool | None"

@@ -20,7 +20,7 @@ from stepline_ingest.run_request import json_text
 from stepline_ingest.store.contract import Setting, Store, StoreError
 
 from .fields import MISSING, Kind, Value
-from .filter_sql import ATTEMPT_TEXTS, FilterSql, attempt_texts, keys_of
+from .filter_sql import FilterSql, attempt_texts, keys_of
 from .filter_text import Source, quoted, typed_name
 from .filter_tree import Comparison, Field, FieldKind, SortKey, Tree, comparisons
 from .known import KnownKeys, Place, Scope, look_up, stored_key, unknown_key
@@ -153,18 +153,18 @@ class RunsTable:
                 stored[int(str(run)), str(key)] = value
         live = self._live(ids, places)
         texts = {
-            one.name: self._attempt_texts(one.name, ids)
-            for one in fields
-            if not one.is_key and one.name in ATTEMPT_TEXTS
+            one.name: self._attempt_texts(one.name, ids) for one in fields if one.is_of_attempts
         }
 
-        def shown(run: RunRecord, one: Field) -> Value:
-            number = siphash64(run.run_id)
-            if not one.is_key and one.name in texts:
+        def shown(run: RunRecord, number: int, one: Field) -> Value:
+            if one.is_of_attempts:
                 return texts[one.name].get(number, MISSING)
             return _shown(run, number, one, known, stored, live)
 
-        return {run.run_id: [shown(run, one) for one in fields] for run in runs}
+        return {
+            run.run_id: [shown(run, number, one) for one in fields]
+            for run, number in zip(runs, ids, strict=True)
+        }
 
     def _attempt_texts(self, name: str, runs: list[int]) -> dict[int, Value]:
         """The texts of a field that attempts say, by run."""

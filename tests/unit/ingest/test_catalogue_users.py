@@ -12,11 +12,11 @@ from stepline_ingest.capture.tables import CaptureTables, ContextRow
 from stepline_ingest.catalogue.filter_parse import parse_fields, parse_filter, parse_sort
 from stepline_ingest.catalogue.known import Scope
 from stepline_ingest.catalogue.runs_table import RunsQuery, RunsTable
-from stepline_ingest.lineage import Descent
-from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.run_record import Attempt
 from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.store import Store
 from stepline_ingest.writers import Binding
+from tests.support.run_records import run_record
 
 HOSTILE = "</td><script>\u202e' OR 1=1 --"
 SCOPE = Scope("p")
@@ -35,27 +35,9 @@ class Runs:
             Attempt(number=n, launch_id="l", world_size=1, created_ms=n, host=f"host-of-{user}")
             for n, user in enumerate(users, 1)
         ]
-        numbers = [attempt.number for attempt in attempts]
         for attempt in attempts:
             self.tables.put_attempt(run_id, attempt)
-        self.tables.put_run(
-            RunRecord(
-                run_id=run_id,
-                project="p",
-                name="",
-                config={},
-                summary={},
-                tags=[],
-                group="",
-                job_type="",
-                notes="",
-                created_ms=1,
-                updated_ms=1,
-                attempts=attempts,
-                descent=Descent.of_attempts(siphash64(run_id), numbers),
-                version=1,
-            )
-        )
+        self.tables.put_run(run_record(run_id, attempts))
         for n, user in enumerate(users, 1):
             self.say(run_id, n, 0, "program", {"user": user, "command": "x"})
 

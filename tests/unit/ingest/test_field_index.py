@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from stepline._core import siphash64
 from stepline_ingest.catalogue.filter_parse import parse_filter
 from stepline_ingest.catalogue.index import FieldIndex
 from stepline_ingest.catalogue.known import Scope
 from stepline_ingest.catalogue.runs_table import RunsQuery, RunsTable
 from stepline_ingest.errors import ServiceError
-from stepline_ingest.lineage import Descent
-from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.run_record import Attempt
 from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.schema.purge import purge
 from stepline_ingest.store import Store, StoreError
+from tests.support.run_records import run_record
 
 
 def put(
     store: Store, index: FieldIndex | None, run_id: str, version: int, **config: object
 ) -> None:
     attempt = Attempt(number=1, launch_id="l", world_size=1, created_ms=1)
-    run = RunRecord(
-        run_id=run_id, project="p", name="", config=config, summary={}, tags=[], group="",
-        job_type="", notes="", created_ms=version, updated_ms=version, attempts=[attempt],
-        version=version, descent=Descent.of_attempts(siphash64(run_id), [1]),
-    )  # fmt: skip
+    run = run_record(
+        run_id,
+        [attempt],
+        config=config,
+        created_ms=version,
+        updated_ms=version,
+        version=version,
+    )
     tables = SqlRunTables(store, **({} if index is None else {"stored": index.note}))
     tables.put_attempt(run_id, attempt)
     tables.put_run(run)

@@ -14,12 +14,12 @@ from stepline_ingest.catalogue.listing import Listing
 from stepline_ingest.catalogue.summaries import SummaryTable
 from stepline_ingest.gen.stepline.v1 import runs_pb2
 from stepline_ingest.limits import Limits
-from stepline_ingest.lineage import Descent
 from stepline_ingest.query.names import NamesQuery, find_names
-from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.run_record import Attempt
 from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.runs import to_message
 from stepline_ingest.store import Store
+from tests.support.run_records import run_record
 
 LIMITS = Limits()
 
@@ -41,12 +41,15 @@ class Catalogue:
     def put(self, run_id: str, project: str = "p", **config: object) -> None:
         self._version += 1
         attempt = Attempt(number=1, launch_id="l", world_size=1, created_ms=1_000, ended_ms=2_000)
-        run = RunRecord(
-            run_id=run_id, project=project, name="", config=dict(config), summary={}, tags=[],
-            group="", job_type="", notes="", created_ms=1_000, updated_ms=1_000,
-            attempts=[attempt], descent=Descent.of_attempts(siphash64(run_id), [1]),
+        run = run_record(
+            run_id,
+            [attempt],
+            project=project,
+            config=dict(config),
+            created_ms=1_000,
+            updated_ms=1_000,
             version=self._version,
-        )  # fmt: skip
+        )
         self.tables.put_attempt(run_id, attempt)
         self.tables.put_run(run)
 

@@ -8,11 +8,11 @@ import threading
 from stepline._core import siphash64
 from stepline_ingest.catalogue.definitions import Definition, Definitions
 from stepline_ingest.catalogue.summaries import SummaryTable
-from stepline_ingest.lineage import Descent
-from stepline_ingest.run_record import Attempt, RunRecord
+from stepline_ingest.run_record import Attempt
 from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.store import Store
 from tests.support.points import Point, block
+from tests.support.run_records import run_record
 
 NAN = math.nan
 _READ = (
@@ -40,22 +40,7 @@ class Job:
         self._version += 1
         self.tables.put_attempt(self.run_id, made[-1])
         self.tables.put_run(
-            RunRecord(
-                run_id=self.run_id,
-                project="p",
-                name="",
-                config=self.config,
-                summary={},
-                tags=[],
-                group="",
-                job_type="",
-                notes="",
-                created_ms=1,
-                updated_ms=1,
-                attempts=made,
-                version=self._version,
-                descent=Descent.of_attempts(self.run, [attempt.number for attempt in made]),
-            )
+            run_record(self.run_id, made, config=self.config, version=self._version)
         )
 
     def log(self, metric: str, values: dict[int, float], **place: int) -> None:

@@ -156,6 +156,15 @@ def watch(server: str, keys: tuple[str, str], run_id: str, seconds: float, seen:
 def measure(names: list[str], *, seconds: float, turns: int) -> dict[str, tuple[Seen, Seen]]:
     """By what was done: quiet, attacked."""
     found: dict[str, tuple[Seen, Seen]] = {}
+    for name in names:
+        print(f"measuring {name}", file=sys.stderr, flush=True)
+        found[name] = _measure_one(name, seconds=seconds, turns=turns)
+    return found
+
+
+def _measure_one(name: str, *, seconds: float, turns: int) -> tuple[Seen, Seen]:
+    """Against a service of its own: what one leaves in a store slows what comes after it."""
+    quiet, attacked = Seen(), Seen()
     with (
         tempfile.TemporaryDirectory(prefix="stepline-load-") as folder,
         Service(Path(folder) / "store") as service,
@@ -163,18 +172,15 @@ def measure(names: list[str], *, seconds: float, turns: int) -> dict[str, tuple[
         keys = Keys(service.grpc)
         honest, greedy = keys.of(HONEST), keys.of(bad_neighbour.PROJECT)
         asyncio.run(_fill(service.grpc, HONEST, honest[0], steps=CHART_STEPS, metrics=1))
-        if "heavy_charts" in names:
+        if name == "heavy_charts":
             project = bad_neighbour.PROJECT
             asyncio.run(_fill(service.grpc, project, greedy[0], steps=50_000, metrics=100))
         watch(service.grpc, honest, "warm", 1.0, Seen())
-        for name in names:
-            print(f"measuring {name}", file=sys.stderr, flush=True)
-            quiet, attacked = found.setdefault(name, (Seen(), Seen()))
-            for turn in range(turns):
-                watch(service.grpc, honest, f"{name}-{turn}-quiet", seconds, quiet)
-                with misbehaving(name, service.grpc, greedy):
-                    watch(service.grpc, honest, f"{name}-{turn}-attacked", seconds, attacked)
-    return found
+        for turn in range(turns):
+            watch(service.grpc, honest, f"{turn}-quiet", seconds, quiet)
+            with misbehaving(name, service.grpc, greedy):
+                watch(service.grpc, honest, f"{turn}-attacked", seconds, attacked)
+    return quiet, attacked
 
 
 def row(quiet: Seen, attacked: Seen) -> dict[str, float]:

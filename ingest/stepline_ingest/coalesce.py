@@ -19,10 +19,16 @@ class Coalescer(Generic[Row]):
     together cost a few inserts."""
 
     def __init__(
-        self, insert: Callable[[Sequence[Row]], Awaitable[None]], *, max_rows: int = 10_000
+        self,
+        insert: Callable[[Sequence[Row]], Awaitable[None]],
+        *,
+        max_rows: int = 10_000,
+        weight: Callable[[Row], int] = lambda row: 1,
     ) -> None:
+        """An insert takes rows that weigh MAX_ROWS together, and one row at least."""
         self._insert = insert
         self._max_rows = max_rows
+        self._weight = weight
         self._waiting: list[tuple[Row, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -38,10 +44,7 @@ class Coalescer(Generic[Row]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                taken, self._waiting = (
-                    self._waiting[: self._max_rows],
-                    self._waiting[self._max_rows :],
-                )
+                taken = self._take()
                 error: Exception | None = None
                 try:
                     await self._insert([row for row, _ in taken])
@@ -56,6 +59,16 @@ class Coalescer(Generic[Row]):
                         done.set_exception(error)
         finally:
             self._task = None
+
+    def _take(self) -> list[tuple[Row, asyncio.Future[None]]]:
+        count = weight = 0
+        for row, _ in self._waiting:
+            weight += self._weight(row)
+            if count and weight > self._max_rows:
+                break
+            count += 1
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        return taken
 
 
 class Lookup(Generic[Key, Value]):

@@ -10,6 +10,7 @@ from google.protobuf import any_pb2, duration_pb2
 
 from stepline_ingest.metrics import Refusal, metrics
 from stepline_ingest.metrics.reasons import refusal_of
+from stepline_ingest.pace import hold_back
 from stepline_ingest.varint import varint
 
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
@@ -95,8 +96,9 @@ class AbortableContext(Protocol):
 
 
 async def abort(context: AbortableContext, error: ServiceError) -> NoReturn:
-    """Ends the call with the status of ERROR, and counts it."""
+    """Ends the call with the status of ERROR, counts it, and tells it at the pace of the caller."""
     metrics.refused(error.refusal)
+    await hold_back(error.refusal)
     # HTTP/2 carries the message in a header; a novel there would be refused by the other side.
     await context.abort(error.code, error.message[:4096], error.trailing_metadata())
     raise AssertionError("abort returned")

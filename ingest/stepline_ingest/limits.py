@@ -109,6 +109,17 @@ class Limits:
     key_patience: float = 60.0
     """Seconds that known keys go on working while the store does not answer."""
 
+    # --- refusals: of a project where keys are asked for, and of all without a good key ---
+
+    refusals_per_second: float = 10.0
+    """Told without a pause. Who asks again as soon as it was refused is slowed to this."""
+    refusal_burst: int = 50
+    """As many are told at once before that."""
+    refusal_delay: float = 2.0
+    """Seconds that one is held back at most: clients wait for answers, and must hear the reason."""
+    max_delayed_refusals: int = 1_000
+    """Held back at a time; beyond that they are told at once."""
+
     # --- a group of batches, committed by one INSERT ---
 
     group_rows: int = 1_000_000

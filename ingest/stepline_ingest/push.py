@@ -15,6 +15,7 @@ from stepline_ingest.errors import ServiceError, abort, fault, invalid, later
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc
 from stepline_ingest.metrics import Refusal
 from stepline_ingest.names import NamesRegistry
+from stepline_ingest.pace import hold_back
 from stepline_ingest.session import Pipeline, Session
 from stepline_ingest.store.errors import StoreError
 from stepline_ingest.writers import Binding, Writer, Writers
@@ -125,6 +126,8 @@ class PushStream:
         self._acked = 0
         self._repeat_ack = False
         self._rejected: list[ingest_pb2.Rejected] = []
+        self._to_answer_for = 0
+        """Rejections since the last pause for some."""
         self._wake = asyncio.Event()
         """There may be something to say, or a reason to end."""
         self.ended = asyncio.Event()
@@ -160,6 +163,7 @@ class PushStream:
         self._wake.set()
 
     def rejected(self, first_seq: int, last_seq: int, reason: str) -> None:
+        self._to_answer_for += 1
         self._rejected.append(
             ingest_pb2.Rejected(first_seq=first_seq, last_seq=last_seq, reason=reason[:1024])
         )
@@ -249,6 +253,7 @@ class PushStream:
         )
         await writer.settled()
         self._rejected.clear()  # Welcome tells it
+        self._to_answer_for = 0
         if self._error is not None:
             raise self._error
 
@@ -278,6 +283,9 @@ class PushStream:
                 if not await self._session.accept(message.batch):
                     self._repeat_ack = True
                     self._wake.set()
+                if self._to_answer_for:
+                    refusals, self._to_answer_for = self._to_answer_for, 0
+                    await hold_back(Refusal.INVALID, refusals)
         except ServiceError as error:
             self.fail(error)
         except Exception:

@@ -3,7 +3,6 @@ greatest version counts."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,9 +10,26 @@ from typing import Any
 from stepline import _core
 from stepline_ingest.catalogue.changes import ConfigChange, put_change
 from stepline_ingest.lineage import Descent, Layer
-from stepline_ingest.run_record import CRASHED, PREEMPTED, Attempt, End, Missing, RunRecord
-from stepline_ingest.run_request import json_text
-from stepline_ingest.runs_repository import FinishRow, WriterRow
+from stepline_ingest.run_record import Attempt, Missing, RunRecord
+from stepline_ingest.run_rows import (
+    ANEW,
+    ATTEMPT_COLUMNS,
+    DELETION_COLUMNS,
+    FINISH_COLUMNS,
+    LAYER_COLUMNS,
+    RUN_COLUMNS,
+    WRITER_COLUMNS,
+    attempt_row,
+    finish_row,
+    layer_rows,
+    run_row,
+    to_attempt,
+    to_end,
+    to_layer,
+    to_record,
+    writer_row,
+)
+from stepline_ingest.runs_contract import FinishRow, WriterRow
 from stepline_ingest.store.contract import Store
 from stepline_ingest.writers import Binding
 
@@ -80,67 +96,6 @@ CROSS JOIN (
 ) AS own
 """
 _DELETIONS = "SELECT DISTINCT run_id FROM raw_deletions"
-_RUN_COLUMNS = (
-    "run",
-    "run_id",
-    "project",
-    "name",
-    "config",
-    "summary",
-    "tags",
-    "group",
-    "job_type",
-    "notes",
-    "state",
-    "exit_code",
-    "fork_run_id",
-    "fork_step",
-    "created",
-    "updated",
-    "version",
-)
-_ATTEMPT_COLUMNS = (
-    "run",
-    "attempt",
-    "launch_id",
-    "world_size",
-    "created",
-    "state",
-    "exit_code",
-    "error_type",
-    "error_message",
-    "ended",
-    "host",
-    "pid",
-    "preempting",
-    "version",
-)
-LAYER_COLUMNS = (
-    "run",
-    "ordinal",
-    "source",
-    "attempt",
-    "first_step",
-    "last_step",
-    "own",
-    "told",
-    "begins",
-    "version",
-)
-_WRITER_COLUMNS = ("writer", "run", "run_id", "attempt", "rank", "host", "pid", "created")
-_DELETION_COLUMNS = ("run", "run_id", "project", "deleted")
-_FINISH_COLUMNS = (
-    "run",
-    "attempt",
-    "rank",
-    "writer",
-    "exit_code",
-    "how",
-    "error_type",
-    "error_message",
-    "finished",
-    "version",
-)
 
 
 class SqlRunTables:
@@ -165,17 +120,17 @@ class SqlRunTables:
         params["runs"] = [row[0] for row in runs]
         attempts: dict[int, list[Attempt]] = {}
         for run, *row in self._rows(_ATTEMPTS, params):
-            attempts.setdefault(run, []).append(_attempt(row))
+            attempts.setdefault(run, []).append(to_attempt(row))
         for run, number, rank, *row in self._rows(_FINISHES, params):
             for attempt in attempts.get(run, ()):
-                if attempt.number == number and row[1] != _ANEW:
-                    attempt.ends[rank] = _end(*row)
+                if attempt.number == number and row[1] != ANEW:
+                    attempt.ends[rank] = to_end(*row)
         layers: dict[int, list[Layer]] = {}
         for run, *row in self._rows(_LAYERS, params):
-            layers.setdefault(run, []).append(_layer(*row))
+            layers.setdefault(run, []).append(to_layer(*row))
         # A run whose creation was interrupted has attempts only, and is no run yet.
         return [
-            _record(row, attempts[row[0]], layers.get(row[0], []))
+            to_record(row, attempts[row[0]], layers.get(row[0], []))
             for row in runs
             if row[0] in attempts
         ]
@@ -188,68 +143,24 @@ class SqlRunTables:
     def recent_ids(self, project: str, limit: int) -> list[str]:
         return self.page(project, limit, 0)[0]
 
-    def put_run(self, run: RunRecord) -> None:
-        row = (
-            _core.siphash64(run.run_id),
-            run.run_id,
-            run.project,
-            run.name,
-            json_text(run.config),
-            json_text(run.summary),
-            run.tags,
-            run.group,
-            run.job_type,
-            run.notes,
-            run.state,
-            run.exit_code,
-            run.fork_run_id,
-            run.fork_step,
-            run.created_ms,
-            run.updated_ms,
-            run.version,
-        )
-        self._store.insert_rows("raw_runs", _RUN_COLUMNS, [row])
-        self._stored(run)
+    def put_runs(self, runs: Sequence[RunRecord]) -> None:
+        self._store.insert_rows("raw_runs", RUN_COLUMNS, [run_row(run) for run in runs])
+        for run in runs:
+            self._stored(run)
 
-    def put_attempt(self, run_id: str, attempt: Attempt) -> None:
-        failure = attempt.failure
-        row = (
-            _core.siphash64(run_id),
-            attempt.number,
-            attempt.launch_id,
-            attempt.world_size,
-            attempt.created_ms,
-            attempt.state,
-            attempt.exit_code,
-            failure.error_type if failure else "",
-            failure.error_message if failure else "",
-            attempt.ended_ms,
-            attempt.host,
-            attempt.pid,
-            int(attempt.preempting),
-            attempt.version,
-        )
-        self._store.insert_rows("raw_attempts", _ATTEMPT_COLUMNS, [row])
+    def put_attempts(self, attempts: Sequence[tuple[str, Attempt]]) -> None:
+        rows = [attempt_row(run_id, attempt) for run_id, attempt in attempts]
+        self._store.insert_rows("raw_attempts", ATTEMPT_COLUMNS, rows)
 
     def put_config_change(self, change: ConfigChange) -> None:
         put_change(self._store, change)
 
-    def put_descent(self, descent: Descent) -> None:
+    def put_descents(self, descents: Sequence[Descent]) -> None:
         version = time.time_ns()
         rows = [
-            (
-                descent.run,
-                number,
-                layer.run,
-                layer.attempt,
-                layer.first,
-                layer.end - 1,
-                layer.own,
-                layer.told,
-                layer.begins,
-                version,
-            )
-            for number, layer in enumerate(descent.layers)
+            row
+            for number, descent in enumerate(descents)
+            for row in layer_rows(descent, version + number)
         ]
         self._store.insert_rows("raw_layers", LAYER_COLUMNS, rows)
 
@@ -271,42 +182,12 @@ class SqlRunTables:
         ]
 
     def put_writers(self, rows: Sequence[WriterRow]) -> None:
-        self._store.insert_rows(
-            "raw_writers",
-            _WRITER_COLUMNS,
-            [
-                (
-                    int.from_bytes(row.binding.writer, "big"),
-                    row.binding.run,
-                    row.binding.run_id,
-                    row.binding.attempt,
-                    row.binding.rank,
-                    row.host,
-                    row.pid,
-                    row.created_ms,
-                )
-                for row in rows
-            ],
-        )
+        self._store.insert_rows("raw_writers", WRITER_COLUMNS, [writer_row(row) for row in rows])
 
     def put_finishes(self, rows: Sequence[FinishRow]) -> None:
         version = time.time_ns()
-        self._store.insert_rows(
-            "raw_finishes",
-            _FINISH_COLUMNS,
-            [
-                (
-                    row.binding.run,
-                    row.binding.attempt,
-                    row.binding.rank,
-                    int.from_bytes(row.binding.writer, "big"),
-                    *_stored_end(row.end),
-                    row.finished_ms,
-                    version + number,
-                )
-                for number, row in enumerate(rows)
-            ],
-        )
+        block = [finish_row(row, version + number) for number, row in enumerate(rows)]
+        self._store.insert_rows("raw_finishes", FINISH_COLUMNS, block)
 
     def find_writers(self, writers: Sequence[bytes]) -> list[Binding]:
         params = {"writers": [int.from_bytes(writer, "big") for writer in writers]}
@@ -336,106 +217,10 @@ class SqlRunTables:
 
     def put_deletion(self, run: RunRecord, deleted_ms: int) -> None:
         row = (_core.siphash64(run.run_id), run.run_id, run.project, deleted_ms)
-        self._store.insert_rows("raw_deletions", _DELETION_COLUMNS, [row])
+        self._store.insert_rows("raw_deletions", DELETION_COLUMNS, [row])
 
     def deleted_ids(self) -> list[str]:
         return [run_id for (run_id,) in self._rows(_DELETIONS, {})]
 
     def _rows(self, sql: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
         return self._store.query(sql, params)
-
-
-_HOW = {
-    (False, False): "",
-    (True, False): "vanished",
-    (False, True): "preempted",
-}
-
-
-_ANEW = "anew"
-"""Of a rank that began anew: its end is none."""
-
-
-def _stored_end(end: End | None) -> tuple[int, str, str, str]:
-    if end is None:
-        return 0, _ANEW, "", ""
-    return (
-        end.exit_code,
-        _HOW[end.vanished, end.preempted],
-        end.error_type,
-        end.error_message,
-    )
-
-
-def _end(exit_code: int, how: str, error_type: str, error_message: str, finished: int) -> End:
-    return End(
-        exit_code=exit_code,
-        vanished=how == "vanished",
-        preempted=how == "preempted",
-        error_type=error_type,
-        error_message=error_message,
-        finished_ms=finished,
-    )
-
-
-def _attempt(row: Sequence[Any]) -> Attempt:
-    number, launch_id, world_size, created, state, ended, host, pid, preempting, version = row
-    return Attempt(
-        number=number,
-        launch_id=launch_id,
-        world_size=world_size,
-        created_ms=created,
-        host=host,
-        pid=pid,
-        preempting=bool(preempting),
-        # A rank that has vanished says so by itself as well.
-        lost=state == CRASHED or (state == PREEMPTED and bool(preempting)),
-        ended_ms=ended,
-        version=version,
-    )
-
-
-def _layer(
-    source: int, attempt: int, first: int, last: int, own: bool, told: int | None, begins: bool
-) -> Layer:
-    return Layer(
-        run=source,
-        attempt=attempt,
-        first=first,
-        end=last + 1,
-        own=bool(own),
-        told=told,
-        begins=bool(begins),
-    )
-
-
-def _descent(run: int, attempts: Sequence[Attempt], layers: Sequence[Layer]) -> Descent:
-    """The stored layers, less those of an attempt whose beginning was interrupted."""
-    numbers = {attempt.number for attempt in attempts}
-    kept = tuple(la for la in layers if not la.own or not la.attempt or la.attempt in numbers)
-    descent = Descent(run, kept)
-    for number in sorted(numbers.difference(descent.attempts)):
-        descent = descent.begun(number)
-    return descent
-
-
-def _record(row: tuple[Any, ...], attempts: list[Attempt], layers: Sequence[Layer]) -> RunRecord:
-    return RunRecord(
-        run_id=row[1],
-        project=row[2],
-        name=row[3],
-        config=json.loads(row[4]),
-        summary=json.loads(row[5]),
-        tags=list(row[6]),
-        group=row[7],
-        job_type=row[8],
-        notes=row[9],
-        created_ms=row[12],
-        updated_ms=row[13],
-        attempts=attempts,
-        descent=_descent(row[0], attempts, layers),
-        fork_run_id=row[15],
-        fork_step=row[16],
-        stored_outcome=(row[10], row[11]),
-        version=row[14],
-    )

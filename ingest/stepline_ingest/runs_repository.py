@@ -12,100 +12,32 @@ import asyncio
 import difflib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 import grpc
 
 from stepline_ingest import access
 from stepline_ingest.catalogue.changes import ConfigChange, changed_keys
-from stepline_ingest.coalesce import Coalescer
+from stepline_ingest.coalesce import Coalescer, Lookup
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
 from stepline_ingest.metrics import Refusal
 from stepline_ingest.run_record import RUNNING, Attempt, End, Missing, RunRecord
 from stepline_ingest.run_request import json_text
+from stepline_ingest.runs_contract import FinishRow, RunTables, WriterRow
 from stepline_ingest.writers import Binding, conflicting
 
 Result = TypeVar("Result")
+Row = TypeVar("Row")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriterRow:
-    """A writer as it is stored."""
-
-    binding: Binding
-    host: str
-    pid: int
-    created_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinishRow:
-    """The end of one rank of an attempt, or that it is none."""
-
-    binding: Binding
-    end: End | None
-    """None: it began anew."""
-    finished_ms: int
-
-
-class RunTables(Protocol):
-    """The tables of runs. Every method blocks, raises StoreError, and may be repeated without
-    harm."""
-
-    def load(self, run_ids: Sequence[str]) -> list[RunRecord]:
-        """The runs of RUN_IDS that are there, in any order."""
-
-    def page(self, project: str, limit: int, offset: int) -> tuple[list[str], int]:
-        """The ids of runs, newest first, and how many there are in all."""
-
-    def recent_ids(self, project: str, limit: int) -> list[str]:
-        """The newest runs of a project; of all projects when it is empty."""
-
-    def put_run(self, run: RunRecord) -> None: ...
-
-    def put_attempt(self, run_id: str, attempt: Attempt) -> None: ...
-
-    def put_config_change(self, change: ConfigChange) -> None: ...
-
-    def put_descent(self, descent: Descent) -> None: ...
-
-    def running(self) -> list[tuple[str, str, int]]:
-        """The newest attempts of the runs that are stored as running: (run id, project, number)."""
-
-    def forks(self, run_id: str) -> list[str]:
-        """The runs that show points of RUN_ID besides itself."""
-
-    def run_ids(self, runs: Sequence[int]) -> dict[int, str]:
-        """The ids of RUNS, by hash."""
-
-    def put_writers(self, rows: Sequence[WriterRow]) -> None: ...
-
-    def missing(self, run_id: str) -> list[Missing]:
-        """What its ranks logged and was never stored."""
-
-    def put_finishes(self, rows: Sequence[FinishRow]) -> None: ...
-
-    def find_writers(self, writers: Sequence[bytes]) -> list[Binding]:
-        """The bindings of those of WRITERS that are known."""
-
-    def has_begun(self, run_id: str, attempt: int, rank: int) -> bool:
-        """Whether a writer of that place is known."""
-
-    def begun_elsewhere(self, place: Binding) -> bool:
-        """Whether a writer of the same place is known that began later, on another host."""
-
-    def put_deletion(self, run: RunRecord, deleted_ms: int) -> None:
-        """From now on the run is deleted, and its rows are on their way out."""
-
-    def deleted_ids(self) -> list[str]:
-        """The runs that were ever deleted."""
+_RUN_WEIGHT = 4 << 10
+"""Bytes of config and summary that weigh as much as the rest of a row."""
 
 
 class RunsRepository:
@@ -121,8 +53,13 @@ class RunsRepository:
         self._bindings: OrderedDict[bytes, Binding] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._deleted: set[str] = set()
+        # A thousand runs that start together cost a few queries and inserts.
+        self._loads = Lookup(self._load)
+        self._runs = Coalescer(self._put(tables.put_runs), weight=_weight)
+        self._attempts = Coalescer(self._put(tables.put_attempts))
+        self._descents = Coalescer(self._put(tables.put_descents))
         self._writers = Coalescer(self._register)
-        self._finishes = Coalescer(self._put_finishes)
+        self._finishes = Coalescer(self._put(tables.put_finishes))
 
     def lock(self, run_id: str) -> asyncio.Lock:
         """Held by whoever reads a run in order to change it."""
@@ -154,11 +91,9 @@ class RunsRepository:
         if run is not None:
             self._cache.move_to_end(run_id)
             return run
-        found = await self._blocking(lambda: self._tables.load([run_id]))
-        if not found:
-            return None
-        (run,) = found
-        self._remember(run)
+        run = await self._loads.get(run_id)
+        if run is not None:
+            self._remember(run)
         return run
 
     async def require(
@@ -176,7 +111,7 @@ class RunsRepository:
         # The run last: without an attempt it would be half a run, an attempt without a run is
         # nothing.
         done = await asyncio.gather(
-            self._blocking(lambda: self._tables.put_descent(run.descent)),
+            self._descents.add(run.descent),
             self._put_attempt(run.run_id, run.newest),
             return_exceptions=True,
         )
@@ -189,7 +124,7 @@ class RunsRepository:
         """The next attempt of a run, TOLD to begin at a step or not."""
         descent = run.descent.begun(attempt.number, told)
         # Layers of an attempt that is not there are passed over.
-        await self._blocking(lambda: self._tables.put_descent(descent))
+        await self._descents.add(descent)
         await self._put_attempt(run.run_id, attempt)
         begun = run.copy()
         begun.descent = descent
@@ -199,7 +134,7 @@ class RunsRepository:
 
     async def redescend(self, run: RunRecord, descent: Descent) -> RunRecord:
         """What RUN shows is something else from now on."""
-        await self._blocking(lambda: self._tables.put_descent(descent))
+        await self._descents.add(descent)
         changed = run.copy()
         changed.descent = descent
         self._remember(changed)
@@ -219,14 +154,14 @@ class RunsRepository:
             attempt.ended_ms = None
         elif attempt.ended_ms is None:
             attempt.ended_ms = time.time_ns() // 1_000_000
-        await self._blocking(lambda: self._tables.put_attempt(run_id, attempt))
+        await self._attempts.add((run_id, attempt))
 
     async def save(self, run: RunRecord) -> None:
         """The fields of the run itself."""
         # A clock that was set back must not make an older row win.
         run.version = max(time.time_ns(), run.version + 1)
         run.stored_outcome = run.outcome
-        await self._blocking(lambda: self._tables.put_run(run))
+        await self._runs.add(run)
         self._remember(run)
 
     async def change_config(self, run: RunRecord, changed: RunRecord) -> None:
@@ -411,13 +346,22 @@ class RunsRepository:
         while len(self._bindings) > max(self._limits.max_cached_writers, len(unique)):
             self._bindings.popitem(last=False)
 
-    async def _put_finishes(self, rows: Sequence[FinishRow]) -> None:
-        await self._blocking(lambda: self._tables.put_finishes(rows))
+    def _put(
+        self, insert: Callable[[Sequence[Row]], None]
+    ) -> Callable[[Sequence[Row]], Awaitable[None]]:
+        async def put(rows: Sequence[Row]) -> None:
+            await self._blocking(lambda: insert(rows))
+
+        return put
+
+    async def _load(self, run_ids: Sequence[str]) -> dict[str, RunRecord]:
+        found = await self._blocking(lambda: self._tables.load(run_ids))
+        return {run.run_id: run for run in found}
 
     def _remember(self, run: RunRecord) -> None:
         self._forget(run.run_id)
         self._cache[run.run_id] = run
-        self._sizes[run.run_id] = size = len(json_text(run.config)) + len(json_text(run.summary))
+        self._sizes[run.run_id] = size = _size(run)
         self._cached_bytes += size
         while len(self._cache) > 1 and (
             len(self._cache) > self._limits.max_cached_runs
@@ -431,3 +375,12 @@ class RunsRepository:
 
     async def _blocking(self, call: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def _size(run: RunRecord) -> int:
+    """Bytes of what a run may have much of."""
+    return len(json_text(run.config)) + len(json_text(run.summary))
+
+
+def _weight(run: RunRecord) -> int:
+    return 1 + _size(run) // _RUN_WEIGHT

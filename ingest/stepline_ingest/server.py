@@ -57,6 +57,7 @@ from stepline_ingest.leases import Leases
 from stepline_ingest.metrics import Refusal
 from stepline_ingest.names import NamesRegistry
 from stepline_ingest.observation import Observation
+from stepline_ingest.pace import Pace
 from stepline_ingest.points_repository import PointsRepository
 from stepline_ingest.push import IngestService
 from stepline_ingest.query import QueryService
@@ -141,7 +142,8 @@ class Server:
         self._index: FieldIndex | None = None
         self._summaries: SummaryTable | None = None
         self._certificates = Certificates(config.tls) if config.tls is not None else None
-        self._guard = Guard(required=config.keys_required)
+        self._pace = Pace(config.limits)
+        self._guard = Guard(required=config.keys_required, pace=self._pace)
         self._grpc = grpc_port.new_server(config.limits, GuardInterceptor(self._guard))
         self._rechecking: asyncio.Task[None] | None = None
         self._gateway = Gateway(config.limits)
@@ -391,6 +393,7 @@ class Server:
                 await service.recheck(self._guard.recheck)
 
     async def _drain(self) -> None:
+        self._pace.end()
         if self._live is not None:
             self._live.drain()
         if self._ingest is not None:

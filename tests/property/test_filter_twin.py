@@ -20,7 +20,7 @@ from stepline_ingest.catalogue.runs_table import RunsQuery, RunsTable
 from stepline_ingest.lineage import Descent
 from stepline_ingest.run_record import Attempt, End, RunRecord
 from stepline_ingest.run_tables import SqlRunTables
-from stepline_ingest.runs_repository import FinishRow
+from stepline_ingest.runs_contract import FinishRow
 from stepline_ingest.store import open_store
 from stepline_ingest.writers import Binding
 from tests.support.filter_twin import holds, ordered, value_of
@@ -146,8 +146,8 @@ class Catalogue:
                     shown.config, shown.summary = random_config(rng), random_config(rng)
                 shown.version = run.version + version * RUNS
                 for attempt in shown.attempts if version else shown.attempts[:1]:
-                    tables.put_attempt(run.run_id, attempt)
-                tables.put_run(shown)
+                    tables.put_attempts([(run.run_id, attempt)])
+                tables.put_runs([shown])
             self.index.flush()
         tables.put_finishes([row for run in self.runs for row in finishes(run)])
 

@@ -19,7 +19,7 @@ from stepline_ingest.query.request import ARGNONFINITE, COLUMNS, Axis, ChartQuer
 from stepline_ingest.query.series import read_extents, read_lineages, read_series
 from stepline_ingest.query.summaries import summarize, summarize_whole
 from stepline_ingest.retention import expire
-from stepline_ingest.run_tables import LAYER_COLUMNS
+from stepline_ingest.run_rows import LAYER_COLUMNS
 from stepline_ingest.schema.upkeep import build_rollups
 from stepline_ingest.store import Store, open_store
 from tests.support.points import Point, block

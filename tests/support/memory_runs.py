@@ -12,7 +12,7 @@ from stepline._core import siphash64
 from stepline_ingest.catalogue.changes import ConfigChange
 from stepline_ingest.lineage import Descent
 from stepline_ingest.run_record import Attempt, End, Missing, RunRecord
-from stepline_ingest.runs_repository import FinishRow, WriterRow
+from stepline_ingest.runs_contract import FinishRow, WriterRow
 from stepline_ingest.store.errors import StoreError
 from stepline_ingest.writers import Binding
 
@@ -77,18 +77,21 @@ class MemoryRunTables:
     def recent_ids(self, project: str, limit: int) -> list[str]:
         return self.page(project, limit, 0)[0]
 
-    def put_run(self, run: RunRecord) -> None:
-        self._work("run")
-        assert run.run_id not in self.runs or self.runs[run.run_id].version < run.version
-        self.runs[run.run_id] = copy.deepcopy(run)
+    def put_runs(self, runs: Sequence[RunRecord]) -> None:
+        self._work("runs")
+        for run in runs:
+            assert run.run_id not in self.runs or self.runs[run.run_id].version < run.version
+            self.runs[run.run_id] = copy.deepcopy(run)
 
-    def put_attempt(self, run_id: str, attempt: Attempt) -> None:
-        self._work("attempt")
-        self.attempts[run_id, attempt.number] = replace(attempt, ends={})
+    def put_attempts(self, attempts: Sequence[tuple[str, Attempt]]) -> None:
+        self._work("attempts")
+        for run_id, attempt in attempts:
+            self.attempts[run_id, attempt.number] = replace(attempt, ends={})
 
-    def put_descent(self, descent: Descent) -> None:
-        self._work("descent")
-        self.descents[descent.run] = descent
+    def put_descents(self, descents: Sequence[Descent]) -> None:
+        self._work("descents")
+        for descent in descents:
+            self.descents[descent.run] = descent
 
     def running(self) -> list[tuple[str, str, int]]:
         self._work()

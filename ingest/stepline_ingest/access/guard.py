@@ -15,7 +15,9 @@ import grpc
 from stepline_ingest.access.key import Key, Scope
 from stepline_ingest.access.keyring import KeyRing
 from stepline_ingest.errors import ServiceError, later
+from stepline_ingest.limits import Limits
 from stepline_ingest.metrics import AuthFailure, Refusal, metrics
+from stepline_ingest.pace import STRANGERS, Pace
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +47,12 @@ class Guard:
         ring: KeyRing | None = None,
         *,
         required: bool,
+        pace: Pace | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._ring = ring
         self._required = required
+        self._pace = pace if pace is not None else Pace(Limits())
         self._now_ms = now_ms
         self._silent_until = 0.0
         self._unlogged = 0
@@ -65,6 +69,7 @@ class Guard:
         revoked; PERMISSION_DENIED for one with another scope; UNAVAILABLE when nobody can tell.
         """
         _caller.set(None)
+        self._pace.answer(None)
         if scope is None:
             return
         ring = self._ring
@@ -72,6 +77,7 @@ class Guard:
             raise later("the service starts; try again later", refusal=Refusal.STARTING)
         if not (self._required or await ring.any()):
             return
+        self._pace.answer(STRANGERS)
         if secret is None:
             raise self._refused(
                 AuthFailure.MISSING,
@@ -86,6 +92,7 @@ class Guard:
                 "service, or ask for a key made with `stepline key create`",
             )
         self._check_age(key)
+        self._pace.answer(None if key.scope is Scope.ADMIN else key.project)
         if not key.allows(scope):
             raise self._refused(
                 AuthFailure.SCOPE,

@@ -14,6 +14,7 @@ from stepline_ingest.access.guard import Guard
 from stepline_ingest.access.key import Scope
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.metrics import metrics
+from stepline_ingest.pace import hold_back
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -36,6 +37,7 @@ def guarded(guard: Guard, scopes: Mapping[str, Scope | None], others: Scope | No
             await guard.admit(secret_of(request), scopes.get(request.path, others))
         except ServiceError as error:
             metrics.refused(error.refusal)
+            await hold_back(error.refusal)
             return refusal(error)
         return await handler(request)
 

@@ -4,6 +4,7 @@ reaches the store."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,6 +18,9 @@ from stepline_ingest.access.guard import Guard
 from stepline_ingest.access.key import PREFIX, Key, Scope, digest, new_secret
 from stepline_ingest.access.keyring import KeyRing
 from stepline_ingest.errors import ServiceError
+from stepline_ingest.limits import Limits
+from stepline_ingest.metrics import Refusal
+from stepline_ingest.pace import STRANGERS, Pace, hold_back
 from stepline_ingest.store.errors import StoreError
 
 
@@ -238,3 +242,33 @@ def test_a_key_does_not_hold_its_text(table: Table) -> None:
     (key,) = table.keys.values()
     assert secret not in repr(key)
     assert secret.removeprefix(PREFIX) not in repr(key)
+
+
+async def test_refusals_are_told_at_the_pace_of_the_project_of_the_key(
+    ring: KeyRing, table: Table
+) -> None:
+    """Strangers share one, and an admin key has none."""
+
+    class Counted(Pace):
+        def __init__(self) -> None:
+            super().__init__(Limits())
+            self.charged: list[str] = []
+
+        async def hold(self, project: str, refusals: int = 1) -> None:
+            self.charged.append(project)
+
+    pace = Counted()
+    keyed = Guard(ring, required=True, pace=pace, now_ms=lambda: 1_000)
+    good, admin = table.add(Scope.INGEST, "p"), table.add(Scope.ADMIN)
+    for secret, scope in (
+        (good, Scope.INGEST),
+        (good, Scope.ADMIN),
+        (admin, Scope.READ),
+        ("unknown", Scope.READ),
+        (None, Scope.READ),
+        (None, None),
+    ):
+        with contextlib.suppress(ServiceError):
+            await keyed.admit(secret, scope)
+        await hold_back(Refusal.INVALID)
+    assert pace.charged == ["p", "p", STRANGERS, STRANGERS]

@@ -36,8 +36,8 @@ class Runs:
             for n, user in enumerate(users, 1)
         ]
         for attempt in attempts:
-            self.tables.put_attempt(run_id, attempt)
-        self.tables.put_run(run_record(run_id, attempts))
+            self.tables.put_attempts([(run_id, attempt)])
+        self.tables.put_runs([run_record(run_id, attempts)])
         for n, user in enumerate(users, 1):
             self.say(run_id, n, 0, "program", {"user": user, "command": "x"})
 

@@ -29,8 +29,8 @@ def put(
         version=version,
     )
     tables = SqlRunTables(store, **({} if index is None else {"stored": index.note}))
-    tables.put_attempt(run_id, attempt)
-    tables.put_run(run)
+    tables.put_attempts([(run_id, attempt)])
+    tables.put_runs([run])
 
 
 def find(store: Store, text: str) -> list[str]:

@@ -50,8 +50,8 @@ class Catalogue:
             updated_ms=1_000,
             version=self._version,
         )
-        self.tables.put_attempt(run_id, attempt)
-        self.tables.put_run(run)
+        self.tables.put_attempts([(run_id, attempt)])
+        self.tables.put_runs([run])
 
     async def list(self, **asked: object) -> tuple[list[tuple[str, str]], int]:
         """(id, columns) of runs, and how many questions that cost."""

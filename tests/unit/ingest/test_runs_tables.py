@@ -9,7 +9,7 @@ from stepline import _core
 from stepline_ingest.lineage import Descent
 from stepline_ingest.run_record import Attempt, End, RunRecord
 from stepline_ingest.run_tables import SqlRunTables
-from stepline_ingest.runs_repository import FinishRow, WriterRow
+from stepline_ingest.runs_contract import FinishRow, WriterRow
 from stepline_ingest.store import Store
 from stepline_ingest.writers import Binding
 
@@ -63,23 +63,23 @@ def test_a_run_comes_back_as_it_was(store: Store) -> None:
     tables = SqlRunTables(store)
     assert tables.load(["r"]) == []
     run = record("r")
-    tables.put_attempt("r", run.newest)
+    tables.put_attempts([("r", run.newest)])
     assert tables.load(["r"]) == [], "an attempt alone is no run"
-    tables.put_run(run)
+    tables.put_runs([run])
     (found,) = tables.load(["r"])
     assert found == run
     assert (found.stored_outcome, found.version) == (("running", None), 1)
     changed = record("r", notes="other", version=2)
-    tables.put_run(changed)
-    tables.put_run(record("r", notes="late", version=1))
+    tables.put_runs([changed])
+    tables.put_runs([record("r", notes="late", version=1)])
     assert tables.load(["r"]) == [changed]
 
 
 def test_attempts_and_finishes(store: Store) -> None:
     tables = SqlRunTables(store)
-    tables.put_run(record("r"))
+    tables.put_runs([record("r")])
     for one in (attempt(2), attempt(1), attempt(1, world_size=3)):
-        tables.put_attempt("r", one)
+        tables.put_attempts([("r", one)])
     tables.put_finishes(
         [
             FinishRow(binding=place("r", rank), end=End(exit_code=rank), finished_ms=5)
@@ -99,8 +99,8 @@ def test_pages(store: Store) -> None:
     tables = SqlRunTables(store)
     for n in range(5):
         run = record(f"r{n}", project="ab"[n % 2], created_ms=1_000 + n)
-        tables.put_attempt(run.run_id, run.newest)
-        tables.put_run(run)
+        tables.put_attempts([(run.run_id, run.newest)])
+        tables.put_runs([run])
     assert tables.page("", 2, 1) == (["r3", "r2"], 5)
     assert tables.page("b", 10, 0) == (["r3", "r1"], 2)
     assert tables.page("it's", 10, 0) == ([], 0)

@@ -38,10 +38,9 @@ class Job:
             for n in range(number)
         ]
         self._version += 1
-        self.tables.put_attempt(self.run_id, made[-1])
-        self.tables.put_run(
-            run_record(self.run_id, made, config=self.config, version=self._version)
-        )
+        self.tables.put_attempts([(self.run_id, made[-1])])
+        run = run_record(self.run_id, made, config=self.config, version=self._version)
+        self.tables.put_runs([run])
 
     def log(self, metric: str, values: dict[int, float], **place: int) -> None:
         points = []

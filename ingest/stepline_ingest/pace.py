@@ -1,0 +1,117 @@
+"""The pace at which refusals are told.
+
+A program that asks again as soon as it was refused makes the others pay for every refusal. It does
+nothing before it has its answer, so the answer is what slows it: beyond a burst, those of a project
+are told at a fixed rate, each at most some seconds late. So is what is said to callers without a
+good key, all of them together. Who is refused now and then notices nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from stepline_ingest.limits import Limits
+from stepline_ingest.metrics import Refusal
+
+log = logging.getLogger(__name__)
+
+_BLAMED = frozenset(
+    {
+        Refusal.INVALID,
+        Refusal.SEQUENCE,
+        Refusal.WINDOW,
+        Refusal.TOO_LARGE,
+        Refusal.UNAUTHENTICATED,
+        Refusal.DENIED,
+    }
+)
+"""Refusals of what the same program will be refused again. The others have a pause of their own, as
+"come back later" has, or are answers that people live with: what is not found, what is there."""
+
+_QUIET = 60.0
+"""Seconds between two lines of the log."""
+
+STRANGERS = ""
+"""Whoever has shown no good key. No project has this name."""
+
+_answered: ContextVar[tuple[Pace, str] | None] = ContextVar("answered", default=None)
+
+
+class Pace:
+    """A leaky bucket for each project. Lives on the event loop."""
+
+    def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = limits.refusals_per_second
+        self._burst = limits.refusal_burst
+        self._longest = limits.refusal_delay
+        self._at_a_time = limits.max_delayed_refusals
+        self._clock = clock
+        self._levels: dict[str, tuple[float, float]] = {}
+        """Of each project: refusals in its bucket, and at what time."""
+        self._held: set[asyncio.Future[None]] = set()
+        self._over = False
+        self._silent_until = 0.0
+
+    def answer(self, project: str | None) -> None:
+        """What the current request is refused is told at the pace of PROJECT; None: at once."""
+        _answered.set((self, project) if project is not None else None)
+
+    def charge(self, project: str, refusals: int = 1) -> float:
+        """Counts REFUSALS; seconds until they may be told."""
+        now = self._clock()
+        level, since = self._levels.get(project, (0.0, now))
+        level = max(0.0, level - (now - since) * self._rate) + refusals
+        level = min(level, self._burst + self._longest * self._rate)
+        self._levels[project] = level, now
+        return max(0.0, (level - self._burst) / self._rate)
+
+    async def hold(self, project: str, refusals: int = 1) -> None:
+        """Returns when REFUSALS may be told."""
+        pause = self.charge(project, refusals)
+        if not pause or self._over or len(self._held) >= self._at_a_time:
+            return
+        self._say(project)
+        loop = asyncio.get_running_loop()
+        told = loop.create_future()
+        timer = loop.call_later(pause, _release, told)
+        self._held.add(told)
+        try:
+            await told
+        finally:
+            timer.cancel()
+            self._held.discard(told)
+
+    def end(self) -> None:
+        """The service stops: everything is told at once."""
+        self._over = True
+        for told in self._held:
+            _release(told)
+
+    def _say(self, project: str) -> None:
+        if self._clock() < self._silent_until:
+            return
+        self._silent_until = self._clock() + _QUIET
+        whose = f"project {project}" if project else "callers without a good key"
+        log.warning(
+            "%s: refusals are told late, as they come more than %g times a second",
+            whose,
+            self._rate,
+            extra={"event": "refusals_delayed"},
+        )
+
+
+async def hold_back(refusal: Refusal, refusals: int = 1) -> None:
+    """Returns when the caller of the current request may be told of REFUSALS."""
+    answered = _answered.get()
+    if answered is not None and refusal in _BLAMED:
+        pace, project = answered
+        await pace.hold(project, refusals)
+
+
+def _release(told: asyncio.Future[None]) -> None:
+    if not told.done():
+        told.set_result(None)

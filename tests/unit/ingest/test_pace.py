@@ -1,0 +1,119 @@
+"""Promise: who is refused again and again is told so at a fixed pace; who is refused now and then
+notices nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from dataclasses import replace
+
+import pytest
+
+from stepline_ingest.limits import Limits
+from stepline_ingest.metrics import Refusal
+from stepline_ingest.pace import STRANGERS, Pace, hold_back
+
+LIMITS = replace(
+    Limits(), refusals_per_second=10.0, refusal_burst=5, refusal_delay=2.0, max_delayed_refusals=3
+)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def pace(clock: Clock) -> Pace:
+    return Pace(LIMITS, clock=clock)
+
+
+def test_a_burst_is_told_at_once_and_the_rest_at_the_rate(pace: Pace) -> None:
+    assert [pace.charge("p") for _ in range(5)] == [0.0] * 5
+    assert [pace.charge("p") for _ in range(3)] == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_no_refusal_waits_longer_than_the_limit(pace: Pace) -> None:
+    assert pace.charge("p", 1_000_000) == pytest.approx(2.0)
+    assert pace.charge("p") == pytest.approx(2.0)
+
+
+def test_it_is_forgotten_with_time(pace: Pace, clock: Clock) -> None:
+    pace.charge("p", 1_000_000)
+    clock.now += 2.0 + 5 / 10
+    assert [pace.charge("p") for _ in range(5)] == [0.0] * 5
+
+
+def test_projects_do_not_share_a_bucket(pace: Pace) -> None:
+    pace.charge("greedy", 1_000)
+    assert pace.charge("honest") == 0.0
+    assert pace.charge(STRANGERS) == 0.0
+
+
+def test_a_clock_that_stands_still_or_goes_back_harms_nothing(pace: Pace, clock: Clock) -> None:
+    pace.charge("p", 6)
+    clock.now -= 100
+    assert 0.0 <= pace.charge("p") <= 2.0
+
+
+async def _held(pace: Pace, project: str) -> asyncio.Task[None]:
+    task = asyncio.create_task(pace.hold(project))
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_only_so_many_are_held_and_the_next_is_told_at_once(pace: Pace) -> None:
+    pace.charge("p", 1_000)
+    held = [await _held(pace, "p") for _ in range(3)]
+    assert not any(task.done() for task in held)
+    await pace.hold("p")
+    for task in held:
+        task.cancel()
+    assert not (await _held(pace, "p")).done(), "whoever hung up has left its place"
+    pace.end()
+
+
+async def test_a_service_that_stops_tells_everything(pace: Pace) -> None:
+    pace.charge("p", 1_000)
+    held = await _held(pace, "p")
+    pace.end()
+    await held
+    await pace.hold("p")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "slow"),
+    [
+        (Refusal.INVALID, True),
+        (Refusal.UNAUTHENTICATED, True),
+        (Refusal.NOT_FOUND, False),
+        (Refusal.OVERLOADED, False),
+        (Refusal.STOPPING, False),
+    ],
+)
+async def test_only_what_asking_again_does_not_help_is_slowed(
+    pace: Pace, refusal: Refusal, slow: bool
+) -> None:
+    pace.charge("p", 1_000)
+    context = contextvars.copy_context()
+    context.run(pace.answer, "p")
+    task = context.run(asyncio.create_task, hold_back(refusal))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert task.done() is not slow
+    pace.end()
+    await task
+
+
+async def test_where_no_key_was_asked_for_nothing_is_slowed(pace: Pace) -> None:
+    pace.answer(None)
+    for _ in range(100):
+        await hold_back(Refusal.INVALID)

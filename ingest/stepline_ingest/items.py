@@ -68,4 +68,4 @@ class Reject(Item):
     reason: str
     cause: RejectReason = RejectReason.STORE_REFUSES
     payload: bytes = b""
-    """The batch as it arrived, so that a person can look into it."""
+    """The batch as it arrived, so that a person can look into it; of a too large one the head."""

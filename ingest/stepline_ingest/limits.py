@@ -24,6 +24,9 @@ class Limits:
     max_batch_bytes: int = 4 * MIB
     """One batch as it travels, in either encoding. A batch of ordinary rows is far smaller; the
     first one of a very wide run carries its names."""
+    max_rejected_bytes: int = 64 * KIB
+    """What is kept of a batch beyond that: no client of ours sends one, and who sends such batches
+    all day must not make the service write them all day."""
     max_batch_points: int = 200_000
     max_decoded_bytes: int = 16 * MIB
     """One batch in memory."""
@@ -111,13 +114,13 @@ class Limits:
 
     # --- refusals: of a project where keys are asked for, and of all without a good key ---
 
-    refusals_per_second: float = 10.0
+    refusals_per_second: float = 2.0
     """Told without a pause. Who asks again as soon as it was refused is slowed to this."""
     refusal_burst: int = 50
     """As many are told at once before that."""
-    refusal_delay: float = 2.0
+    refusal_delay: float = 4.0
     """Seconds that one is held back at most: clients wait for answers, and must hear the reason."""
-    max_delayed_refusals: int = 1_000
+    max_delayed_refusals: int = 256
     """Held back at a time; beyond that they are told at once."""
 
     # --- a group of batches, committed by one INSERT ---

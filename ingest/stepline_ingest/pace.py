@@ -25,12 +25,13 @@ _BLAMED = frozenset(
         Refusal.SEQUENCE,
         Refusal.WINDOW,
         Refusal.TOO_LARGE,
+        Refusal.OVERLOADED,
         Refusal.UNAUTHENTICATED,
         Refusal.DENIED,
     }
 )
-"""Refusals of what the same program will be refused again. The others have a pause of their own, as
-"come back later" has, or are answers that people live with: what is not found, what is there."""
+"""Refusals of what a program is refused again when it asks again at once. Not answers that people
+live with: what is not found, what is there already."""
 
 _QUIET = 60.0
 """Seconds between two lines of the log."""

@@ -16,7 +16,7 @@ from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc
 from stepline_ingest.metrics import Refusal
 from stepline_ingest.names import NamesRegistry
 from stepline_ingest.pace import hold_back
-from stepline_ingest.session import Pipeline, Session
+from stepline_ingest.session import Pipeline, Session, names_are_lost
 from stepline_ingest.store.errors import StoreError
 from stepline_ingest.writers import Binding, Writer, Writers
 
@@ -168,13 +168,7 @@ class PushStream:
             ingest_pb2.Rejected(first_seq=first_seq, last_seq=last_seq, reason=reason[:1024])
         )
         if self._session is not None and self._session.names_lost:
-            self.fail(
-                later(
-                    "a batch was rejected with the names in it; open a new stream and go on",
-                    after=0,
-                    refusal=Refusal.INVALID,
-                )
-            )
+            self.fail(names_are_lost())
         self._wake.set()
 
     def fail(self, error: ServiceError) -> None:
@@ -275,19 +269,23 @@ class PushStream:
         the stream."""
         assert self._session is not None
         try:
-            while (message := await self._context.read()) is not grpc.aio.EOF:
+            session = self._session
+            while not session.names_lost:
+                message = await self._context.read()
+                if message is grpc.aio.EOF:
+                    break
                 if message.WhichOneof("kind") != "batch":
                     raise invalid(
                         "only batches follow Hello: open another stream for another writer"
                     )
-                if not await self._session.accept(message.batch):
+                if not await session.accept(message.batch):
                     self._repeat_ack = True
                     self._wake.set()
                 if self._to_answer_for:
                     refusals, self._to_answer_for = self._to_answer_for, 0
                     await hold_back(Refusal.INVALID, refusals)
         except ServiceError as error:
-            self.fail(error)
+            self.fail(_bare(error))
         except Exception:
             log.exception("a stream of %s ends in an unforeseen way", self.label)
             self.fail(fault("the stream"))
@@ -323,6 +321,12 @@ class PushStream:
 
     async def _say(self, **reply: Any) -> None:
         await self._context.write(ingest_pb2.PushReply(**reply))
+
+
+def _bare(error: ServiceError) -> ServiceError:
+    """Without the frames that it came from: it may be told late, and the batch is in them."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _stopping() -> ServiceError:

@@ -73,7 +73,7 @@ class Session:
     @property
     def names_lost(self) -> bool:
         """A batch was rejected undecoded, and with it the names that it would have defined. Only a
-        new stream brings them again."""
+        new stream brings them again, so nothing more is accepted."""
         return self._names_lost
 
     def end(self) -> None:
@@ -92,8 +92,6 @@ class Session:
         Raises ServiceError when the stream has to end. What can never be stored is rejected by way
         of the sink.
         """
-        if self._names_lost:
-            return True  # the stream ends as soon as the rejection is recorded
         first, last = message.first_seq, message.last_seq
         columnar = message.WhichOneof("encoding") == "columnar"
         self._check_range(first, last)
@@ -116,19 +114,20 @@ class Session:
                     f"the batch has {nbytes} bytes, {self._limits.max_batch_bytes} are allowed: "
                     "cut it"
                 )
-                self._names_lost = columnar
+                head = data[: self._limits.max_rejected_bytes]
                 handed_over = self._reject(
-                    RejectReason.TOO_LARGE, last, reason, data, nbytes=nbytes, held=held
+                    RejectReason.TOO_LARGE, last, reason, head, nbytes=nbytes, held=held
                 )
+                self._lose_names(columnar, told=handed_over)
                 return True
             try:
                 batch = await self._decode(columnar, first, last, data)
             except _core.CoreError as error:
                 reason = self._judge(error, first, last)
-                self._names_lost = columnar
                 handed_over = self._reject(
                     RejectReason.UNDECODABLE, last, reason, data, nbytes=nbytes, held=held
                 )
+                self._lose_names(columnar, told=handed_over)
                 return True
             metrics.decoded(batch.points)
             if last <= self._received:
@@ -267,9 +266,23 @@ class Session:
             )
         )
 
+    def _lose_names(self, columnar: bool, *, told: bool) -> None:
+        """A batch is passed over that may have defined names. TOLD: the sink will hear of it."""
+        self._names_lost = columnar
+        if columnar and not told:
+            raise names_are_lost()
+
     def _submit(self, item: Points | Reject) -> bool:
         if self._ended:
             return False
         self._received = item.last_seq
         self._pipeline.submit(item)
         return True
+
+
+def names_are_lost() -> ServiceError:
+    return later(
+        "a batch was rejected with the names in it; open a new stream and go on",
+        after=0,
+        refusal=Refusal.INVALID,
+    )

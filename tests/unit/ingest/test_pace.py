@@ -95,7 +95,7 @@ async def test_a_service_that_stops_tells_everything(pace: Pace) -> None:
         (Refusal.INVALID, True),
         (Refusal.UNAUTHENTICATED, True),
         (Refusal.NOT_FOUND, False),
-        (Refusal.OVERLOADED, False),
+        (Refusal.OVERLOADED, True),
         (Refusal.STOPPING, False),
     ],
 )

@@ -324,6 +324,31 @@ async def test_damage_is_asked_for_again_and_then_put_aside(start: Start) -> Non
     running.store.assert_exactly_once(place.writer, 9)
 
 
+async def test_damage_to_what_is_stored_ends_the_stream_too(start: Start) -> None:
+    """Scenario: a batch that is stored is sent again, for the names in it, and arrives damaged.
+    Guarantee: the client hears of it at once; a stream that went on could store nothing."""
+    running = await start()
+    place = binding()
+    client = Client(running)
+    await client.hello(place)
+    await client.send(columnar(1, 3))
+    assert (await client.read()).ack.committed_seq == 3
+
+    again = Client(running)
+    assert (await again.hello(place, epoch=2)).committed_seq == 3
+    await again.send(damaged(1, 3), columnar(4, 6))
+    code, said = await again.ended()
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert "open a new stream" in said
+    assert not running.store.rejects
+
+    third = Client(running)
+    await third.hello(place, epoch=3)
+    await third.send(columnar(4, 6))
+    await third.close()
+    running.store.assert_exactly_once(place.writer, 6)
+
+
 async def test_damage_that_happens_once_loses_nothing(start: Start) -> None:
     running = await start()
     place = binding()

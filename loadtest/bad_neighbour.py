@@ -187,6 +187,10 @@ WAYS: dict[str, Callable[[Ways], Awaitable[None]]] = {
 }
 
 
+REFUSED = frozenset({"wrong_keys", "undecodable", "jumps", "too_large"})
+"""The ways that are refused. The others are allowed, and much of it."""
+
+
 async def misbehave(how: str, server: str, ingest_key: str, read_key: str) -> None:
     # A stream that is refused while its generator yields leaves an error behind in grpc.aio.
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)

@@ -8,6 +8,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 
 def facts() -> dict[str, Any]:
     return {
@@ -33,6 +35,12 @@ def describe(facts: dict[str, Any]) -> str:
         f"{facts['cores']} cores ({facts['cpu']}), {facts['memory_gib']:g} GiB, Linux "
         f"{facts['kernel']}, Python {facts['python']}; load average at the start: {load}"
     )
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that process PID has taken."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
 
 
 def _cpu_model() -> str:

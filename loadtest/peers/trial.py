@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 
+from loadtest.machine import cpu_seconds
 from loadtest.peers.catalog import Contender
 
 HERE = Path(__file__).parent
@@ -172,8 +172,7 @@ def _supervised(
 def _service_cpu(bench: Bench, contender: Contender) -> float:
     if not contender.needs_service:
         return 0.0
-    times = psutil.Process(bench.service_pid).cpu_times()
-    return times.user + times.system
+    return cpu_seconds(bench.service_pid)
 
 
 def _command(bench: Bench, contender: Contender, spec: dict[str, Any]) -> list[str]:

@@ -116,7 +116,7 @@ class Limits:
 
     refusals_per_second: float = 2.0
     """Told without a pause. Who asks again as soon as it was refused is slowed to this."""
-    refusal_burst: int = 50
+    refusal_burst: int = 100
     """As many are told at once before that."""
     refusal_delay: float = 4.0
     """Seconds that one is held back at most: clients wait for answers, and must hear the reason."""

@@ -10,6 +10,7 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -222,25 +223,35 @@ def test_probes_need_no_key_and_the_rest_of_the_http_port_does(guarded: Guarded)
 
 
 def test_the_gateway_gives_no_rights(guarded: Guarded) -> None:
-    """Every method over HTTP, without a key, with an unknown one and with one of a wrong scope."""
+    """Every method over HTTP, without a key, with an unknown one and with one of a wrong scope.
+    Several at a time: so many refusals are told late."""
     read, ingest = guarded.key("read", "gateway"), guarded.key("ingest", "gateway")
-    for method, scope in METHODS.items():
-        name = method.removeprefix("/stepline.v1.")
-        if name.startswith("/grpc.") or name == "Ingest/Push":
-            continue
-        for key, code in (
-            (None, "unauthenticated"),
-            ("stepline_" + "0" * 64, "unauthenticated"),
-            (ingest if scope is Scope.READ else read, "permission_denied"),
-        ):
-            headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-            answer = connect_http.call(guarded.http, name, **headers)
-            assert "WWW-Authenticate" not in answer.headers, "a browser would ask by itself"
-            if answer.status == 415:
-                _, end = connect_http.stream(guarded.http, name, {}, **headers)
-                assert end["error"]["code"] == code
-            else:
-                assert json.loads(answer.data)["code"] == code
+
+    def check(name: str, key: str | None, code: str) -> None:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        answer = connect_http.call(guarded.http, name, **headers)
+        assert "WWW-Authenticate" not in answer.headers, "a browser would ask by itself"
+        if answer.status == 415:
+            _, end = connect_http.stream(guarded.http, name, {}, **headers)
+            assert end["error"]["code"] == code
+        else:
+            assert json.loads(answer.data)["code"] == code
+
+    with ThreadPoolExecutor(16) as threads:
+        checks = []
+        for method, scope in METHODS.items():
+            name = method.removeprefix("/stepline.v1.")
+            if name.startswith("/grpc.") or name == "Ingest/Push":
+                continue
+            for key, code in (
+                (None, "unauthenticated"),
+                ("stepline_" + "0" * 64, "unauthenticated"),
+                (ingest if scope is Scope.READ else read, "permission_denied"),
+            ):
+                checks.append(threads.submit(check, name, key, code))
+        assert len(checks) >= 90
+        for done in checks:
+            done.result()
 
 
 def test_a_key_sees_its_project_over_http(guarded: Guarded) -> None:

@@ -42,7 +42,7 @@ def holds(tree: Tree | None, run: RunRecord) -> bool:
     return _compared(tree, value_of(run, tree.field))
 
 
-def value_of(run: RunRecord, field: Field) -> Any:
+def value_of(run: RunRecord, field: Field, now_ms: int | None = None) -> Any:
     """None where the run has none."""
     if field.is_key:
         record = run.config if field.kind is FieldKind.CONFIG else run.summary
@@ -57,7 +57,7 @@ def value_of(run: RunRecord, field: Field) -> Any:
     own = {
         "id": run.run_id, "attempts": float(len(run.attempts)), "created": float(run.created_ms),
         "updated": float(run.updated_ms),
-        "duration": run.duration_ms(int(time.time() * 1000)) / 1000,
+        "duration": run.duration_ms(now_ms or int(time.time() * 1000)) / 1000,
     }  # fmt: skip
     return own[field.name] if field.name in own else getattr(run, field.name) or None
 
@@ -128,10 +128,11 @@ def _number(value: Any) -> bool:
 
 def ordered(runs: Sequence[RunRecord], keys: Sequence[tuple[Field, bool]]) -> list[str]:
     """The ids of RUNS in the order of KEYS, (field, descending); then the newest first."""
+    now_ms = int(time.time() * 1000)  # of one instant: runs that began together are as old
     found = sorted(runs, key=lambda run: (-run.created_ms, run.run_id.encode()))
     for field, down in reversed(keys):
-        found.sort(key=lambda run: _rank(value_of(run, field)), reverse=down)
-        found.sort(key=lambda run: _kind(value_of(run, field)))
+        found.sort(key=lambda run: _rank(value_of(run, field, now_ms)), reverse=down)
+        found.sort(key=lambda run: _kind(value_of(run, field, now_ms)))
     return [run.run_id for run in found]
 
 

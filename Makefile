@@ -105,7 +105,7 @@ test-fault: dev ## Run fault and property tests with many rounds (ROUNDS=200; 10
 		TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo $${TMPDIR:-/tmp}) cargo test --release --quiet -p stepline-core -p stepline-uploader
 	@STEPLINE_FAULT_ROUNDS=$${ROUNDS:-200} STEPLINE_CHART_CASES=$${ROUNDS:-200} STEPLINE_RETENTION_CASES=$${ROUNDS:-200} \
 		STEPLINE_LINEAGE_CASES=$$((5 * $${ROUNDS:-200})) $(BIN)/pytest -q --timeout=7200 tests/fault \
-		tests/property/test_chart_twin.py tests/property/test_retention.py tests/property/test_lineage_trees.py
+		tests/property/test_chart_twin.py tests/property/test_retention.py tests/property/test_lineage_trees.py tests/unit/ingest/test_retention.py
 
 # Environments of their own: torch with its libraries takes some 4 GB.
 .venv-torch/.done .venv-ray/.done: | toolchain

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 import stepline
-from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
+from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc, runs_pb2, runs_pb2_grpc
 from stepline_ingest.limits import Limits
 from tests.security.conftest import Guarded
 
@@ -62,6 +62,30 @@ def test_endless_queries_of_one_project_hold_up_nobody_else(guarded: Guarded, sp
         assert not any(call.done() for call in calls)
     with stepline.connect(guarded.grpc, api_key=guarded.key("read", greedy)) as reader:
         assert reader.sql("SELECT 1").rows == [(1,)]
+
+
+def test_a_project_that_is_refused_without_end_waits_alone(guarded: Guarded) -> None:
+    """
+    Scenario: a project sends more requests that are wrong than are told at once.
+    Guarantees: each is told the reason, the last ones late; another project is told its own while
+    they wait.
+    """
+    wrong = runs_pb2.CreateRunRequest(run_id="no writer")
+    greedy, honest = (
+        [("authorization", f"Bearer {guarded.key('ingest', uuid.uuid4().hex)}")] for _ in range(2)
+    )
+    with grpc.insecure_channel(guarded.grpc) as channel:
+        stub = runs_pb2_grpc.RunsStub(channel)
+        calls = [
+            stub.CreateRun.future(wrong, metadata=greedy, timeout=60)
+            for _ in range(2 * Limits().refusal_burst)
+        ]
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.CreateRun(wrong, metadata=honest, timeout=60)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert not all(call.done() for call in calls)
+        told = {(call.code(), call.details()) for call in calls}
+        assert told == {(caught.value.code(), caught.value.details())}
 
 
 def test_queries_of_people_come_behind_inserts_and_charts(guarded: Guarded) -> None:

@@ -7,6 +7,7 @@ another.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,8 +24,18 @@ def clickhouse_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a store that nobody has written to: making one takes three times as long as
+    opening a copy."""
+    directory = tmp_path_factory.mktemp("empty") / "data"
+    open_store(None, directory).close()
+    return directory
+
+
 @pytest.fixture
-def embedded(tmp_path: Path) -> Iterator[Store]:
+def embedded(tmp_path: Path, empty_store: Path) -> Iterator[Store]:
+    shutil.copytree(empty_store, tmp_path / "data", symlinks=True)
     store = open_store(None, tmp_path / "data")
     yield store
     store.close()

@@ -20,7 +20,7 @@ from tests.support.servers import BACKENDS, REAL, own_database
 from tests.support.service import Service
 
 METRICS = ("loss", "lr", "norm")
-SEQS = 30_000
+SEQS = 20_000
 ENDS = 3
 SEQS_A_BATCH = 1_000
 LATER = (
@@ -143,7 +143,7 @@ def sql(service: Service, query: str) -> str:
     return answer.data.decode()
 
 
-@pytest.mark.parametrize(("seed", "end"), [(1, "SIGKILL"), (2, "SIGKILL"), (3, "SIGTERM")])
+@pytest.mark.parametrize(("seed", "end"), [(1, "SIGKILL"), (3, "SIGTERM")])
 def test_an_end_in_mid_commit_loses_and_doubles_nothing(
     tmp_path: Path, seed: int, end: str
 ) -> None:

@@ -36,6 +36,8 @@ from stepline_ingest.writers import Binding, conflicting
 Result = TypeVar("Result")
 Row = TypeVar("Row")
 
+_LOADED_AT_ONCE = 100
+"""Runs of one look-up: their configs may be large."""
 _RUN_WEIGHT = 4 << 10
 """Bytes of config and summary that weigh as much as the rest of a row."""
 
@@ -54,7 +56,7 @@ class RunsRepository:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._deleted: set[str] = set()
         # A thousand runs that start together cost a few queries and inserts.
-        self._loads = Lookup(self._load)
+        self._loads = Lookup(self._load, max_keys=_LOADED_AT_ONCE)
         self._runs = Coalescer(self._put(tables.put_runs), weight=_weight)
         self._attempts = Coalescer(self._put(tables.put_attempts))
         self._descents = Coalescer(self._put(tables.put_descents))

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-
 from loadtest.machine import cpu_seconds
 from loadtest.peers.catalog import Contender
 

@@ -74,6 +74,7 @@ def train(
         server=server,
         dir=spools,
         resume="allow",
+        system_metrics="off",  # only what is counted
     )
     names = values.names(load.metrics)
     taken: list[int] = []

@@ -22,7 +22,7 @@ from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc, runs_pb
 WRITERS_OF_CONNECTION = 64
 """As many share one connection as ranks of a few hosts would."""
 OPENED_AT_ONCE = 500
-"""Of 2,000 streams that one event loop opens in the same second, grpc.aio cancels some by itself."""
+"""Of 2,000 streams that one event loop opens in one second, grpc.aio cancels some by itself."""
 DEPTH = 4
 """Batches under way for each writer that sends as fast as it can."""
 

@@ -29,7 +29,6 @@ import stepline
 from loadtest import bad_neighbour, machine
 from loadtest.audit import audit
 from loadtest.fleet import Fleet, Outcome
-from loadtest.machine import cpu_seconds
 from loadtest.tape import Tape
 from stepline import _core
 from tests.support.processes import ROOT
@@ -153,12 +152,12 @@ def watch(service: Service, keys: tuple[str, str], run_id: str, seconds: float, 
             return await writers.play(tape, interval=INTERVAL)
 
     charts = Charts(server, keys[1])
-    took, began = cpu_seconds(service.pid), time.monotonic()
+    took, began = machine.cpu_seconds(service.pid), time.monotonic()
     charts.start()
     outcome = asyncio.run(send())
     seen.acks += outcome.latencies
     seen.charts += charts.end()
-    seen.took += cpu_seconds(service.pid) - took
+    seen.took += machine.cpu_seconds(service.pid) - took
     seen.watched += time.monotonic() - began
     verdict = audit(server, run_id, outcome.writers, api_key=keys[1])
     if not verdict.sound:

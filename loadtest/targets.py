@@ -32,7 +32,6 @@ from loadtest import bare, machine
 from loadtest.audit import Expected, audit
 from loadtest.clients import Done, Load, train
 from loadtest.fleet import Fleet, Outcome
-from loadtest.machine import cpu_seconds
 from loadtest.tape import Tape
 from stepline import _core
 from tests.support.processes import stop_uploaders
@@ -216,15 +215,15 @@ def idle(bench: Bench) -> list[Line]:
     async def run(server: str, pid: int) -> float:
         async with Fleet(server, run_id="idle", writers=writers):
             await asyncio.sleep(3 * bench.scale)  # the echo of the beginning
-            before = cpu_seconds(pid)
+            before = machine.cpu_seconds(pid)
             await asyncio.sleep(seconds)
-            return (cpu_seconds(pid) - before) / seconds
+            return (machine.cpu_seconds(pid) - before) / seconds
 
     with Service(bench.folder / "alone") as service:
         time.sleep(3 * bench.scale)
-        before = cpu_seconds(service.pid)
+        before = machine.cpu_seconds(service.pid)
         time.sleep(seconds / 2)
-        alone = (cpu_seconds(service.pid) - before) / (seconds / 2)
+        alone = (machine.cpu_seconds(service.pid) - before) / (seconds / 2)
     with Service(bench.folder / "idle") as service:
         busy = asyncio.run(run(service.grpc, service.pid))
     return [

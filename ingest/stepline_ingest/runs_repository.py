@@ -57,7 +57,9 @@ class RunsRepository:
         self._deleted: set[str] = set()
         # A thousand runs that start together cost a few queries and inserts.
         self._loads = Lookup(self._load, max_keys=_LOADED_AT_ONCE)
-        self._runs = Coalescer(self._put(tables.put_runs), weight=_weight)
+        self._runs = Coalescer(
+            self._put(_without_sizes(tables.put_runs)), weight=lambda row: 1 + row[1] // _RUN_WEIGHT
+        )
         self._attempts = Coalescer(self._put(tables.put_attempts))
         self._descents = Coalescer(self._put(tables.put_descents))
         self._writers = Coalescer(self._register)
@@ -163,8 +165,9 @@ class RunsRepository:
         # A clock that was set back must not make an older row win.
         run.version = max(time.time_ns(), run.version + 1)
         run.stored_outcome = run.outcome
-        await self._runs.add(run)
-        self._remember(run)
+        size = _size(run)
+        await self._runs.add((run, size))
+        self._remember(run, size)
 
     async def change_config(self, run: RunRecord, changed: RunRecord) -> None:
         """Remembers what CHANGED, which is saved next, has otherwise in its config than RUN."""
@@ -360,10 +363,11 @@ class RunsRepository:
         found = await self._blocking(lambda: self._tables.load(run_ids))
         return {run.run_id: run for run in found}
 
-    def _remember(self, run: RunRecord) -> None:
+    def _remember(self, run: RunRecord, size: int | None = None) -> None:
+        """SIZE where it is known: it takes as long as writing the config as JSON."""
         self._forget(run.run_id)
         self._cache[run.run_id] = run
-        self._sizes[run.run_id] = size = _size(run)
+        self._sizes[run.run_id] = size = _size(run) if size is None else size
         self._cached_bytes += size
         while len(self._cache) > 1 and (
             len(self._cache) > self._limits.max_cached_runs
@@ -384,5 +388,7 @@ def _size(run: RunRecord) -> int:
     return len(json_text(run.config)) + len(json_text(run.summary))
 
 
-def _weight(run: RunRecord) -> int:
-    return 1 + _size(run) // _RUN_WEIGHT
+def _without_sizes(
+    put: Callable[[Sequence[RunRecord]], None],
+) -> Callable[[Sequence[tuple[RunRecord, int]]], None]:
+    return lambda rows: put([run for run, _ in rows])

@@ -7,8 +7,8 @@ Invariants
 - Rollups are the truth. raw_summarized says how many points of a run were stored when its rows were
   made; it is written after them. Where it differs from what is stored now, the rows are made anew.
 - A run that is slow to read is read seldom: for each second that it takes it waits 20. And after
-  each second of reading the thread rests for three, so that runs gather: thirty that begin one
-  after the other cost about as much as one.
+  each second of reading the thread rests for three, so that runs that begin one after the other
+  gather.
 """
 
 from __future__ import annotations

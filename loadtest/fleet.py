@@ -23,8 +23,9 @@ WRITERS_OF_CONNECTION = 64
 """As many share one connection as ranks of a few hosts would."""
 OPENED_AT_ONCE = 500
 """Of 2,000 streams that one event loop opens in one second, grpc.aio cancels some by itself."""
-DEPTH = 4
-"""Batches under way for each writer that sends as fast as it can."""
+DEPTH = 8
+"""Batches under way for each writer that sends as fast as it can; a real client has up to its whole
+window, 32. With 4, sixteen writers have less under way than one group, and the service waits."""
 
 
 @dataclass(kw_only=True)

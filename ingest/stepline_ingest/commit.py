@@ -62,7 +62,8 @@ class Committer:
         self._built = asyncio.Event()
         """The next group is ready to be stored, or there will be none."""
         self._no_more = False
-        self._last_arrival = 0.0
+        self._first_arrival = self._last_arrival = 0.0
+        """Of what is queued, by the clock of the loop."""
         self._wake = asyncio.Event()
         """There may be a group to close."""
         self._wanted: float = math.inf
@@ -112,8 +113,10 @@ class Committer:
         elif self._persistence.down is not None:
             self._drop([item], _store_fails(self._persistence.down))
         else:
-            self._queue.push(item)
             self._last_arrival = asyncio.get_running_loop().time()
+            if not self._queue:
+                self._first_arrival = self._last_arrival
+            self._queue.push(item)
             if self._queue.rows >= self._wanted:
                 self._wake.set()
 
@@ -152,18 +155,16 @@ class Committer:
     async def _worth_closing(self) -> None:
         """Waits until what is queued is worth an INSERT, or has waited long enough."""
         loop = asyncio.get_running_loop()
-        began = loop.time()
         while not self._stopping:
             if self._storing is not None:
                 if self._queue.rows >= self._limits.group_ahead_rows:
                     break
                 await self._sleep(self._limits.group_ahead_rows)
-                began = loop.time()
                 continue
             if self._queue.rows >= self._limits.group_target_rows:
                 break
-            silent = max(began, self._last_arrival) + self._linger.quiet
-            patience = min(silent, began + self._linger.window) - loop.time()
+            silent = self._last_arrival + self._linger.quiet
+            patience = min(silent, self._first_arrival + self._linger.window) - loop.time()
             if patience <= 0:
                 break
             await self._sleep(self._limits.group_target_rows, patience)
@@ -206,6 +207,7 @@ class Committer:
             else:
                 points.append(item)
             self._queue.pop()
+        self._first_arrival = asyncio.get_running_loop().time()
         return self._group(points, rejects)
 
     def _group(self, points: Sequence[Points], rejects: Sequence[Reject] = ()) -> Group:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .background import let_merges_give_way
 from .contract import (
     MAX_BLOCK_ROWS,
     POINTS_COLUMNS,
@@ -44,6 +45,7 @@ def open_store(spec: str | None, data_dir: Path) -> Store:
         migrate(store, cluster=store.cluster)
         recover(store)
         store.create_tenant_views()
+        let_merges_give_way()
         store.before_close(Upkeep(store).stop)
     except BaseException:
         store.close()

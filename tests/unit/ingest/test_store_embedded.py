@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stepline_ingest.store import Store, StoreError, open_store
+from stepline_ingest.store.background import NICE, merge_threads
 from tests.support.points import block, line
 
 HOLD = """
@@ -195,3 +196,14 @@ def test_merges_make_no_statistics_that_nobody_reads(embedded):
         "WHERE table = 'some' AND active ORDER BY column"
     )
     assert found == [("a", []), ("b", [])]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
+def test_merges_give_way_to_everything_else(embedded):
+    tasks = [int(task.name) for task in Path("/proc/self/task").iterdir()]
+    merging = merge_threads()
+    assert merging
+    assert {os.getpriority(os.PRIO_PROCESS, task) for task in merging} == {NICE}
+    own = os.getpriority(os.PRIO_PROCESS, os.getpid())
+    others = [os.getpriority(os.PRIO_PROCESS, task) for task in set(tasks) - set(merging)]
+    assert others.count(own) > len(others) / 2

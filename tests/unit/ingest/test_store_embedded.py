@@ -198,6 +198,19 @@ def test_merges_make_no_statistics_that_nobody_reads(embedded):
     assert found == [("a", []), ("b", [])]
 
 
+def test_what_was_merged_stays_until_the_merge_is_on_the_disk(embedded: Store) -> None:
+    kept = embedded.query(
+        "SELECT toUInt32(value) FROM system.merge_tree_settings WHERE name = 'old_parts_lifetime'"
+    )
+    # The system writes what is 30 s old, and looks every 5 s.
+    assert kept > [(60,)]
+    for number in range(2):
+        embedded.insert_points([block(line([1.0]))], rows=1, token=f"t{number}")
+    embedded.command("OPTIMIZE TABLE raw_points FINAL")
+    parts = "SELECT active, count() FROM system.parts WHERE table = 'raw_points' GROUP BY active"
+    assert set(embedded.query(parts)) == {(1, 1), (0, 2)}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
 def test_merges_give_way_to_everything_else(embedded):
     tasks = [int(task.name) for task in Path("/proc/self/task").iterdir()]

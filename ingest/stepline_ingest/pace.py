@@ -3,7 +3,8 @@
 A program that asks again as soon as it was refused makes the others pay for every refusal. It does
 nothing before it has its answer, so the answer is what slows it: beyond a burst, those of a project
 are told at a fixed rate, each at most some seconds late. So is what is said to callers without a
-good key, all of them together. Who is refused now and then notices nothing.
+good key, all of them together. Runs and streams that a project begins meanwhile wait as long. Who
+is refused now and then notices nothing.
 """
 
 from __future__ import annotations
@@ -103,6 +104,16 @@ class Pace:
             self._rate,
             extra={"event": "refusals_delayed"},
         )
+
+
+async def catch_up() -> None:
+    """Returns when the caller of the current request would be told of what it was refused already:
+    at once, but for who is refused so often that it waits for it. For what costs the service
+    something, and is done in vain by a program that goes on to be refused."""
+    answered = _answered.get()
+    if answered is not None:
+        pace, project = answered
+        await pace.hold(project, 0)
 
 
 async def hold_back(refusal: Refusal, refusals: int = 1) -> None:

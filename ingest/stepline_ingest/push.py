@@ -15,7 +15,7 @@ from stepline_ingest.errors import ServiceError, abort, fault, invalid, later
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc
 from stepline_ingest.metrics import Refusal
 from stepline_ingest.names import NamesRegistry
-from stepline_ingest.pace import hold_back
+from stepline_ingest.pace import catch_up, hold_back
 from stepline_ingest.session import Pipeline, Session, names_are_lost
 from stepline_ingest.store.errors import StoreError
 from stepline_ingest.writers import Binding, Writer, Writers
@@ -59,6 +59,7 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
         stream = PushStream(self, context)
         self._streams.add(stream)
         try:
+            await catch_up()
             if self._draining:
                 raise _stopping()
             await stream.run()

@@ -20,6 +20,7 @@ from stepline_ingest.leases import Leases
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage_calls import LineageCalls
 from stepline_ingest.metrics import AuthFailure, metrics
+from stepline_ingest.pace import catch_up
 from stepline_ingest.run_record import Attempt, RunRecord
 from stepline_ingest.run_request import json_text
 from stepline_ingest.runs_repository import RunsRepository
@@ -65,6 +66,7 @@ class RunsService(LineageCalls):
     async def CreateRun(self, request: runs_pb2.CreateRunRequest) -> runs_pb2.CreateRunReply:
         start = run_request.start(request, self._limits)
         _check_project(start.project)
+        await catch_up()
         run, attempt = await self._starts.begin(start)
         # Outside the lock: a thousand ranks register together.
         place = run_request.binding(replace(start, run_id=run.run_id), attempt.number, self._limits)

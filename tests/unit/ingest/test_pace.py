@@ -11,7 +11,7 @@ import pytest
 
 from stepline_ingest.limits import Limits
 from stepline_ingest.metrics import Refusal
-from stepline_ingest.pace import STRANGERS, Pace, hold_back
+from stepline_ingest.pace import STRANGERS, Pace, catch_up, hold_back
 
 LIMITS = replace(
     Limits(), refusals_per_second=10.0, refusal_burst=5, refusal_delay=2.0, max_delayed_refusals=3
@@ -113,7 +113,29 @@ async def test_only_what_asking_again_does_not_help_is_slowed(
     await task
 
 
+async def _beginning(pace: Pace, project: str) -> asyncio.Task[None]:
+    context = contextvars.copy_context()
+    context.run(pace.answer, project)
+    task = context.run(asyncio.create_task, catch_up())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_what_a_refused_project_begins_waits_too_and_counts_for_nothing(pace: Pace) -> None:
+    pace.charge("greedy", 5)
+    for _ in range(10):
+        assert (await _beginning(pace, "greedy")).done()
+    assert pace.charge("greedy") == pytest.approx(0.1)
+    waiting = await _beginning(pace, "greedy")
+    assert not waiting.done()
+    assert (await _beginning(pace, "honest")).done()
+    pace.end()
+    await waiting
+
+
 async def test_where_no_key_was_asked_for_nothing_is_slowed(pace: Pace) -> None:
     pace.answer(None)
     for _ in range(100):
         await hold_back(Refusal.INVALID)
+        await catch_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
@@ -124,6 +125,22 @@ async def test_a_flood_keeps_nobody_waiting() -> None:
     assert len(store.inserts) > 10
     assert flood.writer is not None
     store.assert_exactly_once(flood.writer.binding.writer, 3_000)
+
+
+async def test_the_time_of_an_insert_counts_as_waiting_for_company() -> None:
+    """Scenario: a point arrives while an INSERT runs for longer than a group may wait."""
+    gate = threading.Event()
+    store = MemoryStore(before=[lambda: gate.wait(30) or None])
+    patient = replace(FAST, min_linger=3600.0, max_linger=3600.0, group_target_rows=500)
+    async with Process(store, patient) as process:
+        first, second = await process.open(binding(0)), await process.open(binding(1))
+        await first.send(plain(1, 500))
+        while not store.inserts:
+            await asyncio.sleep(0.001)
+        await second.send(plain(1, 1))
+        process.committer._first_arrival -= 3600.0
+        gate.set()
+        await asyncio.wait_for(second.settled(), 60)
 
 
 _PLACES = {rank: binding(rank) for rank in range(3)}

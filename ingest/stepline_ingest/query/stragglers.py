@@ -32,7 +32,7 @@ def deviations(means: Array, logged: Array) -> Array:
         count = np.maximum(known.sum(axis=1), 1)
         mean = _OF_MEAN * (np.where(known, apart, 0).sum(axis=1) / count)
         spread = np.where(spread > 0, spread, mean)[:, np.newaxis]
-        score = np.where(apart > 0, apart / spread, 0.0)
+        score = np.where((apart > 0) & (spread > 0), apart / spread, 0.0)
     # Without any finite value among all ranks nobody deviates.
     hopeless = np.isnan(means) & known.any(axis=1)[:, np.newaxis]
     score = np.where(hopeless, MOST, np.minimum(np.nan_to_num(score, nan=MOST), MOST))

@@ -166,12 +166,16 @@ def saturated(bench: Bench) -> list[Line]:
     tape = Tape(rows=BIG_ROWS, metrics=BIG_METRICS, batches=bench.times(50))
     fast = as_fast_as_they_can(bench, "saturated", writers=RANKS, tape=tape)
     bench.saturated = fast.rate
-    return [_against_the_floor(fast, f"{RANKS} writers, batches of {tape.points_of_batch:,}", 0.6)]
+    return [
+        _against_the_floor(
+            fast, f"{RANKS} writers, batches of {tape.points_of_batch:,} points", 0.6
+        )
+    ]
 
 
 def _against_the_floor(fast: Fast, who: str, goal: float) -> Line:
     return Line(
-        what=f"{who} points, saturated",
+        what=f"{who}, saturated",
         measured=f"{fast.rate:,.0f} points/s",
         against=f"bare insert, {fast.floor:,.0f} points/s",
         ratio=fast.rate / fast.floor,
@@ -207,12 +211,12 @@ def many_writers(bench: Bench) -> list[Line]:
     fast = as_fast_as_they_can(bench, "many", writers=writers, tape=tape)
     paced, paced_peak, _ = play(bench, "paced", writers=writers, tape=tape, interval=1.0)
     offered = writers * tape.points_of_batch
-    who = f"{writers:,} writers, batches of {tape.points_of_batch:,}"
+    who = f"{writers:,} writers, batches of {tape.points_of_batch:,} points"
     peak = max(fast.peak, paced_peak)
     return [
         _against_the_floor(fast, who, 0.4),
         Line(
-            what=f"{who} points, 1,000 points/s each: ack p50 {paced.latency_ms(0.5):,.0f} ms, p99",
+            what=f"{who}, 1,000 points/s each: ack p50 {paced.latency_ms(0.5):,.0f} ms, p99",
             measured=f"{paced.latency_ms(0.99):,.0f} ms",
             against=f"1,000 ms at {offered:,} points/s offered",
             ratio=paced.latency_ms(0.99) / 1000,

@@ -119,7 +119,8 @@ class Limits:
     refusal_burst: int = 100
     """As many are told at once before that."""
     refusal_delay: float = 4.0
-    """Seconds that one is held back at most: clients wait for answers, and must hear the reason."""
+    """Seconds that one is held back at most, and what is begun meanwhile: clients wait for answers,
+    and must hear the reason."""
     max_delayed_refusals: int = 256
     """Held back at a time; beyond that they are told at once."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections.abc import Coroutine
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -64,6 +66,18 @@ def test_a_clock_that_stands_still_or_goes_back_harms_nothing(pace: Pace, clock:
     assert 0.0 <= pace.charge("p") <= 2.0
 
 
+async def _asked_by(
+    pace: Pace, project: str, wait: Coroutine[Any, Any, None]
+) -> asyncio.Task[None]:
+    """WAIT, begun in a request of PROJECT."""
+    context = contextvars.copy_context()
+    context.run(pace.answer, project)
+    task = context.run(asyncio.create_task, wait)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return task
+
+
 async def _held(pace: Pace, project: str) -> asyncio.Task[None]:
     task = asyncio.create_task(pace.hold(project))
     await asyncio.sleep(0)
@@ -103,33 +117,20 @@ async def test_only_what_asking_again_does_not_help_is_slowed(
     pace: Pace, refusal: Refusal, slow: bool
 ) -> None:
     pace.charge("p", 1_000)
-    context = contextvars.copy_context()
-    context.run(pace.answer, "p")
-    task = context.run(asyncio.create_task, hold_back(refusal))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    task = await _asked_by(pace, "p", hold_back(refusal))
     assert task.done() is not slow
     pace.end()
     await task
 
 
-async def _beginning(pace: Pace, project: str) -> asyncio.Task[None]:
-    context = contextvars.copy_context()
-    context.run(pace.answer, project)
-    task = context.run(asyncio.create_task, catch_up())
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    return task
-
-
 async def test_what_a_refused_project_begins_waits_too_and_counts_for_nothing(pace: Pace) -> None:
     pace.charge("greedy", 5)
     for _ in range(10):
-        assert (await _beginning(pace, "greedy")).done()
+        assert (await _asked_by(pace, "greedy", catch_up())).done()
     assert pace.charge("greedy") == pytest.approx(0.1)
-    waiting = await _beginning(pace, "greedy")
+    waiting = await _asked_by(pace, "greedy", catch_up())
     assert not waiting.done()
-    assert (await _beginning(pace, "honest")).done()
+    assert (await _asked_by(pace, "honest", catch_up())).done()
     pace.end()
     await waiting
 

@@ -316,7 +316,9 @@ class Committer:
             metrics.rejected(reject.cause)
             self._release(reject)
             reject.writer.advance(reject.last_seq)
-            reject.sink.rejected(reject.first_seq, reject.last_seq, reject.reason)
+            reject.sink.rejected(
+                reject.first_seq, reject.last_seq, reject.reason, nbytes=reject.nbytes
+            )
 
     # --- telling what became of it ---
 

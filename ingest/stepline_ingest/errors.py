@@ -95,10 +95,13 @@ class AbortableContext(Protocol):
     ) -> NoReturn: ...
 
 
-async def abort(context: AbortableContext, error: ServiceError) -> NoReturn:
-    """Ends the call with the status of ERROR, counts it, and tells it at the pace of the caller."""
+async def abort(
+    context: AbortableContext, error: ServiceError, *, refusals: int = 1, on_stream: bool = False
+) -> NoReturn:
+    """Ends the call with the status of ERROR, counts it, and tells it at the pace of the caller, as
+    one of REFUSALS. ON_STREAM: the caller has heard the Welcome of a stream."""
     metrics.refused(error.refusal)
-    await hold_back(error.refusal)
+    await hold_back(error.refusal, refusals, on_stream=on_stream)
     # HTTP/2 carries the message in a header; a novel there would be refused by the other side.
     await context.abort(error.code, error.message[:4096], error.trailing_metadata())
     raise AssertionError("abort returned")

@@ -21,8 +21,9 @@ class Sink(Protocol):
     def stored(self) -> None:
         """The mark of the writer has risen."""
 
-    def rejected(self, first_seq: int, last_seq: int, reason: str) -> None:
-        """The range is settled without being stored; the mark has passed it."""
+    def rejected(self, first_seq: int, last_seq: int, reason: str, *, nbytes: int) -> None:
+        """The range, which arrived as NBYTES, is settled without being stored; the mark has passed
+        it."""
 
     def fail(self, error: ServiceError) -> None:
         """The item is not stored, or not known to be, and nothing behind it will be. May be called

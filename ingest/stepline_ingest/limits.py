@@ -114,13 +114,16 @@ class Limits:
 
     # --- refusals: of a project where keys are asked for, and of all without a good key ---
 
-    refusals_per_second: float = 2.0
+    refusals_per_second: float = 1.0
     """Told without a pause. Who asks again as soon as it was refused is slowed to this."""
-    refusal_burst: int = 100
+    refusal_burst: int = 20
     """As many are told at once before that."""
     refusal_delay: float = 4.0
     """Seconds that one is held back at most, and what is begun meanwhile: clients wait for answers,
     and must hear the reason."""
+    stream_refusal_delay: float = 30.0
+    """The same of a stream that is open, and the pause before it is read again: clients wait longer
+    for acks than for answers."""
     max_delayed_refusals: int = 256
     """Held back at a time; beyond that they are told at once."""
 

@@ -2,15 +2,16 @@
 
 A program that asks again as soon as it was refused makes the others pay for every refusal. It does
 nothing before it has its answer, so the answer is what slows it: beyond a burst, those of a project
-are told at a fixed rate, each at most some seconds late. So is what is said to callers without a
-good key, all of them together. Runs and streams that a project begins meanwhile wait as long. Who
-is refused now and then notices nothing.
+are told at a fixed rate, each at most seconds late, on an open stream half a minute. So is what
+is said to callers without a good key, all of them together. Runs and streams that a project begins
+meanwhile wait as long. Who is refused now and then notices nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -50,6 +51,7 @@ class Pace:
         self._rate = limits.refusals_per_second
         self._burst = limits.refusal_burst
         self._longest = limits.refusal_delay
+        self._longest_on_stream = limits.stream_refusal_delay
         self._at_a_time = limits.max_delayed_refusals
         self._clock = clock
         self._levels: dict[str, tuple[float, float]] = {}
@@ -62,18 +64,32 @@ class Pace:
         """What the current request is refused is told at the pace of PROJECT; None: at once."""
         _answered.set((self, project) if project is not None else None)
 
-    def charge(self, project: str, refusals: int = 1) -> float:
+    def charge(self, project: str, refusals: int = 1, *, on_stream: bool = False) -> float:
         """Counts REFUSALS; seconds until they may be told."""
         now = self._clock()
         level, since = self._levels.get(project, (0.0, now))
         level = max(0.0, level - (now - since) * self._rate) + refusals
-        level = min(level, self._burst + self._longest * self._rate)
+        level = min(level, self._burst + self._longest_on_stream * self._rate)
         self._levels[project] = level, now
-        return max(0.0, (level - self._burst) / self._rate)
+        due = max(0.0, (level - self._burst) / self._rate)
+        longest = self._longest_on_stream if on_stream else self._longest
+        # Those who have waited as long as they can do not all go on at the same moment.
+        return min(due, random.uniform(longest / 2, longest))
 
-    async def hold(self, project: str, refusals: int = 1) -> None:
+    async def hold(self, project: str, refusals: int = 1, *, on_stream: bool = False) -> None:
         """Returns when REFUSALS may be told."""
-        pause = self.charge(project, refusals)
+        await self._wait(project, self.charge(project, refusals, on_stream=on_stream))
+
+    async def catch_up(self, project: str, *, together: bool) -> None:
+        """Returns when PROJECT would be told of what it was refused before; TOGETHER with the
+        others that wait for it."""
+        pause = self.charge(project, 0)
+        if together:
+            now, period = self._clock(), self._longest / 2
+            pause = max(0.0, (now + pause) // period * period - now)
+        await self._wait(project, pause)
+
+    async def _wait(self, project: str, pause: float) -> None:
         if not pause or self._over or len(self._held) >= self._at_a_time:
             return
         self._say(project)
@@ -106,22 +122,24 @@ class Pace:
         )
 
 
-async def catch_up() -> None:
+async def catch_up(*, together: bool = False) -> None:
     """Returns when the caller of the current request would be told of what it was refused already:
     at once, but for who is refused so often that it waits for it. For what costs the service
-    something, and is done in vain by a program that goes on to be refused."""
+    something, and is done in vain by a program that goes on to be refused. TOGETHER: with others,
+    for what costs less that way than one by one."""
     answered = _answered.get()
     if answered is not None:
         pace, project = answered
-        await pace.hold(project, 0)
+        await pace.catch_up(project, together=together)
 
 
-async def hold_back(refusal: Refusal, refusals: int = 1) -> None:
-    """Returns when the caller of the current request may be told of REFUSALS."""
+async def hold_back(refusal: Refusal, refusals: int = 1, *, on_stream: bool = False) -> None:
+    """Returns when the caller of the current request may be told of REFUSALS. ON_STREAM: it waits
+    for acks on a stream that is open."""
     answered = _answered.get()
     if answered is not None and refusal in _BLAMED:
         pace, project = answered
-        await pace.hold(project, refusals)
+        await pace.hold(project, refusals, on_stream=on_stream)
 
 
 def _release(told: asyncio.Future[None]) -> None:

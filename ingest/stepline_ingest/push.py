@@ -13,6 +13,7 @@ import grpc
 from stepline_ingest import access
 from stepline_ingest.errors import ServiceError, abort, fault, invalid, later
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc
+from stepline_ingest.limits import MIB
 from stepline_ingest.metrics import Refusal
 from stepline_ingest.names import NamesRegistry
 from stepline_ingest.pace import catch_up, hold_back
@@ -76,7 +77,8 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
                 error,
                 extra=stream.event("stream_closed", error),
             )
-            await abort(context, error)
+            refusals = 1 + stream.to_answer_for
+            await abort(context, error, refusals=refusals, on_stream=stream.welcomed)
         except StoreError as error:
             log.warning(
                 "a stream of %s ends, the store fails: %s",
@@ -127,8 +129,8 @@ class PushStream:
         self._acked = 0
         self._repeat_ack = False
         self._rejected: list[ingest_pb2.Rejected] = []
-        self._to_answer_for = 0
-        """Rejections since the last pause for some."""
+        self.to_answer_for = 0
+        """Rejections since the last pause for some; a large one counts once more for each MiB."""
         self._wake = asyncio.Event()
         """There may be something to say, or a reason to end."""
         self.ended = asyncio.Event()
@@ -155,6 +157,10 @@ class PushStream:
         return self._writer.binding if self._writer is not None else None
 
     @property
+    def welcomed(self) -> bool:
+        return self._reading is not None
+
+    @property
     def label(self) -> str:
         return self._writer.binding.label if self._writer is not None else "nobody yet"
 
@@ -163,8 +169,8 @@ class PushStream:
     def stored(self) -> None:
         self._wake.set()
 
-    def rejected(self, first_seq: int, last_seq: int, reason: str) -> None:
-        self._to_answer_for += 1
+    def rejected(self, first_seq: int, last_seq: int, reason: str, *, nbytes: int) -> None:
+        self.to_answer_for += 1 + nbytes // MIB
         self._rejected.append(
             ingest_pb2.Rejected(first_seq=first_seq, last_seq=last_seq, reason=reason[:1024])
         )
@@ -248,7 +254,7 @@ class PushStream:
         )
         await writer.settled()
         self._rejected.clear()  # Welcome tells it
-        self._to_answer_for = 0
+        self.to_answer_for = 0
         if self._error is not None:
             raise self._error
 
@@ -282,9 +288,10 @@ class PushStream:
                 if not await session.accept(message.batch):
                     self._repeat_ack = True
                     self._wake.set()
-                if self._to_answer_for:
-                    refusals, self._to_answer_for = self._to_answer_for, 0
-                    await hold_back(Refusal.INVALID, refusals)
+                if self.to_answer_for:
+                    del message  # it may be large, and the pause long
+                    refusals, self.to_answer_for = self.to_answer_for, 0
+                    await hold_back(Refusal.INVALID, refusals, on_stream=True)
         except ServiceError as error:
             self.fail(_bare(error))
         except Exception:

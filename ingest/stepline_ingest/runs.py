@@ -66,7 +66,7 @@ class RunsService(LineageCalls):
     async def CreateRun(self, request: runs_pb2.CreateRunRequest) -> runs_pb2.CreateRunReply:
         start = run_request.start(request, self._limits)
         _check_project(start.project)
-        await catch_up()
+        await catch_up(together=True)
         run, attempt = await self._starts.begin(start)
         # Outside the lock: a thousand ranks register together.
         place = run_request.binding(replace(start, run_id=run.run_id), attempt.number, self._limits)

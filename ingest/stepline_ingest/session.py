@@ -106,20 +106,23 @@ class Session:
         held = 0
         handed_over = False
         try:
-            expected = min(nbytes * EXPANSION, nbytes + self._limits.max_decoded_bytes)
-            await self._room(expected)
-            held = expected
             if nbytes > self._limits.max_batch_bytes:
                 reason = (
                     f"the batch has {nbytes} bytes, {self._limits.max_batch_bytes} are allowed: "
                     "cut it"
                 )
                 head = data[: self._limits.max_rejected_bytes]
+                del data
+                await self._room(len(head))
+                held = len(head)
                 handed_over = self._reject(
                     RejectReason.TOO_LARGE, last, reason, head, nbytes=nbytes, held=held
                 )
                 self._lose_names(columnar, told=handed_over)
                 return True
+            expected = min(nbytes * EXPANSION, nbytes + self._limits.max_decoded_bytes)
+            await self._room(expected)
+            held = expected
             try:
                 batch = await self._decode(columnar, first, last, data)
             except _core.CoreError as error:

@@ -79,7 +79,7 @@ class Stream:
     def stored(self) -> None:
         self.stored_calls += 1
 
-    def rejected(self, first_seq: int, last_seq: int, reason: str) -> None:
+    def rejected(self, first_seq: int, last_seq: int, reason: str, *, nbytes: int) -> None:
         self.rejections.append((first_seq, last_seq, reason))
 
     def fail(self, error: ServiceError) -> None:

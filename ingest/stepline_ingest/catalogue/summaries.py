@@ -6,6 +6,7 @@ the points some seconds late; what is asked of one run is read from its rollups 
 Invariants
 - Rollups are the truth. raw_summarized says how many points of a run were stored when its rows were
   made; it is written after them. Where it differs from what is stored now, the rows are made anew.
+  A run without a point shows nothing and has no row in either, unless it is a fork.
 - A run that is slow to read is read seldom: for each second that it takes it waits 20. And after
   each second of reading the thread rests for three, so that runs that begin one after the other
   gather.
@@ -50,21 +51,25 @@ _REMEMBERED = 100_000
 _NEVER = (0.0, 0.0)
 
 _BEHIND = (
-    "SELECT r.run FROM (SELECT run FROM raw_runs FINAL) AS r "
+    "SELECT r.run FROM (SELECT run, fork_run_id FROM raw_runs FINAL) AS r "
     "LEFT JOIN (SELECT run, sum(n) AS n FROM "
     "(SELECT run, count() AS n FROM raw_points GROUP BY run "
     "UNION ALL SELECT run, n FROM raw_kept WHERE width = 0) GROUP BY run) AS p ON p.run = r.run "
     "LEFT JOIN (SELECT run, max(version) AS newest, argMax(points, version) AS counted "
     "FROM raw_summarized GROUP BY run) AS s ON s.run = r.run "
-    "WHERE s.newest = 0 OR s.counted != p.n"
+    "WHERE s.counted != p.n OR (s.newest = 0 AND r.fork_run_id != '')"
 )
-_IDS = "SELECT run_id FROM raw_runs FINAL WHERE run IN {runs:Array(UInt64)}"
+_RUNS = (
+    "SELECT run, run_id, fork_run_id != '' FROM raw_runs FINAL WHERE run IN {runs:Array(UInt64)}"
+)
 _POINTS = (
     "SELECT run, sum(n) FROM ("
     "SELECT run, count() AS n FROM raw_points WHERE run IN {runs:Array(UInt64)} GROUP BY run "
-    "UNION ALL SELECT run, n FROM raw_kept WHERE width = 0 AND run IN {runs:Array(UInt64)}"
+    "UNION ALL SELECT run, n FROM raw_kept WHERE width = 0 AND run IN {runs:Array(UInt64)} "
+    "UNION ALL SELECT DISTINCT run, 0 FROM raw_summarized WHERE run IN {runs:Array(UInt64)}"
     ") GROUP BY run"
 )
+"""Of those that have a point, or had one."""
 _NAMES = "SELECT DISTINCT run, metric, name FROM raw_metrics WHERE run IN {runs:Array(UInt64)}"
 _STORED = (
     "SELECT run, metric, points, first, last, min, max, mean, best, shown FROM raw_summaries FINAL "
@@ -240,11 +245,12 @@ class SummaryTable:
             self._writing.release()
 
     def _write(self, runs: Sequence[int]) -> None:
-        run_ids = [str(i) for (i,) in self._store.query(_IDS, {"runs": list(runs)}, self._limits)]
-        if not run_ids:
-            return
         counted = self._store.query(_POINTS, {"runs": list(runs)}, self._limits)
         points = {int(str(run)): int(str(count)) for run, count in counted}
+        known = self._store.query(_RUNS, {"runs": list(runs)}, self._limits)
+        run_ids = [str(i) for run, i, forked in known if forked or int(str(run)) in points]
+        if not run_ids:
+            return
         records = self._runs.load(run_ids)
         names, shown = self._shown(records)
         stored = self._stored(list(shown), {metric for known in names.values() for metric in known})

@@ -254,7 +254,7 @@ async def test_refusals_are_told_at_the_pace_of_the_project_of_the_key(
             super().__init__(Limits())
             self.charged: list[str] = []
 
-        async def hold(self, project: str, refusals: int = 1) -> None:
+        async def hold(self, project: str, refusals: int = 1, *, on_stream: bool = False) -> None:
             self.charged.append(project)
 
     pace = Counted()

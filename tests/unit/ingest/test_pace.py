@@ -16,7 +16,12 @@ from stepline_ingest.metrics import Refusal
 from stepline_ingest.pace import STRANGERS, Pace, catch_up, hold_back
 
 LIMITS = replace(
-    Limits(), refusals_per_second=10.0, refusal_burst=5, refusal_delay=2.0, max_delayed_refusals=3
+    Limits(),
+    refusals_per_second=10.0,
+    refusal_burst=5,
+    refusal_delay=2.0,
+    stream_refusal_delay=8.0,
+    max_delayed_refusals=3,
 )
 
 
@@ -44,13 +49,19 @@ def test_a_burst_is_told_at_once_and_the_rest_at_the_rate(pace: Pace) -> None:
 
 
 def test_no_refusal_waits_longer_than_the_limit(pace: Pace) -> None:
-    assert pace.charge("p", 1_000_000) == pytest.approx(2.0)
-    assert pace.charge("p") == pytest.approx(2.0)
+    waits = [pace.charge("p", 1_000_000) for _ in range(100)]
+    assert 1.0 <= min(waits) < max(waits) <= 2.0, "and not all that long: they would go on together"
+
+
+def test_an_open_stream_waits_longer_than_a_call(pace: Pace) -> None:
+    assert pace.charge("p", 5 + 30, on_stream=True) == pytest.approx(3.0)
+    assert pace.charge("p", 0) <= 2.0
+    assert 4.0 <= pace.charge("p", 1_000_000, on_stream=True) <= 8.0
 
 
 def test_it_is_forgotten_with_time(pace: Pace, clock: Clock) -> None:
     pace.charge("p", 1_000_000)
-    clock.now += 2.0 + 5 / 10
+    clock.now += 8.0 + 5 / 10
     assert [pace.charge("p") for _ in range(5)] == [0.0] * 5
 
 
@@ -133,6 +144,22 @@ async def test_what_a_refused_project_begins_waits_too_and_counts_for_nothing(pa
     assert (await _asked_by(pace, "honest", catch_up())).done()
     pace.end()
     await waiting
+
+
+async def test_what_costs_less_together_goes_on_together(clock: Clock) -> None:
+    pace = Pace(replace(LIMITS, max_delayed_refusals=100), clock=clock)
+    pace.charge("p", 1_000)
+    loop = asyncio.get_running_loop()
+    due: list[float] = []
+    original = loop.call_later
+    loop.call_later = lambda pause, *then: due.append(pause) or original(pause, *then)  # type: ignore
+    try:
+        waiting = [await _asked_by(pace, "p", catch_up(together=True)) for _ in range(50)]
+    finally:
+        del loop.call_later
+    assert {round(clock.now + pause, 6) for pause in due} <= {clock.now + 1.0, clock.now + 2.0}
+    pace.end()
+    await asyncio.gather(*waiting)
 
 
 async def test_where_no_key_was_asked_for_nothing_is_slowed(pace: Pace) -> None:

@@ -8,6 +8,7 @@ import threading
 from stepline._core import siphash64
 from stepline_ingest.catalogue.definitions import Definition, Definitions
 from stepline_ingest.catalogue.summaries import SummaryTable
+from stepline_ingest.lineage import Descent
 from stepline_ingest.run_record import Attempt
 from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.store import Store
@@ -115,6 +116,34 @@ def test_what_was_missed_is_made_up_for(store: Store) -> None:
     assert table.catch_up() == 1
     table.refresh(patience=60)
     assert same(job.read()["loss"][:3], [2, 1.0, 2.0])
+
+
+def test_a_run_without_a_point_costs_nothing(store: Store) -> None:
+    job = Job(store)
+    assert job.table.catch_up() == 0
+    assert job.refresh() == {}
+    marks = "SELECT count() FROM raw_summarized"
+    assert store.query(marks) == [(0,)]
+    job.log("loss", {0: 1.0})
+    assert same(job.refresh()["loss"][:2], [1, 1.0])
+    assert store.query(marks) == [(1,)]
+
+
+def test_a_fork_without_a_point_of_its_own_shows_what_it_was_forked_from(store: Store) -> None:
+    job = Job(store)
+    job.log("loss", {0: 1.0, 1: 2.0, 2: 3.0})
+    attempt = Attempt(number=1, launch_id="f", world_size=1, created_ms=1)
+    shown = Descent.of_attempts(job.run, [1]).lineage({})
+    fork = run_record("fork", [attempt], fork_run_id="r", fork_step=1)
+    fork.descent = Descent.of_fork(siphash64("fork"), shown, 1).begun(1, 2)
+    job.tables.put_descents([fork.descent])
+    job.tables.put_attempts([("fork", attempt)])
+    job.tables.put_runs([fork])
+    assert job.table.catch_up() == 2
+    job.table.refresh(patience=60)
+    found = {name: values for name, *values in store.query(_READ, {"run": siphash64("fork")})}
+    assert same(found["loss"][:3], [2, 1.0, 2.0])
+    assert job.table.catch_up() == 0
 
 
 def test_what_stays_the_same_is_not_written_again(embedded: Store) -> None:

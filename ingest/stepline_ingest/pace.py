@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -35,6 +34,8 @@ _BLAMED = frozenset(
 """Refusals of what a program is refused again when it asks again at once. Not answers that people
 live with: what is not found, what is there already."""
 
+_APART = 0.1
+"""Seconds from one to the next of those who wait as long as they can."""
 _QUIET = 60.0
 """Seconds between two lines of the log."""
 
@@ -56,6 +57,9 @@ class Pace:
         self._clock = clock
         self._levels: dict[str, tuple[float, float]] = {}
         """Of each project: refusals in its bucket, and at what time."""
+        self._turns: dict[tuple[str, bool], float] = {}
+        """When the last of those goes on who wait as long as they can, of a project, on streams or
+        not."""
         self._held: set[asyncio.Future[None]] = set()
         self._over = False
         self._silent_until = 0.0
@@ -66,15 +70,24 @@ class Pace:
 
     def charge(self, project: str, refusals: int = 1, *, on_stream: bool = False) -> float:
         """Counts REFUSALS; seconds until they may be told."""
+        due = self._due(project, refusals)
+        longest = self._longest_on_stream if on_stream else self._longest
+        if due <= longest / 2:
+            return due
+        # Those who wait as long as they can go on one after the other, not all in one moment.
+        now, last = self._clock(), self._turns.get((project, on_stream), 0.0)
+        turn = min(max(now + longest / 2, last + _APART), now + min(due, longest))
+        self._turns[project, on_stream] = turn
+        return turn - now
+
+    def _due(self, project: str, refusals: int) -> float:
+        """Counts REFUSALS; seconds until they may be told if nothing is ever told too late."""
         now = self._clock()
         level, since = self._levels.get(project, (0.0, now))
         level = max(0.0, level - (now - since) * self._rate) + refusals
         level = min(level, self._burst + self._longest_on_stream * self._rate)
         self._levels[project] = level, now
-        due = max(0.0, (level - self._burst) / self._rate)
-        longest = self._longest_on_stream if on_stream else self._longest
-        # Those who have waited as long as they can do not all go on at the same moment.
-        return min(due, random.uniform(longest / 2, longest))
+        return max(0.0, (level - self._burst) / self._rate)
 
     async def hold(self, project: str, refusals: int = 1, *, on_stream: bool = False) -> None:
         """Returns when REFUSALS may be told."""
@@ -83,11 +96,12 @@ class Pace:
     async def catch_up(self, project: str, *, together: bool) -> None:
         """Returns when PROJECT would be told of what it was refused before; TOGETHER with the
         others that wait for it."""
-        pause = self.charge(project, 0)
         if together:
             now, period = self._clock(), self._longest / 2
-            pause = max(0.0, (now + pause) // period * period - now)
-        await self._wait(project, pause)
+            latest = now + min(self._due(project, 0), self._longest)
+            await self._wait(project, max(0.0, latest // period * period - now))
+        else:
+            await self._wait(project, self.charge(project, 0))
 
     async def _wait(self, project: str, pause: float) -> None:
         if not pause or self._over or len(self._held) >= self._at_a_time:

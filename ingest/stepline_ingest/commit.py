@@ -7,8 +7,9 @@ Invariants
 - Groups keep the order in which each writer's batches arrived, and a failure that leaves something
   unstored drops everything behind it too. So the stored sequences of a writer never have a hole,
   and the highest of them is its mark.
-- A rejection closes its group: it is recorded when all before it is stored, and before anything
-  behind it is. The mark passes over a rejected range only together with what lies below.
+- A rejection is recorded when all before it of its writer is stored, and nothing of its writer
+  that lies behind it is taken until then. The mark passes over a rejected range only together with
+  what lies below. Other writers do not wait for it.
 - A group has one token and its bytes are built once. While it is not known whether an INSERT took
   effect, the same bytes are sent with the same token, and no writer of the group gets a new stream.
 """
@@ -29,6 +30,7 @@ from stepline_ingest.limits import Limits
 from stepline_ingest.linger import Linger
 from stepline_ingest.metrics import Refusal, metrics
 from stepline_ingest.persistence import Persistence, Poisoned, Unstored
+from stepline_ingest.rejections import Recorder
 from stepline_ingest.turns import FairQueue
 
 log = logging.getLogger(__name__)
@@ -46,15 +48,24 @@ class Committer:
         now: Callable[[], float] = time.time,
         stored: Callable[[Iterable[str]], None] = lambda runs: None,
     ) -> None:
-        """EXECUTOR has a thread for the INSERT and one that builds the next block. STORED hears of
-        the runs of each group that was stored; it must be quick and must not fail."""
+        """EXECUTOR has a thread for the INSERT, one that builds the next block, and one that
+        records rejections. STORED hears of the runs of each group that was stored; it must be quick
+        and must not fail."""
         self._store = store
         self._limits = limits
         self._executor = executor
         self._now = now
         self._stored = stored
         self._linger = Linger(limits)
-        self._persistence = Persistence(executor, limits, gave_up=self._send_away)
+        self._persistence = Persistence(executor, limits)
+        self._recorder = Recorder(
+            store,
+            self._persistence,
+            now=now,
+            recorded=self._put_by,
+            lost=self._lose,
+            gave_up=lambda reason: self._send_away(reason, self._recorder.under_way),
+        )
         self._queue = FairQueue()
         self._ahead: Group | None = None
         """Closed, and next in turn: being built, or waiting for the INSERT before it to end."""
@@ -100,6 +111,11 @@ class Committer:
     def queued_points(self) -> int:
         return self._queue.rows
 
+    @property
+    def recording(self) -> int:
+        """Rejections that are being recorded."""
+        return len(self._recorder.under_way)
+
     def submit(self, item: Points | Reject) -> None:
         """Takes ITEM over, which its writer and the budget count already; both are relieved when it
         is settled."""
@@ -126,7 +142,7 @@ class Committer:
             await self._store_groups()
         finally:
             former.cancel()
-            await asyncio.gather(former, return_exceptions=True)
+            await asyncio.gather(former, self._recorder.cancel(), return_exceptions=True)
         if not former.cancelled():
             former.result()
 
@@ -137,8 +153,11 @@ class Committer:
         try:
             while await self._may_close():
                 await self._worth_closing()
-                if self._queue:  # it may have been dropped meanwhile
-                    await self._build(self._take())
+                group = self._take()
+                if group.items:
+                    await self._build(group)
+                elif self._queue:
+                    await self._sleep(math.inf)  # behind a rejection, which is being recorded
         finally:
             self._no_more = True
             self._built.set()
@@ -185,9 +204,12 @@ class Committer:
                 timer.cancel()
 
     def _take(self) -> Group:
-        """The next group. Rejections are recorded behind the points, so points that come behind a
-        rejection of their writer are not of the same group."""
+        """The next group; empty when what comes next lies behind a rejection that is not recorded
+        yet. Rejections are recorded behind the points, so points that come behind a rejection of
+        their writer are not of the same group."""
         limits = self._limits
+        storing = self._storing.rejects if self._storing is not None else ()
+        behind = {reject.writer.binding.writer for reject in (*storing, *self._recorder.under_way)}
         points: list[Points] = []
         rejects: list[Reject] = []
         put_aside: set[bytes] = set()
@@ -195,6 +217,8 @@ class Committer:
         while self._queue:
             item = self._queue.first()
             writer = item.writer.binding.writer
+            if writer in behind:
+                break
             rows += item.batch.points if isinstance(item, Points) else 0
             held += item.held
             if (points or rejects) and (rows > limits.group_rows or held > limits.group_bytes):
@@ -207,7 +231,8 @@ class Committer:
             else:
                 points.append(item)
             self._queue.pop()
-        self._first_arrival = asyncio.get_running_loop().time()
+        if points or rejects:
+            self._first_arrival = asyncio.get_running_loop().time()
         return self._group(points, rejects)
 
     def _group(self, points: Sequence[Points], rejects: Sequence[Reject] = ()) -> Group:
@@ -240,17 +265,18 @@ class Committer:
             try:
                 await self._commit(group)
             except Unstored as failure:
-                self._drop([*group.items, *self._clear()], _store_fails(str(failure)))
+                self._lose(group.items, str(failure))
             self._storing = None
             group.close()  # not when this task was cancelled: an INSERT may still read the block
             self._wake.set()
             self._linger.observe(arrived_meanwhile=bool(self._queue or self._ahead))
+        await self._recorder.idle()
 
     async def _commit(self, group: Group) -> None:
         if group.points:
             await self._store_points(group)
         if group.rejects:
-            await self._record(group.rejects)
+            await self._recorder.begin(group.rejects)
 
     async def _store_points(self, group: Group) -> None:
         try:
@@ -274,10 +300,12 @@ class Committer:
         try:
             names = group.names()
             if names:
-                await self._persistence.until_known(lambda: self._store.insert_names(names))
+                await self._persistence.until_known(
+                    lambda: self._store.insert_names(names), self._send_group_away
+                )
                 group.confirm_names()
             begun = time.monotonic()
-            await self._persistence.until_known(group.insert)
+            await self._persistence.until_known(group.insert, self._send_group_away)
         except (Poisoned, Unstored):
             for item in group.points:
                 item.writer.retreat()
@@ -300,18 +328,14 @@ class Committer:
             held=item.held,
             reason=reason,
         )
-        await self._record([reject])
+        await self._recorder.record([reject])
+        self._put_by([reject])
         item.settled = True
 
-    async def _record(self, rejects: Sequence[Reject]) -> None:
-        """Stores rejections, which settles their ranges."""
-        received = int(self._now())
-        try:
-            await self._persistence.until_known(
-                lambda: self._store.insert_rejects(rejects, received)
-            )
-        except Poisoned as error:
-            raise Unstored(f"a rejected batch cannot be recorded: {error}") from error
+    # --- telling what became of it ---
+
+    def _put_by(self, rejects: Sequence[Reject]) -> None:
+        """They are recorded, which settles their ranges."""
         for reject in rejects:
             metrics.rejected(reject.cause)
             self._release(reject)
@@ -319,8 +343,7 @@ class Committer:
             reject.sink.rejected(
                 reject.first_seq, reject.last_seq, reject.reason, nbytes=reject.nbytes
             )
-
-    # --- telling what became of it ---
+        self._wake.set()
 
     def _settle(self, points: Sequence[Points]) -> None:
         now = time.monotonic()
@@ -332,8 +355,13 @@ class Committer:
             item.sink.stored()
         self._stored({item.writer.binding.run_id for item in points})
 
+    def _lose(self, items: Sequence[Points | Reject], reason: str) -> None:
+        """ITEMS are known not to be stored. What lies behind them goes with them."""
+        self._drop([*items, *self._clear()], _store_fails(reason))
+        self._wake.set()
+
     def _clear(self) -> list[Points | Reject]:
-        """Everything that is not being stored."""
+        """Everything that is neither being stored nor being recorded."""
         ahead, self._ahead = self._ahead, None
         if ahead is None:
             return self._queue.clear()
@@ -357,11 +385,14 @@ class Committer:
         item.writer.leave(item.nbytes)
         item.account.release(item.held)
 
-    def _send_away(self, reason: str) -> None:
-        """The outcome of the group in flight is unknown and stays so. It is not settled, but its
-        clients need not wait."""
+    def _send_group_away(self, reason: str) -> None:
+        self._send_away(reason, self._storing.items if self._storing is not None else ())
+
+    def _send_away(self, reason: str, items: Sequence[Points | Reject]) -> None:
+        """The outcome of ITEMS is unknown and stays so. They are not settled, but their clients
+        need not wait."""
         error = _store_fails(reason)
-        for item in self._storing.items if self._storing is not None else ():
+        for item in items:
             item.sink.fail(error)
         self._drop(self._clear(), error)
 

@@ -36,57 +36,60 @@ class Persistence:
     A call must be harmless when repeated: it carries a token, or it replaces what is there.
     """
 
-    def __init__(
-        self, executor: Executor, limits: Limits, *, gave_up: Callable[[str], None]
-    ) -> None:
+    def __init__(self, executor: Executor, limits: Limits) -> None:
         self._executor = executor
         self._limits = limits
-        self._gave_up = gave_up
-        self.down: str | None = None
-        """What the store said last, while a call of unknown outcome is out of patience."""
+        self._open: dict[Callable[[], None], str] = {}
+        """Calls of unknown outcome that are out of patience: what the store said last."""
         self._refused: tuple[str, float] | None = None
         """What the store said to the last call, and when, if that call failed for good."""
+
+    @property
+    def down(self) -> str | None:
+        """What the store said last, while a call of unknown outcome is out of patience."""
+        return next(iter(self._open.values()), None)
 
     @property
     def trouble(self) -> str | None:
         """Why nothing can be stored; None when it can, as far as is known. A failure counts until a
         call succeeds or nobody has tried for REMEMBERED seconds."""
-        if self.down is not None:
+        if self._open:
             return self.down
         if self._refused is None or time.monotonic() - self._refused[1] > REMEMBERED:
             return None
         return self._refused[0]
 
-    async def until_known(self, call: Callable[[], None]) -> None:
+    async def until_known(
+        self, call: Callable[[], None], gave_up: Callable[[str], None] = lambda reason: None
+    ) -> None:
         """Returns when CALL took effect. Raises Poisoned or Unstored when it is known that it did
         not.
 
-        When the patience ends before the outcome is known, `gave_up` is called once and the
-        attempts go on.
+        When the patience ends before the outcome is known, GAVE_UP is called once and the attempts
+        go on.
         """
         try:
-            await self._repeat(call)
+            await self._repeat(call, gave_up)
             self._refused = None
         except Unstored as failure:
             self._refused = (str(failure), time.monotonic())
             raise
         finally:
-            if self.down is not None:
+            if self._open.pop(call, None) is not None:
                 log.warning("the outcome is known at last")
-            self.down = None
 
-    async def _repeat(self, call: Callable[[], None]) -> None:
+    async def _repeat(self, call: Callable[[], None], gave_up: Callable[[str], None]) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + self._limits.store_patience
         pause = self._limits.retry_min
         unknown = False
         while True:
             attempt = loop.run_in_executor(self._executor, call)
-            if self.down is None:
+            if call not in self._open:
                 patience = max(self._limits.retry_max, end - loop.time())
                 await asyncio.wait({attempt}, timeout=patience)
                 if not attempt.done():
-                    self._give_up("it does not answer")
+                    self._give_up(call, gave_up, "it does not answer")
             try:
                 await attempt
             except _core.CoreError as error:
@@ -110,15 +113,17 @@ class Persistence:
             if loop.time() >= end:
                 if not unknown:
                     raise Unstored(reason)
-                self._give_up(reason)
+                self._give_up(call, gave_up, reason)
             await asyncio.sleep(random.uniform(0, pause))
             pause = min(pause * 2, self._limits.retry_max)
 
-    def _give_up(self, reason: str) -> None:
-        first = self.down is None
-        self.down = reason
+    def _give_up(
+        self, call: Callable[[], None], gave_up: Callable[[str], None], reason: str
+    ) -> None:
+        first = call not in self._open
+        self._open[call] = reason
         if first:
             log.error(
                 "the store has been failing for %.0f s: %s", self._limits.store_patience, reason
             )
-            self._gave_up(reason)
+            gave_up(reason)

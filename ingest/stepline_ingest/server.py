@@ -150,7 +150,8 @@ class Server:
         self._http = HttpPorts(config, self._guard, self._certificates)
         self._taking_in: asyncio.Task[None] | None = None
         # Apart, so that slow queries keep neither commits nor new streams waiting.
-        self._commits = ThreadPoolExecutor(2, "commit")  # one stores, one builds the next block
+        # One stores, one builds the next block, one records rejections.
+        self._commits = ThreadPoolExecutor(3, "commit")
         self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "decode")
         self._lookups = FairThreads(config.limits.lookup_threads, "lookup", tenant=access.project)
         self._queries = FairThreads(config.limits.query_threads, "query", tenant=access.project)

@@ -45,6 +45,10 @@ class MemoryStore:
     """What happens to the next inserts before they take effect, one entry an insert."""
     after: list[Failure | None] = field(default_factory=list)
     """The same, after they took effect."""
+    before_rejects: list[Failure | None] = field(default_factory=list)
+    after_rejects: list[Failure | None] = field(default_factory=list)
+    hole: str | None = None
+    """The first time that something took effect while what lies below it was not settled."""
     poison: Callable[[bytes, int], bool] = lambda writer, seq: False
     """Points that the store refuses, with the whole block that they are in."""
     out_of_reach: Callable[[bytes, int], bool] = lambda writer, seq: False
@@ -76,6 +80,7 @@ class MemoryStore:
                     self.values[writer, seq, metric] = value
                 record.stored = True
                 self.order.append("points")
+                self._look_for_holes({writer for writer, _, _, _ in found})
         _next(self.after)
 
     def insert_names(self, names: Sequence[tuple[int, int, str]]) -> None:
@@ -84,10 +89,14 @@ class MemoryStore:
         self.order.append("names")
 
     def insert_rejects(self, rejects: Sequence[Reject], received: int) -> None:
-        for reject in rejects:
-            writer = reject.writer.binding.writer
-            self.rejects.append((writer, reject.first_seq, reject.last_seq, reject.reason))
-        self.order.append("reject")
+        _next(self.before_rejects)
+        with self._lock:
+            for reject in rejects:
+                writer = reject.writer.binding.writer
+                self.rejects.append((writer, reject.first_seq, reject.last_seq, reject.reason))
+            self.order.append("reject")
+            self._look_for_holes({reject.writer.binding.writer for reject in rejects})
+        _next(self.after_rejects)
 
     # --- what a new process reads ---
 
@@ -107,17 +116,30 @@ class MemoryStore:
     def assert_exactly_once(self, writer: bytes, last_seq: int) -> None:
         """Sequences 1..LAST_SEQ are stored or rejected, none twice, and every name came before its
         points."""
+        assert self.hole is None, self.hole
         doubled = {point: times for point, times in self.points.items() if times > 1}
         assert not doubled, f"stored more than once: {doubled}"
-        settled = set(self.seqs(writer))
-        for of, first, last, _ in self.rejects:
-            if of == writer:
-                settled |= set(range(first, last + 1))
+        settled = self._settled(writer)
         missing = sorted(set(range(1, last_seq + 1)) - settled)
         assert not missing, f"never stored: {missing[:20]}"
         assert max(settled, default=0) <= last_seq
         named = {metric for _, metric in self.stored_names}
         assert {metric for _, _, metric in self.points} <= named
+
+    def _settled(self, writer: bytes) -> set[int]:
+        settled = set(self.seqs(writer))
+        for of, first, last, _ in self.rejects:
+            if of == writer:
+                settled |= set(range(first, last + 1))
+        return settled
+
+    def _look_for_holes(self, writers: set[bytes]) -> None:
+        """The mark of a writer is the highest sequence, so there must never be one below it."""
+        for writer in writers:
+            settled = self._settled(writer)
+            missing = set(range(1, max(settled))) - settled
+            if missing and self.hole is None:
+                self.hole = f"{max(settled)} took effect before {sorted(missing)[:20]}"
 
 
 def unknown() -> None:

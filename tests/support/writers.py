@@ -105,7 +105,7 @@ class Process:
         self.limits = limits
         self.budget = Budget(limits.max_inflight_bytes)
         self.pool = ThreadPoolExecutor(2)
-        self.committer = Committer(store, limits=limits, executor=ThreadPoolExecutor(2))
+        self.committer = Committer(store, limits=limits, executor=ThreadPoolExecutor(3))
         self.writers = Writers(store.mark, settle_timeout=limits.hello_timeout)
         self.names = NamesRegistry(store.names, limit=limits.max_metrics_per_run)
         self.pipeline = Pipeline(

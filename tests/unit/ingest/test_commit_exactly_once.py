@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+import time
 from dataclasses import replace
 
 import grpc
@@ -13,6 +14,7 @@ import pytest
 
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.gen.stepline.v1 import ingest_pb2
+from stepline_ingest.store.errors import StoreError
 from tests.support.memory_store import MemoryStore, refused, unknown
 from tests.support.writers import FAST, IMPATIENT, Process, binding, columnar, plain
 
@@ -217,6 +219,81 @@ async def test_rejections_of_many_are_recorded_together() -> None:
         store.assert_exactly_once(stream.writer.binding.writer, last)
 
 
+async def test_others_do_not_wait_for_a_rejection_and_its_own_writer_does() -> None:
+    gate = threading.Event()
+    store = MemoryStore(before_rejects=[lambda: _wait(gate)])
+    async with Process(store) as process:
+        rejected, other = await process.open(binding(0)), await process.open(binding(1))
+        await rejected.send(plain(1, 3), _oversize(4))
+        while not process.committer.recording:
+            await asyncio.sleep(0.001)
+        await other.send(plain(1, 5))
+        await other.settled()
+        await rejected.send(_oversize(5), plain(6, 9))
+        await asyncio.sleep(0.02)
+        assert store.order.count("points") == 2
+        assert not store.rejects
+        gate.set()
+        await rejected.settled()
+    for stream, last in ((rejected, 9), (other, 5)):
+        assert stream.writer is not None
+        store.assert_exactly_once(stream.writer.binding.writer, last)
+
+
+async def test_a_rejection_that_cannot_be_recorded_takes_what_lies_behind_it_along() -> None:
+    """Guarantee: what was being stored of others meanwhile is not touched."""
+    recording, storing = threading.Event(), threading.Event()
+    store = MemoryStore(
+        before=[None, lambda: _wait(storing)], before_rejects=[lambda: _refuse_after(recording)]
+    )
+    async with Process(store) as process:
+        rejected, other = await process.open(binding(0)), await process.open(binding(1))
+        await rejected.send(plain(1, 3), _oversize(4))
+        while not process.committer.recording:
+            await asyncio.sleep(0.001)
+        await other.send(plain(1, 5))
+        while len(store.inserts) < 2:
+            await asyncio.sleep(0.001)
+        await rejected.send(plain(5, 9))
+        recording.set()
+        await rejected.settled()
+        assert rejected.error is not None
+        assert other.error is None
+        storing.set()
+        await other.settled()
+        assert other.error is None
+        assert rejected.writer is not None
+        again = await process.open(rejected.writer.binding, epoch=2)
+        assert again.writer is not None
+        assert again.writer.committed == 3
+        await again.send(plain(1, 9))
+        await again.settled()
+    for stream, last in ((again, 9), (other, 5)):
+        assert stream.writer is not None
+        store.assert_exactly_once(stream.writer.binding.writer, last)
+
+
+async def test_a_rejection_of_unknown_outcome_sends_its_client_away_until_it_is_known() -> None:
+    store = MemoryStore(after_rejects=[unknown] * 10_000)
+    async with Process(store, IMPATIENT) as process:
+        stream = await process.open(binding())
+        await stream.send(plain(1, 3), _oversize(4), plain(5, 9))
+        while stream.error is None:
+            await asyncio.sleep(0.001)
+        assert process.committer.trouble
+        assert process.committer.recording
+        store.after_rejects.clear()
+        await stream.settled()
+        assert stream.writer is not None
+        again = await process.open(stream.writer.binding, epoch=2)
+        assert again.writer is not None
+        assert again.writer.committed == 4
+        await again.send(plain(1, 9))
+        await again.settled()
+        assert process.committer.trouble is None
+    store.assert_exactly_once(stream.writer.binding.writer, 9)
+
+
 async def test_overlaps_are_stored_once() -> None:
     store = MemoryStore()
     async with Process(store) as process:
@@ -357,9 +434,10 @@ async def test_a_newer_epoch_ends_the_older_stream_in_every_state(state: str) ->
 @pytest.mark.parametrize("ahead", [1, 500_000])
 @pytest.mark.parametrize("seed", range(15))
 async def test_random_faults_and_crashes(seed: int, ahead: int) -> None:
-    """Scenario: writers send ranges cut at random, with overlaps and replays, over a store that
-    fails at random before and after the commit, through processes that crash at random. Guarantees:
-    in the end everything is stored exactly once, and no ack was ever above what is stored."""
+    """Scenario: writers send ranges cut at random, with overlaps and replays, and batches that are
+    rejected, over a store that fails at random before and after the commit, through processes that
+    crash at random. Guarantees: in the end everything is stored exactly once or rejected, nothing
+    ever before what lies below it, and no ack was ever above what is stored."""
     chance = random.Random(seed)
     store = MemoryStore()
     places = [binding(rank) for rank in range(3)]
@@ -372,6 +450,8 @@ async def test_random_faults_and_crashes(seed: int, ahead: int) -> None:
         await process.__aenter__()
         store.before = [chance.choice([None, None, refused, unknown]) for _ in range(10)]
         store.after = [chance.choice([None, None, unknown]) for _ in range(10)]
+        store.before_rejects = [chance.choice([None, refused, unknown, _slow]) for _ in range(10)]
+        store.after_rejects = [chance.choice([None, None, unknown]) for _ in range(10)]
         streams = [await process.open(place, epoch) for place in places]
         for stream in streams:
             assert stream.writer is not None
@@ -379,6 +459,10 @@ async def test_random_faults_and_crashes(seed: int, ahead: int) -> None:
             assert mark >= marks[stream.writer.binding.writer], "an ack was taken back"
             at, sent = mark, False
             while at < min(last, mark + 25):
+                if chance.random() < 0.15:
+                    at += 1
+                    await stream.send(_nameless(at))
+                    continue
                 first = max(1, at + 1 - chance.randrange(5))
                 at = min(last, first + chance.randrange(12))
                 if at >= first:
@@ -401,6 +485,7 @@ async def test_random_faults_and_crashes(seed: int, ahead: int) -> None:
             marks[stream.writer.binding.writer] = stream.writer.committed
             assert await store.mark(stream.writer.binding) >= stream.writer.committed
         store.before, store.after = [], []
+        store.before_rejects, store.after_rejects = [], []
     for place in places:
         store.assert_exactly_once(place.writer, last)
 
@@ -409,6 +494,21 @@ def _oversize(seq: int) -> ingest_pb2.Batch:
     batch = plain(seq, seq)
     batch.plain.metrics.append("x" * (FAST.max_batch_bytes + 1))
     return batch
+
+
+def _nameless(seq: int) -> ingest_pb2.Batch:
+    batch = plain(seq, seq)
+    batch.plain.metrics[0] = ""
+    return batch
+
+
+def _refuse_after(event: threading.Event) -> None:
+    _wait(event)
+    raise StoreError("Code: 117. INCORRECT_DATA", blames_data=True)
+
+
+def _slow() -> None:
+    time.sleep(0.01)
 
 
 def _wait(event: threading.Event) -> None:

@@ -72,7 +72,7 @@ async def test_a_store_that_refuses_is_trouble_until_it_takes_something() -> Non
             raise error
 
     limits = replace(FAST, store_patience=0)
-    persistence = Persistence(ThreadPoolExecutor(1), limits, gave_up=lambda reason: None)
+    persistence = Persistence(ThreadPoolExecutor(1), limits)
     assert persistence.trouble is None
     with pytest.raises(Unstored):
         await persistence.until_known(call)

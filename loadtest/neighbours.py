@@ -1,7 +1,7 @@
 """What other projects notice while one misbehaves, as a ratio of quiet and attacked times that take
 turns in one run.
 
-    python -m loadtest.neighbours [HOW ...] [--seconds 6] [--turns 4] [--json FILE]
+    python -m loadtest.neighbours [HOW ...] [--seconds 15] [--turns 3] [--json FILE]
 
 An honest project sends batches on 4 streams and asks for a chart that was not asked for before,
 again and again. The goal, where the other one is refused: its p99 within 2 times. Beside it, what
@@ -236,8 +236,13 @@ def show(rows: dict[str, dict[str, float]], console: Console) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtest.neighbours", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="HOW", help=", ".join(bad_neighbour.WAYS))
-    parser.add_argument("--seconds", type=float, default=6.0, help="of a turn")
-    parser.add_argument("--turns", type=int, default=4)
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=15.0,
+        help="of a turn; who is refused waits up to 12 in each round that it makes",
+    )
+    parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the results there")
     args = parser.parse_args()
     unknown = set(args.names) - set(bad_neighbour.WAYS)

@@ -118,7 +118,7 @@ class Limits:
     """Told without a pause. Who asks again as soon as it was refused is slowed to this."""
     refusal_burst: int = 20
     """As many are told at once before that."""
-    refusal_delay: float = 4.0
+    refusal_delay: float = 6.0
     """Seconds that one is held back at most, and what is begun meanwhile: clients wait for answers,
     and must hear the reason."""
     stream_refusal_delay: float = 30.0

@@ -64,7 +64,7 @@ class Committer:
             now=now,
             recorded=self._put_by,
             lost=self._lose,
-            gave_up=lambda reason: self._send_away(reason, self._recorder.under_way),
+            gave_up=lambda reason: self._send_away(reason, self._unrecorded()),
         )
         self._queue = FairQueue()
         self._ahead: Group | None = None
@@ -208,8 +208,7 @@ class Committer:
         yet. Rejections are recorded behind the points, so points that come behind a rejection of
         their writer are not of the same group."""
         limits = self._limits
-        storing = self._storing.rejects if self._storing is not None else ()
-        behind = {reject.writer.binding.writer for reject in (*storing, *self._recorder.under_way)}
+        behind = {reject.writer.binding.writer for reject in self._unrecorded()}
         points: list[Points] = []
         rejects: list[Reject] = []
         put_aside: set[bytes] = set()
@@ -234,6 +233,11 @@ class Committer:
         if points or rejects:
             self._first_arrival = asyncio.get_running_loop().time()
         return self._group(points, rejects)
+
+    def _unrecorded(self) -> list[Reject]:
+        """Rejections that were taken and are not recorded yet."""
+        storing = self._storing.rejects if self._storing is not None else ()
+        return [*self._recorder.under_way, *storing]
 
     def _group(self, points: Sequence[Points], rejects: Sequence[Reject] = ()) -> Group:
         return Group(points, rejects, received=int(self._now()), store=self._store)

@@ -147,6 +147,8 @@ def test_cuts_while_a_trainer_logs(stage: Stage, chance: random.Random) -> None:
                 [("up", chance.randrange(100, 4_000)), ("down", chance.randrange(100, 500))]
             )
         )
+        # The uploader of the round before is still there, and so is its connection in good weather.
+        stage.proxy.cut_all()
         run = stage.new_run("live-cuts")
         trainer = stage.trainer(run, 0, 10_000_000, "--pause", "0.001", server=stage.address)
         before = stage.proxy.cuts

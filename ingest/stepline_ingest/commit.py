@@ -7,9 +7,9 @@ Invariants
 - Groups keep the order in which each writer's batches arrived, and a failure that leaves something
   unstored drops everything behind it too. So the stored sequences of a writer never have a hole,
   and the highest of them is its mark.
-- A rejection is recorded when all before it of its writer is stored, and nothing of its writer
-  that lies behind it is taken until then. The mark passes over a rejected range only together with
-  what lies below. Other writers do not wait for it.
+- A rejection is recorded when all before it of its writer is stored, and what lies behind it of its
+  writer is put aside until then. The mark passes over a rejected range only together with what lies
+  below. Other writers do not wait for it.
 - A group has one token and its bytes are built once. While it is not known whether an INSERT took
   effect, the same bytes are sent with the same token, and no writer of the group gets a new stream.
 """
@@ -61,6 +61,7 @@ class Committer:
         self._recorder = Recorder(
             store,
             self._persistence,
+            most=limits.group_bytes,
             now=now,
             recorded=self._put_by,
             lost=self._lose,
@@ -114,7 +115,7 @@ class Committer:
     @property
     def recording(self) -> int:
         """Rejections that are being recorded."""
-        return len(self._recorder.under_way)
+        return len(self._recorder.unrecorded)
 
     def submit(self, item: Points | Reject) -> None:
         """Takes ITEM over, which its writer and the budget count already; both are relieved when it
@@ -130,21 +131,24 @@ class Committer:
             self._drop([item], _store_fails(self._persistence.down))
         else:
             self._last_arrival = asyncio.get_running_loop().time()
-            if not self._queue:
+            if not self._queue.ready:
                 self._first_arrival = self._last_arrival
             self._queue.push(item)
             if self._queue.rows >= self._wanted:
                 self._wake.set()
 
     async def _run(self) -> None:
-        former = asyncio.create_task(self._close_groups(), name="group former")
+        tasks = [
+            asyncio.create_task(self._close_groups(), name="group former"),
+            asyncio.create_task(self._store_groups(), name="group storer"),
+            asyncio.create_task(self._recorder.run(), name="recorder"),
+        ]
         try:
-            await self._store_groups()
+            await asyncio.gather(*tasks)
         finally:
-            former.cancel()
-            await asyncio.gather(former, self._recorder.cancel(), return_exceptions=True)
-        if not former.cancelled():
-            former.result()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     # --- closing groups ---
 
@@ -156,16 +160,14 @@ class Committer:
                 group = self._take()
                 if group.items:
                     await self._build(group)
-                elif self._queue:
-                    await self._sleep(math.inf)  # behind a rejection, which is being recorded
         finally:
             self._no_more = True
             self._built.set()
 
     async def _may_close(self) -> bool:
-        """Waits until something is queued, and the group before it has had its turn. False when
+        """Waits until something may be taken, and the group before it has had its turn. False when
         nothing will come any more."""
-        while self._ahead is not None or not self._queue:
+        while self._ahead is not None or not self._queue.ready:
             if self._stopping and not self._queue and self._ahead is None:
                 return False
             await self._sleep(0 if self._ahead is None else math.inf)
@@ -204,29 +206,28 @@ class Committer:
                 timer.cancel()
 
     def _take(self) -> Group:
-        """The next group; empty when what comes next lies behind a rejection that is not recorded
-        yet. Rejections are recorded behind the points, so points that come behind a rejection of
-        their writer are not of the same group."""
+        """The next group; empty when everything that is queued lies behind rejections that are not
+        recorded yet. Rejections are recorded behind the points, so points that come behind a
+        rejection of their writer are not of the same group."""
         limits = self._limits
         behind = {reject.writer.binding.writer for reject in self._unrecorded()}
         points: list[Points] = []
         rejects: list[Reject] = []
-        put_aside: set[bytes] = set()
+        rejected: set[bytes] = set()
         rows = held = 0
-        while self._queue:
+        while self._queue.ready:
             item = self._queue.first()
             writer = item.writer.binding.writer
-            if writer in behind:
-                break
+            if writer in behind or (writer in rejected and isinstance(item, Points)):
+                self._queue.put_aside()
+                continue
             rows += item.batch.points if isinstance(item, Points) else 0
             held += item.held
             if (points or rejects) and (rows > limits.group_rows or held > limits.group_bytes):
                 break
             if isinstance(item, Reject):
                 rejects.append(item)
-                put_aside.add(writer)
-            elif writer in put_aside:
-                break
+                rejected.add(writer)
             else:
                 points.append(item)
             self._queue.pop()
@@ -237,7 +238,7 @@ class Committer:
     def _unrecorded(self) -> list[Reject]:
         """Rejections that were taken and are not recorded yet."""
         storing = self._storing.rejects if self._storing is not None else ()
-        return [*self._recorder.under_way, *storing]
+        return [*self._recorder.unrecorded, *storing]
 
     def _group(self, points: Sequence[Points], rejects: Sequence[Reject] = ()) -> Group:
         return Group(points, rejects, received=int(self._now()), store=self._store)
@@ -273,14 +274,13 @@ class Committer:
             self._storing = None
             group.close()  # not when this task was cancelled: an INSERT may still read the block
             self._wake.set()
-            self._linger.observe(arrived_meanwhile=bool(self._queue or self._ahead))
-        await self._recorder.idle()
+            self._linger.observe(arrived_meanwhile=self._queue.ready or self._ahead is not None)
+        self._recorder.finish()
 
     async def _commit(self, group: Group) -> None:
         if group.points:
             await self._store_points(group)
-        if group.rejects:
-            await self._recorder.begin(group.rejects)
+        self._recorder.add(group.rejects)
 
     async def _store_points(self, group: Group) -> None:
         try:
@@ -294,7 +294,11 @@ class Committer:
             )
             for item in group.points:
                 single = self._group([item])
-                await self._store_points(single)
+                try:
+                    await self._store_points(single)
+                except Unstored:
+                    single.close()
+                    raise
                 single.close()
         else:
             self._settle(group.points)
@@ -332,7 +336,7 @@ class Committer:
             held=item.held,
             reason=reason,
         )
-        await self._recorder.record([reject])
+        await self._recorder.record([reject], self._send_group_away)
         self._put_by([reject])
         item.settled = True
 
@@ -347,6 +351,7 @@ class Committer:
             reject.sink.rejected(
                 reject.first_seq, reject.last_seq, reject.reason, nbytes=reject.nbytes
             )
+            self._queue.restore(reject.writer.binding.writer)
         self._wake.set()
 
     def _settle(self, points: Sequence[Points]) -> None:
@@ -399,6 +404,7 @@ class Committer:
         for item in items:
             item.sink.fail(error)
         self._drop(self._clear(), error)
+        self._wake.set()
 
 
 def _report(group: Group, seconds: float) -> None:

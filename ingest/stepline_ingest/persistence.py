@@ -82,7 +82,7 @@ class Persistence:
         loop = asyncio.get_running_loop()
         end = loop.time() + self._limits.store_patience
         pause = self._limits.retry_min
-        unknown = False
+        unknown = blamed = False
         while True:
             attempt = loop.run_in_executor(self._executor, call)
             if call not in self._open:
@@ -92,11 +92,14 @@ class Persistence:
                     self._give_up(call, gave_up, "it does not answer")
             try:
                 await attempt
-            except _core.CoreError as error:
+            except (_core.CoreError, _core.PanicException) as error:
                 raise Poisoned(str(error)) from error
             except StoreError as error:
-                if error.blames_data:
+                # Behind an attempt that may have taken effect it must be said twice: what was cut
+                # on its way is blamed as well, and bytes that are bad are bad every time.
+                if error.blames_data and (blamed or not unknown):
                     raise Poisoned(str(error)) from error
+                blamed = error.blames_data
                 unknown = unknown or error.outcome_unknown
                 reason = str(error)
             except Exception as error:

@@ -1,14 +1,15 @@
 """Rejections are recorded beside the INSERTs of points, so that nobody else waits for them.
 
 Invariants
-- One call is under way at a time, and they keep their order.
-- All that lies before a rejection of its writer is stored when it is handed over; the committer
-  takes nothing that lies behind it until it is settled.
+- What lies before a rejection of its writer is stored when it is handed over. Nothing of its writer
+  that lies behind it is handed to the store until it is recorded.
+- They are recorded in their order, one call at a time; what comes meanwhile is recorded together.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from stepline_ingest.group import PointsStore
@@ -24,59 +25,75 @@ class Recorder:
         store: PointsStore,
         persistence: Persistence,
         *,
+        most: int,
         now: Callable[[], float],
         recorded: Callable[[Sequence[Reject]], None],
         lost: Callable[[Sequence[Reject], str], None],
         gave_up: Callable[[str], None],
     ) -> None:
-        """RECORDED and LOST hear what became of what was handed over to `begin`. GAVE_UP: it stays
-        unknown, and clients need not wait."""
+        """MOST: bytes of one call. RECORDED and LOST hear what became of what was handed over to
+        `add`. GAVE_UP: it stays unknown, and clients need not wait."""
         self._store = store
         self._persistence = persistence
+        self._most = most
         self._now = now
         self._recorded = recorded
         self._lost = lost
         self._gave_up = gave_up
-        self._task: asyncio.Task[None] | None = None
-        self.under_way: Sequence[Reject] = ()
+        self._waiting: deque[Reject] = deque()
+        self._recording: list[Reject] = []
+        self._finishing = False
+        self._wake = asyncio.Event()
 
-    async def begin(self, rejects: Sequence[Reject]) -> None:
-        """Returns when the call for REJECTS is under way."""
-        await self.idle()
-        self.under_way = rejects
-        self._task = asyncio.create_task(self._run(rejects), name="recorder")
+    @property
+    def unrecorded(self) -> list[Reject]:
+        """Handed over to `add`, and not settled yet."""
+        return [*self._recording, *self._waiting]
 
-    async def record(self, rejects: Sequence[Reject]) -> None:
-        """Returns when REJECTS are recorded. Raises Unstored."""
-        await self.idle()
-        await self._insert(rejects)
+    def add(self, rejects: Sequence[Reject]) -> None:
+        self._waiting += rejects
+        self._wake.set()
 
-    async def idle(self) -> None:
-        """Returns when nothing is under way."""
-        if self._task is not None:
-            await self._task
+    def finish(self) -> None:
+        """No more will come."""
+        self._finishing = True
+        self._wake.set()
 
-    async def cancel(self) -> None:
-        """What is under way may still take effect, but nobody hears of it."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+    async def run(self) -> None:
+        """Until `finish`, and all is settled."""
+        while self._waiting or not self._finishing:
+            if self._waiting:
+                await self._record(self._take())
+            else:
+                self._wake.clear()
+                await self._wake.wait()
 
-    async def _run(self, rejects: Sequence[Reject]) -> None:
-        try:
-            await self._insert(rejects)
-        except Unstored as failure:
-            self.under_way = ()
-            self._lost(rejects, str(failure))
-        else:
-            self.under_way = ()
-            self._recorded(rejects)
-
-    async def _insert(self, rejects: Sequence[Reject]) -> None:
+    async def record(self, rejects: Sequence[Reject], gave_up: Callable[[str], None]) -> None:
+        """Returns when REJECTS, of writers of which nothing is unrecorded, are recorded. Raises
+        Unstored."""
         received = int(self._now())
         try:
             await self._persistence.until_known(
-                lambda: self._store.insert_rejects(rejects, received), self._gave_up
+                lambda: self._store.insert_rejects(rejects, received), gave_up
             )
         except Poisoned as error:
             raise Unstored(f"a rejected batch cannot be recorded: {error}") from error
+
+    def _take(self) -> list[Reject]:
+        taken = [self._waiting.popleft()]
+        held = taken[0].held
+        while self._waiting and held + self._waiting[0].held <= self._most:
+            taken.append(self._waiting.popleft())
+            held += taken[-1].held
+        return taken
+
+    async def _record(self, rejects: list[Reject]) -> None:
+        self._recording = rejects
+        try:
+            await self.record(rejects, self._gave_up)
+        except Unstored as failure:
+            self._recording = []
+            self._lost(rejects, str(failure))
+        else:
+            self._recording = []
+            self._recorded(rejects)

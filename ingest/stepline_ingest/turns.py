@@ -3,7 +3,8 @@
 Deficit round robin, twice: among the tenants, and among the writers of each. Who has more queued
 than the others waits for its own, not they for it: a small batch that arrives while one writer has
 millions of points queued is in the next group. A rejection has no points, and costs a whole turn:
-else who sends nothing but garbage would have its turn for ever.
+else who sends nothing but garbage would have its turn for ever. What a writer may not have stored
+yet is put aside, and nobody waits for it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ class _Line(Protocol):
 
     def pop(self) -> Points | Reject: ...
 
+    def take_writer(self) -> list[Points | Reject]:
+        """All items of the writer whose one is first, without a charge."""
+
     def __bool__(self) -> bool: ...
 
 
@@ -35,20 +39,32 @@ class FairQueue:
 
     def __init__(self, quantum: int = QUANTUM) -> None:
         self._tenants = _Ring(_tenant, lambda: _Ring(_writer, _Items, quantum), quantum)
+        self._aside: dict[bytes, list[Points | Reject]] = {}
+        """By writer; who is in here has nothing in the rings."""
         self._length = 0
         self.rows = 0
-        """Points in it."""
+        """Points in it that may be taken."""
 
     def __len__(self) -> int:
+        """With what was put aside."""
         return self._length
 
+    @property
+    def ready(self) -> bool:
+        """Something may be taken."""
+        return bool(self._tenants)
+
     def push(self, item: Points | Reject) -> None:
-        self._tenants.push(item)
         self._length += 1
-        self.rows += _rows(item)
+        aside = self._aside.get(item.writer.binding.writer)
+        if aside is not None:
+            aside.append(item)
+        else:
+            self._tenants.push(item)
+            self.rows += _rows(item)
 
     def first(self) -> Points | Reject:
-        """The item that `pop` takes next. The queue is not empty."""
+        """The item that `pop` takes next. The queue is ready."""
         return self._tenants.first()
 
     def pop(self) -> Points | Reject:
@@ -57,8 +73,23 @@ class FairQueue:
         self.rows -= _rows(item)
         return item
 
+    def put_aside(self) -> None:
+        """The writer whose item is first waits until `restore`, with all that it has here and all
+        that is pushed meanwhile."""
+        items = self._tenants.take_writer()
+        self._aside[items[0].writer.binding.writer] = items
+        self.rows -= sum(map(_rows, items))
+
+    def restore(self, writer: bytes) -> None:
+        """What was put aside of WRITER may be taken again."""
+        for item in self._aside.pop(writer, ()):
+            self._length -= 1
+            self.push(item)
+
     def clear(self) -> list[Points | Reject]:
         """Takes all items out, those of a writer in their order."""
+        for writer in list(self._aside):
+            self.restore(writer)
         return [self.pop() for _ in range(self._length)]
 
 
@@ -103,9 +134,19 @@ class _Ring:
         key, line = next(iter(self._lines.items()))
         item = line.pop()
         self._credit[key] -= self._cost(item)
-        if not line:
-            del self._lines[key], self._credit[key]
+        self._drop_if_empty(key)
         return item
+
+    def take_writer(self) -> list[Points | Reject]:
+        self.first()
+        key, line = next(iter(self._lines.items()))
+        items = line.take_writer()
+        self._drop_if_empty(key)
+        return items
+
+    def _drop_if_empty(self, key: Hashable) -> None:
+        if not self._lines[key]:
+            del self._lines[key], self._credit[key]
 
     def _cost(self, item: Points | Reject) -> int:
         return max(1, _rows(item)) if isinstance(item, Points) else self._quantum
@@ -128,6 +169,11 @@ class _Items:
 
     def pop(self) -> Points | Reject:
         return self._items.popleft()
+
+    def take_writer(self) -> list[Points | Reject]:
+        items = list(self._items)
+        self._items.clear()
+        return items
 
 
 def _rows(item: Points | Reject) -> int:

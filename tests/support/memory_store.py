@@ -53,6 +53,7 @@ class MemoryStore:
     """Points that the store refuses, with the whole block that they are in."""
     out_of_reach: Callable[[bytes, int], bool] = lambda writer, seq: False
     """Points whose blocks find the store down."""
+    _blocks: list[StagedBlock] = field(default_factory=list)
     _staging: Staging = field(default_factory=Staging)
     _tokens: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -60,7 +61,8 @@ class MemoryStore:
     # --- what the committer uses ---
 
     def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
-        return self._staging.stage(write)
+        self._blocks.append(self._staging.stage(write))
+        return self._blocks[-1]
 
     def insert_points(self, block: StagedBlock, *, token: str, runs: Collection[int]) -> None:
         record = Insert(token=token, rows=block.rows, stored=False)
@@ -97,6 +99,11 @@ class MemoryStore:
             self.order.append("reject")
             self._look_for_holes({reject.writer.binding.writer for reject in rejects})
         _next(self.after_rejects)
+
+    @property
+    def open_blocks(self) -> int:
+        """Staged and not given back."""
+        return sum(block._handle >= 0 for block in self._blocks)
 
     # --- what a new process reads ---
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +17,7 @@ from stepline_ingest.gen.stepline.v1 import ingest_pb2
 from stepline_ingest.limits import Limits
 from stepline_ingest.names import NamesRegistry
 from stepline_ingest.session import Pipeline, Session
+from stepline_ingest.store.errors import StoreError
 from stepline_ingest.writers import Binding, Writer, Writers
 from tests.support.memory_store import MemoryStore
 
@@ -57,6 +59,13 @@ def plain(first: int, last: int) -> ingest_pb2.Batch:
     return ingest_pb2.Batch(first_seq=first, last_seq=last, plain=batch)
 
 
+def oversize(seq: int) -> ingest_pb2.Batch:
+    """One that is larger than any limit."""
+    batch = plain(seq, seq)
+    batch.plain.metrics.append("x" * (FAST.max_batch_bytes + 1))
+    return batch
+
+
 def damaged(first: int, last: int) -> ingest_pb2.Batch:
     """A columnar batch with a byte that is not what was sent."""
     batch = columnar(first, last)
@@ -64,6 +73,17 @@ def damaged(first: int, last: int) -> ingest_pb2.Batch:
     data[-1] ^= 0x55
     batch.columnar = bytes(data)
     return batch
+
+
+def wait(event: threading.Event) -> None:
+    """What a store does that hangs until EVENT."""
+    assert event.wait(30)
+
+
+def refuse_after(event: threading.Event) -> None:
+    """The same, and then it blames the data."""
+    wait(event)
+    raise StoreError("Code: 117. INCORRECT_DATA", blames_data=True)
 
 
 @dataclass

@@ -14,9 +14,16 @@ import pytest
 
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.gen.stepline.v1 import ingest_pb2
-from stepline_ingest.store.errors import StoreError
 from tests.support.memory_store import MemoryStore, refused, unknown
-from tests.support.writers import FAST, IMPATIENT, Process, binding, columnar, plain
+from tests.support.writers import (
+    FAST,
+    IMPATIENT,
+    Process,
+    binding,
+    columnar,
+    plain,
+    wait,
+)
 
 
 async def test_batches_of_many_writers_share_an_insert() -> None:
@@ -85,7 +92,7 @@ async def test_a_writer_of_unknown_outcome_gets_no_stream_until_it_is_known() ->
     Guarantees: the client is sent away, cannot open a stream meanwhile, and finds its points
     afterwards."""
     answer = threading.Event()
-    store = MemoryStore(after=[lambda: _wait(answer)])
+    store = MemoryStore(after=[lambda: wait(answer)])
     async with Process(store, replace(IMPATIENT, hello_timeout=0.2)) as process:
         stream = await process.open(binding())
         await stream.send(columnar(1, 10))
@@ -166,134 +173,6 @@ async def test_a_refusal_after_an_unknown_outcome_decides_nothing() -> None:
     store.assert_exactly_once(stream.writer.binding.writer, 12)
 
 
-async def test_a_poison_batch_blocks_nobody() -> None:
-    store = MemoryStore()
-    async with Process(store) as process:
-        streams = [await process.open(binding(rank)) for rank in range(4)]
-        assert streams[2].writer is not None
-        culprit = streams[2].writer.binding.writer
-        store.poison = lambda writer, seq: writer == culprit and seq == 4
-        for stream in streams:
-            await stream.send(columnar(1, 3), plain(4, 6), plain(7, 9))
-        for stream in streams:
-            await stream.settled()
-            assert stream.error is None
-            assert stream.writer is not None
-            assert stream.writer.committed == 9
-            store.assert_exactly_once(stream.writer.binding.writer, 9)
-    assert [(w, first, last) for w, first, last, _ in store.rejects] == [(culprit, 4, 6)]
-    assert streams[2].rejections[0][:2] == (4, 6)
-    assert store.seqs(culprit) == [1, 2, 3, 7, 8, 9]
-
-
-async def test_a_rejection_is_recorded_between_what_lies_around_it() -> None:
-    store = MemoryStore()
-    async with Process(store) as process:
-        stream = await process.open(binding())
-        await stream.send(plain(1, 3), _oversize(4), plain(5, 7))
-        await stream.settled()
-    assert [kind for kind in store.order if kind != "names"] == ["points", "reject", "points"]
-    assert "cut it" in stream.rejections[0][2]
-
-
-async def test_rejections_of_many_are_recorded_together() -> None:
-    """Behind the points of their group, and before what their writers sent after them."""
-    gate = threading.Event()
-    store = MemoryStore(before=[lambda: _wait(gate)])
-    async with Process(store) as process:
-        first = await process.open(binding(9))
-        await first.send(plain(1, 1))
-        while not store.inserts:
-            await asyncio.sleep(0.001)
-        streams = [await process.open(binding(rank)) for rank in range(4)]
-        for stream in streams:
-            await stream.send(plain(1, 3), *(_oversize(seq) for seq in (4, 5)))
-        await streams[0].send(plain(6, 9))
-        gate.set()
-        for stream in (first, *streams):
-            await stream.settled()
-    assert len(store.rejects) == 8
-    assert store.order.count("reject") < 8
-    for stream, last in zip(streams, (9, 5, 5, 5), strict=True):
-        assert stream.writer is not None
-        store.assert_exactly_once(stream.writer.binding.writer, last)
-
-
-async def test_others_do_not_wait_for_a_rejection_and_its_own_writer_does() -> None:
-    gate = threading.Event()
-    store = MemoryStore(before_rejects=[lambda: _wait(gate)])
-    async with Process(store) as process:
-        rejected, other = await process.open(binding(0)), await process.open(binding(1))
-        await rejected.send(plain(1, 3), _oversize(4))
-        while not process.committer.recording:
-            await asyncio.sleep(0.001)
-        await other.send(plain(1, 5))
-        await other.settled()
-        await rejected.send(_oversize(5), plain(6, 9))
-        await asyncio.sleep(0.02)
-        assert store.order.count("points") == 2
-        assert not store.rejects
-        gate.set()
-        await rejected.settled()
-    for stream, last in ((rejected, 9), (other, 5)):
-        assert stream.writer is not None
-        store.assert_exactly_once(stream.writer.binding.writer, last)
-
-
-async def test_a_rejection_that_cannot_be_recorded_takes_what_lies_behind_it_along() -> None:
-    """Guarantee: what was being stored of others meanwhile is not touched."""
-    recording, storing = threading.Event(), threading.Event()
-    store = MemoryStore(
-        before=[None, lambda: _wait(storing)], before_rejects=[lambda: _refuse_after(recording)]
-    )
-    async with Process(store) as process:
-        rejected, other = await process.open(binding(0)), await process.open(binding(1))
-        await rejected.send(plain(1, 3), _oversize(4))
-        while not process.committer.recording:
-            await asyncio.sleep(0.001)
-        await other.send(plain(1, 5))
-        while len(store.inserts) < 2:
-            await asyncio.sleep(0.001)
-        await rejected.send(plain(5, 9))
-        recording.set()
-        await rejected.settled()
-        assert rejected.error is not None
-        assert other.error is None
-        storing.set()
-        await other.settled()
-        assert other.error is None
-        assert rejected.writer is not None
-        again = await process.open(rejected.writer.binding, epoch=2)
-        assert again.writer is not None
-        assert again.writer.committed == 3
-        await again.send(plain(1, 9))
-        await again.settled()
-    for stream, last in ((again, 9), (other, 5)):
-        assert stream.writer is not None
-        store.assert_exactly_once(stream.writer.binding.writer, last)
-
-
-async def test_a_rejection_of_unknown_outcome_sends_its_client_away_until_it_is_known() -> None:
-    store = MemoryStore(after_rejects=[unknown] * 10_000)
-    async with Process(store, IMPATIENT) as process:
-        stream = await process.open(binding())
-        await stream.send(plain(1, 3), _oversize(4), plain(5, 9))
-        while stream.error is None:
-            await asyncio.sleep(0.001)
-        assert process.committer.trouble
-        assert process.committer.recording
-        store.after_rejects.clear()
-        await stream.settled()
-        assert stream.writer is not None
-        again = await process.open(stream.writer.binding, epoch=2)
-        assert again.writer is not None
-        assert again.writer.committed == 4
-        await again.send(plain(1, 9))
-        await again.settled()
-        assert process.committer.trouble is None
-    store.assert_exactly_once(stream.writer.binding.writer, 9)
-
-
 async def test_overlaps_are_stored_once() -> None:
     store = MemoryStore()
     async with Process(store) as process:
@@ -322,7 +201,7 @@ async def test_a_new_process_reads_the_mark_from_the_store() -> None:
 
 async def test_the_next_block_is_built_while_an_insert_runs() -> None:
     gate = threading.Event()
-    store = MemoryStore(before=[lambda: _wait(gate)])
+    store = MemoryStore(before=[lambda: wait(gate)])
     async with Process(store, replace(FAST, group_ahead_rows=1)) as process:
         stream = await process.open(binding())
         await stream.send(columnar(1, 5))
@@ -344,7 +223,7 @@ async def test_the_next_block_is_built_while_an_insert_runs() -> None:
 async def test_a_lost_group_takes_the_one_that_was_built_behind_it_along() -> None:
     """Guarantee: it is dropped, its memory is given back, and its writers may send it again."""
     gate = threading.Event()
-    store = MemoryStore(before=[lambda: _wait(gate)] + [refused] * 10_000)
+    store = MemoryStore(before=[lambda: wait(gate)] + [refused] * 10_000)
     async with Process(store, replace(IMPATIENT, group_ahead_rows=1)) as process:
         stream, other = await process.open(binding(0)), await process.open(binding(1))
         store.out_of_reach = lambda writer, seq: True
@@ -375,34 +254,15 @@ async def test_a_lost_group_takes_the_one_that_was_built_behind_it_along() -> No
     store.assert_exactly_once(other.writer.binding.writer, 6)
 
 
-async def test_poison_is_put_aside_before_the_group_behind_it_is_stored() -> None:
-    """The mark passes over a rejected range only together with what lies below."""
-    gate = threading.Event()
-    store = MemoryStore(before=[lambda: _wait(gate)])
-    async with Process(store, replace(FAST, group_ahead_rows=1)) as process:
-        stream = await process.open(binding())
-        store.poison = lambda writer, seq: seq == 4
-        await stream.send(columnar(1, 3), plain(4, 6))
-        while not store.inserts:
-            await asyncio.sleep(0.001)
-        await stream.send(plain(7, 9))
-        while process.committer.queued_batches:
-            await asyncio.sleep(0.001)
-        gate.set()
-        await stream.settled()
-    assert [kind for kind in store.order if kind != "names"] == ["points", "reject", "points"]
-    assert store.seqs(stream.writer.binding.writer) == [1, 2, 3, 7, 8, 9]  # type: ignore[union-attr]
-
-
 @pytest.mark.parametrize("state", ["idle", "queued", "storing", "unknown", "down"])
 async def test_a_newer_epoch_ends_the_older_stream_in_every_state(state: str) -> None:
     """Guarantee: the older stream ends with ABORTED and hands nothing over any more; the newer one
     begins where the older one's batches ended."""
     gate = threading.Event()
-    held = {"storing": [lambda: _wait(gate)], "down": [refused] * 3}.get(state, [])
+    held = {"storing": [lambda: wait(gate)], "down": [refused] * 3}.get(state, [])
     store = MemoryStore(before=list(held))
     if state == "unknown":
-        store.after = [lambda: _wait(gate), unknown, unknown]
+        store.after = [lambda: wait(gate), unknown, unknown]
     limits = replace(FAST, min_linger=0.2) if state == "queued" else FAST
     async with Process(store, limits) as process:
         old = await process.open(binding(), epoch=5)
@@ -490,26 +350,11 @@ async def test_random_faults_and_crashes(seed: int, ahead: int) -> None:
         store.assert_exactly_once(place.writer, last)
 
 
-def _oversize(seq: int) -> ingest_pb2.Batch:
-    batch = plain(seq, seq)
-    batch.plain.metrics.append("x" * (FAST.max_batch_bytes + 1))
-    return batch
-
-
 def _nameless(seq: int) -> ingest_pb2.Batch:
     batch = plain(seq, seq)
     batch.plain.metrics[0] = ""
     return batch
 
 
-def _refuse_after(event: threading.Event) -> None:
-    _wait(event)
-    raise StoreError("Code: 117. INCORRECT_DATA", blames_data=True)
-
-
 def _slow() -> None:
     time.sleep(0.01)
-
-
-def _wait(event: threading.Event) -> None:
-    assert event.wait(30)

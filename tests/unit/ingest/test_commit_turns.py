@@ -105,6 +105,35 @@ def test_rejections_cost_their_sender_turns() -> None:
     assert order.count(1) == 10
 
 
+def test_what_is_put_aside_keeps_its_order_and_its_place_in_the_count() -> None:
+    queue = FairQueue(quantum=1_000)
+    first, other = binding(0), binding(1)
+    for seq in (1, 2):
+        queue.push(points(first, 10, seq))
+    queue.push(points(other, 10, 1))
+    queue.put_aside()
+    queue.push(rejected(first, 3))
+    assert (len(queue), queue.rows, queue.ready) == (4, 10, True)
+    assert queue.pop().writer.binding.rank == 1
+    assert (len(queue), queue.rows, queue.ready) == (3, 0, False)
+    queue.restore(other.writer)  # of whom nothing was put aside
+    assert not queue.ready
+    queue.restore(first.writer)
+    queue.push(points(first, 10, 4))
+    assert (len(queue), queue.rows, queue.ready) == (4, 30, True)
+    assert taken(queue) == [(0, 1), (0, 2), (0, 3), (0, 4)]
+
+
+def test_nothing_is_left_of_what_was_put_aside() -> None:
+    queue = FairQueue()
+    for rank in range(3):
+        queue.push(points(binding(rank), 10))
+        queue.put_aside()
+    assert not queue.ready
+    assert sorted(taken(queue)) == [(0, 1), (1, 1), (2, 1)]
+    assert (len(queue), queue.rows, queue.ready) == (0, 0, False)
+
+
 async def test_a_flood_keeps_nobody_waiting() -> None:
     """Scenario: one writer fills its window while an INSERT runs, then another one sends a point.
     Guarantee: that point is in the first group that is closed afterwards."""

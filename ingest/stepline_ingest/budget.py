@@ -22,9 +22,10 @@ class Budget:
 
     A stream asks for one batch at a time and reads no further until it has been served; with one
     place in the queue for each stream, a full pool is shared in turns, whatever the size of the
-    batches. Nobody overtakes another stream of the tenant; tenants take turns. What waits is in
-    memory too: when that is too much, or takes too long, the batch is refused before it is decoded.
-    Not thread-safe: it lives on the event loop.
+    batches. Nobody overtakes another stream of the tenant; tenants take turns, and nobody overtakes
+    who has its turn and waits for room; only who has used up its own share is passed over. What
+    waits is in memory too: when that is too much, or takes too long, the batch is refused before it
+    is decoded. Not thread-safe: it lives on the event loop.
     """
 
     def __init__(
@@ -61,10 +62,23 @@ class Budget:
             account = self._accounts[tenant] = Account(self, tenant)
         return account
 
-    def _fits(self, account: Account, amount: int) -> bool:
-        """More than the whole pool is granted to who holds nothing, when nothing else is held."""
-        return (account.used == 0 or account.used + amount <= self._per_tenant) and (
-            self._used == 0 or self._used + amount <= self._total
+    def _room_in_share(self, account: Account, amount: int) -> bool:
+        """More than a whole share is granted to who holds nothing."""
+        return account.used == 0 or account.used + amount <= self._per_tenant
+
+    def _room_in_pool(self, amount: int) -> bool:
+        """More than the whole pool is granted when nothing is held."""
+        return self._used == 0 or self._used + amount <= self._total
+
+    def _room_at_once(self, account: Account, amount: int) -> bool:
+        """Nobody waits for room in the pool who would be overtaken."""
+        return (
+            not account.line
+            and self._room_in_share(account, amount)
+            and self._room_in_pool(amount)
+            and not any(
+                self._room_in_share(other, other.line[0][0]) for other in self._in_line.values()
+            )
         )
 
     def _may_wait(self, amount: int) -> bool:
@@ -80,13 +94,15 @@ class Budget:
         while held_up < len(self._in_line):
             tenant, account = next(iter(self._in_line.items()))
             amount, turn = account.line[0]
-            if self._fits(account, amount):
+            if not self._room_in_share(account, amount):
+                held_up += 1
+            elif not self._room_in_pool(amount):
+                return
+            else:
                 account.leave_line(account.line[0])
                 self._change(account, amount)
                 turn.set_result(None)
                 held_up = 0
-            else:
-                held_up += 1
             if tenant in self._in_line:
                 self._in_line.move_to_end(tenant)
 
@@ -103,7 +119,7 @@ class Account:
     async def acquire(self, amount: int) -> None:
         """Takes AMOUNT, after all of this tenant who asked before. Raises Exhausted."""
         budget = self._budget
-        if not self.line and budget._fits(self, amount):
+        if budget._room_at_once(self, amount):
             budget._change(self, amount)
             return
         if not budget._may_wait(amount):

@@ -69,6 +69,47 @@ async def test_who_gives_up_holds_nothing(served: bool) -> None:
     assert budget.used == 10
 
 
+async def test_small_requests_of_others_do_not_overtake_a_large_one() -> None:
+    """Scenario: two tenants hold the pool in small pieces and always ask for more; a third one asks
+    for a larger piece."""
+    budget = Budget(100, per_tenant=50)
+    greedy = [budget.account(name) for name in ("one", "two")]
+    granted = 0
+
+    async def stream(account: Account) -> None:
+        nonlocal granted
+        while True:
+            await account.acquire(5)
+            granted += 1
+            await asyncio.sleep(0)  # it is being stored
+            account.release(5)
+
+    streams = [asyncio.create_task(stream(account)) for account in greedy for _ in range(20)]
+    while budget.used < 100:
+        await asyncio.sleep(0)
+    asked = asyncio.create_task(budget.account("three").acquire(20))
+    await asyncio.sleep(0)
+    before = granted
+    await asyncio.wait_for(asked, 30)
+    assert granted - before < 60, "no more than what was in line before it"
+    for task in streams:
+        task.cancel()
+    await asyncio.gather(*streams, return_exceptions=True)
+
+
+async def test_who_has_used_up_its_share_keeps_nobody_waiting() -> None:
+    budget = Budget(100, per_tenant=50)
+    greedy, other = budget.account("greedy"), budget.account("other")
+    await greedy.acquire(50)
+    waiting = asyncio.create_task(greedy.acquire(10))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(other.acquire(50), 30)
+    assert not waiting.done()
+    greedy.release(50)
+    await waiting
+    assert budget.used == 60
+
+
 async def test_the_true_size_is_corrected() -> None:
     budget = Budget(10)
     account = budget.account()

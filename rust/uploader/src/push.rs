@@ -94,13 +94,14 @@ impl Push {
         let encoding = Some(v1::batch::Encoding::Columnar(batch.bytes.into()));
         let batch = v1::Batch { first_seq, last_seq, encoding };
         let frame = v1::PushRequest { kind: Some(Request::Batch(batch)) };
-        let deadline = self.deadline();
         let queued = loop {
-            tokio::select! {
+            let deadline = self.deadline();
+            let reply = tokio::select! {
                 biased;
-                reply = next_by(&mut self.replies, deadline) => self.window.take(reply?, &mut self.rejected)?,
+                reply = next_by(&mut self.replies, deadline) => reply?,
                 permit = self.requests.reserve() => break permit.map(|permit| permit.send(frame)).is_ok(),
-            }
+            };
+            self.take(reply)?;
         };
         if !queued {
             // The stream has ended; what comes next on it says why.
@@ -117,8 +118,20 @@ impl Push {
     pub async fn receive(&mut self) -> Result<(), Failure> {
         let deadline = self.deadline();
         let reply = next_by(&mut self.replies, deadline).await?;
+        self.take(reply)
+    }
+
+    fn take(&mut self, reply: Reply) -> Result<(), Failure> {
         self.moved = Instant::now();
-        self.window.take(reply, &mut self.rejected)
+        match reply {
+            Reply::Ack(ack) => self.window.acknowledge(ack.committed_seq),
+            Reply::Rejected(batch) => {
+                self.window.reject(batch.first_seq, batch.last_seq);
+                self.rejected.push(batch);
+            }
+            Reply::Welcome(_) => return Err(Failure::protocol("the service said Welcome twice")),
+        }
+        Ok(())
     }
 
     /// Until when the service must have moved; None while nothing is under way.
@@ -145,20 +158,6 @@ impl Push {
                 return failure;
             }
         }
-    }
-}
-
-impl Window {
-    fn take(&mut self, reply: Reply, rejected: &mut Vec<v1::Rejected>) -> Result<(), Failure> {
-        match reply {
-            Reply::Ack(ack) => self.acknowledge(ack.committed_seq),
-            Reply::Rejected(batch) => {
-                self.reject(batch.first_seq, batch.last_seq);
-                rejected.push(batch);
-            }
-            Reply::Welcome(_) => return Err(Failure::protocol("the service said Welcome twice")),
-        }
-        Ok(())
     }
 }
 

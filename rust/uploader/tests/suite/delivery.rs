@@ -1,8 +1,11 @@
 //! When nothing goes wrong.
 
+use std::time::Duration;
+
+use stepline_core::spool::WriterOptions;
 use stepline_uploader::Tuning;
 
-use crate::service::Service;
+use crate::service::{Fault, Service};
 use crate::store::Event;
 use crate::support::{look, settings, soon, until, Uploader};
 use crate::trainer::{meta, Trainer};
@@ -99,6 +102,30 @@ async fn a_narrow_window_and_small_batches_are_kept() {
     trainer.seal();
     Uploader::start(root.path(), settings()).ended().await;
     service.shared.store().expect(trainer.id, &trainer.logged);
+}
+
+/// Scenario: a window that is never full, and a service that is slower than the connection, so that the uploader always waits to
+/// send. Guarantees: it sees the acknowledgements that come meanwhile, and does not take the service for dead.
+#[tokio::test]
+async fn acknowledgements_count_while_a_batch_waits_to_be_sent() {
+    let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
+    {
+        let mut behaviour = service.shared.behaviour();
+        (behaviour.window_batches, behaviour.window_bytes) = (1_000, 1 << 30);
+        behaviour.streams.push_back(Fault::Slow { ms: 100 });
+    }
+    let mut settings = settings();
+    settings.tuning.ack = Duration::from_secs(2);
+    (settings.tuning.batch_points, settings.tuning.batch_bytes) = (10_000, 1 << 20);
+    let options = WriterOptions::default();
+    let mut trainer = Trainer::with_options(root.path(), meta(&service.server(), "r"), options);
+    for _ in 0..60 {
+        trainer.noise(10_000);
+    }
+    trainer.seal();
+    Uploader::start(root.path(), settings).ended().await;
+    service.shared.store().expect(trainer.id, &trainer.logged);
+    assert_eq!(service.shared.behaviour().opened, 1);
 }
 
 /// Scenario: the trainer registered the run itself. Guarantees: nobody registers it again.

@@ -79,9 +79,18 @@ impl Trainer {
 
     /// One call of log_array().
     pub fn array(&mut self, points: usize) {
+        self.array_of(points, |step| odd_value(step, 1));
+    }
+
+    /// Values that no codec makes smaller.
+    pub fn noise(&mut self, points: usize) {
+        self.array_of(points, |step| f64::from_bits(stepline_core::id::siphash64(&step.to_string())));
+    }
+
+    fn array_of(&mut self, points: usize, value: impl Fn(i64) -> f64) {
         let id = self.writer.name_id("a").unwrap();
         let steps: Vec<i64> = (0..points as i64).map(|i| self.step + i).collect();
-        let values: Vec<f64> = steps.iter().map(|step| odd_value(*step, 1)).collect();
+        let values: Vec<f64> = steps.iter().map(|step| value(*step)).collect();
         let first = self.writer.append_array(id, TIME, &steps, &values).unwrap();
         for (i, (step, value)) in steps.into_iter().zip(values).enumerate() {
             self.remember(first + i as u64, "a", step, TIME, value);

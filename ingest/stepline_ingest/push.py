@@ -199,6 +199,8 @@ class PushStream:
         """Until the client has said all; raises ServiceError when the stream has to end before."""
         try:
             if await self._opened():
+                if self._draining:
+                    raise _stopping()
                 self._reading = asyncio.create_task(self._read())
                 self._reading.add_done_callback(lambda _: self._wake.set())
                 await self._reply()
@@ -231,6 +233,8 @@ class PushStream:
         binding = await self._service.bind(hello)
         self._writer = writer = await self._service.writers.claim(binding, hello.epoch, self)
         names = await self._service.names.open(binding.run)
+        if self._error is not None:
+            raise self._error  # fenced meanwhile: nothing more of it may be recorded
         self._session = session = Session(writer, names, self, self._service.pipeline)
         # From here on whoever deletes the run finds this stream, and ends it.
         self._service.check(binding)
@@ -241,6 +245,12 @@ class PushStream:
         return True
 
     async def _skip_lost(self, session: Session, writer: Writer, hello: ingest_pb2.Hello) -> None:
+        most = self._service.pipeline.limits.max_seq
+        if hello.first_unacknowledged > most:
+            raise invalid(
+                f"first_unacknowledged is {hello.first_unacknowledged}: sequences lie below "
+                f"{most}; begin a new writer"
+            )
         lost = f"{writer.committed + 1}..{hello.first_unacknowledged - 1}"
         if not hello.lost_before_upload:
             raise ServiceError(

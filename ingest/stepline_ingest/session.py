@@ -53,6 +53,8 @@ class Session:
         self._received = writer.committed
         self._ended = False
         self._names_lost = False
+        self._brought: list[tuple[int, str]] = []
+        """Names of batches that were not needed themselves: the next one's to store."""
         self._decoder = _core.WriterSession(
             writer=writer.binding.writer,
             run=writer.binding.run,
@@ -72,8 +74,8 @@ class Session:
 
     @property
     def names_lost(self) -> bool:
-        """A batch was rejected undecoded, and with it the names that it would have defined. Only a
-        new stream brings them again, so nothing more is accepted."""
+        """A batch was rejected, and with it the names that it would have defined. Only a new stream
+        brings them again, so nothing more is accepted."""
         return self._names_lost
 
     def end(self) -> None:
@@ -125,18 +127,20 @@ class Session:
             held = expected
             try:
                 batch = await self._decode(columnar, first, last, data)
-            except _core.CoreError as error:
+            except (_core.CoreError, _core.PanicException) as error:
                 reason = self._judge(error, first, last)
                 handed_over = self._reject(
                     RejectReason.UNDECODABLE, last, reason, data, nbytes=nbytes, held=held
                 )
+                columnar = columnar or isinstance(error, _core.PanicException)
                 self._lose_names(columnar, told=handed_over)
                 return True
             metrics.decoded(batch.points)
             if last <= self._received:
                 metrics.repeated()
-                return False  # decoded for the names in it, which later batches use
-            new_metrics = batch.new_metrics
+                self._brought += batch.new_metrics  # which later batches use
+                return False
+            new_metrics = [*self._brought, *batch.new_metrics]
             if not self._names.admit(new_metrics):
                 reason = (
                     f"run {self._writer.binding.run_id} would have more than "
@@ -145,7 +149,10 @@ class Session:
                 handed_over = self._reject(
                     RejectReason.TOO_MANY_METRICS, last, reason, data, nbytes=nbytes, held=held
                 )
+                self._decoder.forget_names(batch)
+                self._lose_names(columnar, told=handed_over)
                 return True
+            self._brought = []
             self._account.adjust(batch.nbytes - held)
             held = batch.nbytes
             handed_over = self._submit(
@@ -202,9 +209,11 @@ class Session:
                 refusal=Refusal.WINDOW,
             )
 
-    def _judge(self, error: _core.CoreError, first: int, last: int) -> str:
+    def _judge(self, error: _core.CoreError | _core.PanicException, first: int, last: int) -> str:
         """Why the batch is rejected. Raises ServiceError when it deserves another chance."""
         label = f"batch {first}..{last} of {self._writer.binding.label}"
+        if isinstance(error, _core.PanicException):
+            return f"the decoder cannot cope with it, which is a fault of the service: {error}"
         if error.kind == "unsupported":
             raise ServiceError(grpc.StatusCode.UNIMPLEMENTED, f"{label}: {error}") from error
         expected = self._received + 1

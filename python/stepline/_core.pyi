@@ -17,6 +17,7 @@ __all__ = [
     "DoctorStream",
     "ExportStream",
     "HistoryStream",
+    "PanicException",
     "RpcError",
     "UploaderThread",
     "WatchStream",
@@ -49,6 +50,9 @@ class CoreError(Exception):
 
     kind: str
     """invalid | io | full | corrupt | closed | unreachable | refused | internal"""
+
+class PanicException(BaseException):
+    """A fault of the core itself: nothing that it was given should raise it."""
 
 class RpcError(CoreError):
     """A gRPC status. `code` is the status name, such as "NOT_FOUND"."""
@@ -458,6 +462,9 @@ class WriterSession:
         """
     def decode_plain(self, first_seq: int, last_seq: int, data: Buffer) -> Batch:
         """DATA is a serialized stepline.v1.PlainBatch."""
+    def forget_names(self, batch: Batch) -> None:
+        """What BATCH has in `new_metrics` is not stored: a plain batch that has such a name brings it
+        again. A name that a columnar batch defines stays, as later ones mean it by its number."""
 
 @final
 class Batch:

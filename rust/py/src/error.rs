@@ -1,7 +1,8 @@
-//! The two exceptions of the extension, and how a Rust error becomes one.
+//! The exceptions of the extension, and how a Rust error becomes one.
 
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
+use pyo3::panic::PanicException;
 use pyo3::prelude::*;
 
 create_exception!(_core, CoreError, PyException, "An error of the Rust core; `kind` says which.");
@@ -32,5 +33,6 @@ pub fn rpc_error(py: Python<'_>, kind: &str, code: &str, message: &str) -> PyErr
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("CoreError", m.py().get_type::<CoreError>())?;
+    m.add("PanicException", m.py().get_type::<PanicException>())?;
     m.add("RpcError", m.py().get_type::<RpcError>())
 }

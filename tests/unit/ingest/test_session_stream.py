@@ -15,9 +15,18 @@ from stepline import _core
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc
 from stepline_ingest.limits import Limits
 from stepline_ingest.push import IngestService
+from stepline_ingest.session import Session
 from stepline_ingest.writers import Binding
 from tests.support.memory_store import MemoryStore, refused, unknown
-from tests.support.writers import FAST, IMPATIENT, Process, binding, columnar, damaged, plain
+from tests.support.writers import (
+    FAST,
+    IMPATIENT,
+    Process,
+    binding,
+    columnar,
+    damaged,
+    plain,
+)
 
 DEADLINE = 30
 
@@ -426,6 +435,154 @@ async def test_too_many_metrics_are_put_aside(start: Start) -> None:
     await client.close()
     assert running.store.seqs(place.writer) == [1, 2, 3, 7, 8, 9]
     assert "metrics" in running.store.rejects[0][3]
+
+
+async def test_names_that_were_refused_are_refused_again(start: Start) -> None:
+    """Scenario: two writers of a run; one brings a name too many, twice. Guarantee: no point is
+    stored without its name."""
+    running = await start(limits=replace(FAST, max_metrics_per_run=3))
+    first, second = Client(running), Client(running)
+    places = [binding(0), binding(1)]
+    for client, place in zip((first, second), places, strict=True):
+        await client.hello(place)
+    await first.send(plain(1, 3))
+    await first.acked(3)
+    fits, wide = plain(1, 3), plain(4, 6)
+    fits.plain.metrics[0] = "third"
+    wide.plain.metrics[0] = "fourth"
+    again = plain(7, 9)
+    again.plain.metrics[0] = "fourth"
+    await second.send(fits, wide, again, plain(10, 12))
+    await second.close()
+    await first.close()
+    assert [reject[1:3] for reject in running.store.rejects] == [(4, 6), (7, 9)]
+    running.store.assert_exactly_once(places[1].writer, 12)
+
+
+async def test_a_columnar_batch_with_too_many_names_ends_its_stream(start: Start) -> None:
+    """Later ones mean its names by numbers, so they must come again."""
+    running = await start(limits=replace(FAST, max_metrics_per_run=3))
+    first, second = Client(running), Client(running)
+    places = [binding(0), binding(1)]
+    for client, place in zip((first, second), places, strict=True):
+        await client.hello(place)
+    wide = plain(1, 3)
+    wide.plain.metrics[:] = ["third", "fourth"]
+    await first.send(wide)
+    await first.acked(3)
+    await second.send(columnar(1, 3))
+    code, said = await second.ended()
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert "with the names in it" in said
+    assert [reject[1:3] for reject in running.store.rejects] == [(1, 3)]
+
+
+async def test_names_of_a_batch_that_is_stored_already_are_stored(start: Start) -> None:
+    """Scenario: a batch was put aside undecoded, and a client sends it again for its names."""
+    running = await start()
+    place = binding()
+    client = Client(running)
+    await client.hello(place)
+    nameless = plain(1, 1)
+    nameless.plain.metrics[0] = ""
+    await client.send(nameless)
+    await client.close()
+    again = Client(running)
+    assert (await again.hello(place, epoch=2)).committed_seq == 1
+    encoder = _core.BatchEncoder()
+    for seq in (1, 2):
+        data = encoder.encode([(seq, seq, 1_700_000_000_000, {"loss": 1.0})])
+        await again.send(ingest_pb2.Batch(first_seq=seq, last_seq=seq, columnar=bytes(data)))
+    await again.close()
+    running.store.assert_exactly_once(place.writer, 2)
+
+
+async def test_a_panic_of_the_decoder_puts_the_batch_aside(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guarantee: the client goes on with a new stream, and nothing is acknowledged unsaid."""
+    running = await start()
+    place = binding()
+    client = Client(running)
+    await client.hello(place)
+
+    async def panic(*batch: object) -> _core.Batch:
+        raise _core.PanicException("index out of bounds")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "_decode", panic)
+        await client.send(plain(1, 3))
+        code, said = await client.ended()
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert "open a new stream" in said
+    assert "a fault of the service" in running.store.rejects[0][3]
+    again = Client(running)
+    assert (await again.hello(place, epoch=2)).committed_seq == 3
+    await again.send(plain(4, 6))
+    await again.close()
+    running.store.assert_exactly_once(place.writer, 6)
+
+
+async def test_a_stream_that_is_fenced_while_it_opens_records_no_gap(start: Start) -> None:
+    """Scenario: an older stream, which has lost sequences, still reads the names of its run when a
+    newer one claims its writer, which has them."""
+    running = await start()
+    place = binding()
+    gate = asyncio.Event()
+    load = running.process.names._load
+
+    async def slow(run: int) -> Any:
+        await gate.wait()
+        return await load(run)
+
+    running.process.names._load = slow
+    older, newer = Client(running), Client(running)
+    hello = older.hello(place, first_unacknowledged=10, lost_before_upload=True)
+    opening = [asyncio.create_task(hello)]
+    while not running.process.writers.owners():
+        await asyncio.sleep(0.001)
+    (owner,) = running.process.writers.owners()
+    opening.append(asyncio.create_task(newer.hello(place, epoch=2)))
+    while running.process.writers.owners() == [owner]:
+        await asyncio.sleep(0.001)
+    gate.set()
+    fenced, welcome = await asyncio.gather(*opening, return_exceptions=True)
+    assert isinstance(fenced, Ended)
+    assert isinstance(welcome, ingest_pb2.Welcome)
+    await newer.send(plain(1, 9))
+    await newer.close()
+    assert not running.store.rejects
+    running.store.assert_exactly_once(place.writer, 9)
+
+
+async def test_a_stream_that_opens_while_the_service_drains_is_not_read(start: Start) -> None:
+    """Scenario: its Hello is answered in the moment in which the service begins to drain."""
+    running = await start()
+    draining: list[asyncio.Task[None]] = []
+    load = running.process.writers._load_mark
+
+    async def mark(place: Binding) -> int:
+        draining.append(asyncio.create_task(running.service.drain()))
+        return await load(place)
+
+    running.process.writers._load_mark = mark
+    client = Client(running)
+    with contextlib.suppress(Ended):
+        await client.hello(binding())
+    code, said = await client.ended()
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert "stopping" in said
+    await asyncio.wait_for(draining[0], 30)
+
+
+@pytest.mark.parametrize("first", [(1 << 44) + 1, (1 << 64) - 1])
+async def test_a_gap_beyond_all_sequences_is_refused(start: Start, first: int) -> None:
+    running = await start()
+    client = Client(running)
+    with pytest.raises(Ended, match="begin a new writer"):
+        await client.hello(binding(), first_unacknowledged=first, lost_before_upload=True)
+    assert (await client.ended())[0] is grpc.StatusCode.INVALID_ARGUMENT
+    assert not running.store.rejects
 
 
 async def test_lost_data_is_not_passed_over_in_silence(start: Start) -> None:

@@ -36,6 +36,11 @@ impl StreamDecoder {
         }
     }
 
+    /// The metrics that `batch` brought are not stored: a plain batch that has them brings them again.
+    pub fn forget_names(&mut self, batch: &DecodedBatch) {
+        self.definitions.forget(&batch.new_metrics);
+    }
+
     fn read(&mut self, data: &[u8], batch: &mut DecodedBatch) -> Result<(), BatchError> {
         let mut body = self.open(data)?;
         let mut budget = Budget::new(self.limits);

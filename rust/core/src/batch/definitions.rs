@@ -45,6 +45,15 @@ impl Definitions {
         self.keyset_names = mark.keyset_names;
     }
 
+    /// Forgets metrics that a batch brought and that are not stored; those that have a number stay.
+    pub fn forget(&mut self, new: &NewMetrics) {
+        for (id, _) in new {
+            if self.known.get(id) == Some(&false) {
+                self.known.remove(id);
+            }
+        }
+    }
+
     pub fn name(&self, number: u64) -> Result<u64, BatchError> {
         let name = usize::try_from(number).ok().and_then(|i| self.names.get(i));
         name.copied().ok_or_else(|| BatchError::unknown(format_args!("name {number} is not defined")))

@@ -1,6 +1,6 @@
 //! Decoding the batches of one stream.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prost::Message;
 use pyo3::prelude::*;
@@ -98,16 +98,24 @@ impl WriterSession {
             plain::decode(decoder, first_seq, last_seq, columns)
         })
     }
+
+    fn forget_names(&self, batch: &Batch) {
+        self.decoder().forget_names(&batch.decoded);
+    }
 }
 
 impl WriterSession {
+    fn decoder(&self) -> MutexGuard<'_, StreamDecoder> {
+        // A decoder that panicked rolled nothing back, but it only ever grows; the lock's poison says nothing more.
+        self.decoder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn decode(
         &self,
         py: Python<'_>,
         decode: impl FnOnce(&mut StreamDecoder) -> Result<DecodedBatch, BatchError> + Send,
     ) -> PyResult<Batch> {
-        // A decoder that panicked rolled nothing back, but it only ever grows; the lock's poison says nothing more.
-        let decoded = py.detach(|| decode(&mut self.decoder.lock().unwrap_or_else(PoisonError::into_inner)));
+        let decoded = py.detach(|| decode(&mut self.decoder()));
         let decoded = decoded.map_err(|error| batch_error(py, &error))?;
         Ok(Batch { key: self.key, decoded })
     }

@@ -3,12 +3,12 @@ mistyped key may have meant."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stepline._core import siphash64
 from stepline_ingest.errors import ServiceError
+from stepline_ingest.similar import closest
 from stepline_ingest.store.contract import Param, Setting, Store
 
 from .fields import address
@@ -119,10 +119,10 @@ def nearest(name: str, known: Iterable[str]) -> Sequence[str]:
     by_address = {address(each): each for each in sorted(known, reverse=True)}
     tail, wanted = name.rpartition("."), address(name)
     if tail[2] in STATS:
-        near = difflib.get_close_matches(address(tail[0]), by_address, n=2, cutoff=0.6)
+        near = closest(address(tail[0]), by_address, count=2)
         if near:
             return [f"{by_address[each]}.{tail[2]}" for each in near]
-    near = difflib.get_close_matches(wanted, by_address, n=2, cutoff=0.6)
+    near = closest(wanted, by_address, count=2)
     if not near:
         last = wanted.rpartition(".")[2]
         near = [each for each in by_address if each.rpartition(".")[2] == last][:2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 
 from stepline_ingest.errors import invalid
 from stepline_ingest.run_record import RunRecord
+from stepline_ingest.similar import closest
 
 from .blocks import Array
 from .quantiles import quantiles_over
@@ -82,7 +82,7 @@ def _nothing_in_common(
             f"{', '.join(name for name in _FIELDS if name != group_by)} or the key of a config"
         )
     known = list(dict.fromkeys(name for run in runs for name in _keys(run.config)))
-    near = difflib.get_close_matches(key, [*known, *_FIELDS], n=3, cutoff=0.5)
+    near = closest(key, [*known, *_FIELDS], cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _examples(known)
     return invalid(f"none of the {len(runs)} runs has {key!r} in its config; {hint}")
 

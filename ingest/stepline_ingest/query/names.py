@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stepline._core import siphash64
 from stepline_ingest.errors import invalid
+from stepline_ingest.similar import closest
 from stepline_ingest.store.contract import Param, Setting, Store, StoreError
 
 from .select import plain, select
@@ -211,6 +211,6 @@ def unknown_metrics_text(
             f"{what} {verb} {where}; nothing is stored there yet: "
             "wait for the uploader, or check the run"
         )
-    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
+    near = closest(wanted, names, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     return f"{what} {verb} {where}; {hint}`stepline metrics {run_id}` lists its {len(names)} names"

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import difflib
 import random
+from collections import Counter
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from stepline_ingest import similar
+from stepline_ingest.catalogue.known import nearest
+from stepline_ingest.errors import ServiceError
+from stepline_ingest.query.groups import groups_of
+from stepline_ingest.query.names import UnknownMetricsError, unknown_metrics_text
+from stepline_ingest.run_record import RunRecord
 from stepline_ingest.similar import MAX_CANDIDATES, MAX_COMPARED, MAX_LENGTH, closest
+from stepline_ingest.store.contract import Store
 
 
 def test_few_names_are_found_as_difflib_finds_them() -> None:
@@ -28,25 +37,71 @@ def test_a_slip_is_found_among_a_hundred_thousand_names(mistyped: str) -> None:
 
 
 def test_whatever_the_names_are_few_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shuffled letters: all pass the count of letters."""
-    counted: list[str] = []
+    counted = counting(monkeypatch)
+    names = shuffled(3 * MAX_CANDIDATES)
+    closest(names[0][::-1], names)
+    assert 0 < counted["quick_ratio"] <= MAX_CANDIDATES
+    assert 0 < counted["ratio"] <= MAX_COMPARED
 
-    class Counting(difflib.SequenceMatcher[str]):
-        def quick_ratio(self) -> float:
-            counted.append("letters")
-            return super().quick_ratio()
 
-        def ratio(self) -> float:
-            counted.append("all")
-            return super().ratio()
+class Names:
+    """A store in which a run has NAMES."""
 
-    monkeypatch.setattr(similar, "SequenceMatcher", Counting)
+    def __init__(self, names: list[str]) -> None:
+        self._rows = [(name,) for name in names]
+
+    def query(self, *_: object) -> list[tuple[str]]:
+        return self._rows
+
+
+def nothing_in_common(name: str, names: list[str]) -> None:
+    run = cast(RunRecord, SimpleNamespace(run_id="r", config=dict.fromkeys(names, 1)))
+    with pytest.raises(ServiceError):
+        groups_of(name, [run])
+
+
+ASKED: dict[str, Callable[[str, list[str]], object]] = {
+    "the names of a run": lambda name, names: unknown_metrics_text(
+        cast(Store, Names(names)), UnknownMetricsError(["r"], [name]), {}
+    ),
+    "the keys of runs": nearest,
+    "the configs of runs": nothing_in_common,
+}
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+def test_who_names_a_similar_one_compares_few(
+    monkeypatch: pytest.MonkeyPatch, asked: Callable[[str, list[str]], object]
+) -> None:
+    counted = counting(monkeypatch)
+    names = shuffled(4 * MAX_COMPARED)
+    asked(names[0][::-1], names)
+    assert 0 < counted["ratio"] <= MAX_COMPARED
+
+
+def counting(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often texts are compared, by what."""
+    counted: Counter[str] = Counter()
+
+    def count(method: str) -> None:
+        compare = getattr(difflib.SequenceMatcher, method)
+
+        def counted_compare(self: difflib.SequenceMatcher[str]) -> float:
+            counted[method] += 1
+            return float(compare(self))
+
+        monkeypatch.setattr(difflib.SequenceMatcher, method, counted_compare)
+
+    count("quick_ratio")
+    count("ratio")
+    return counted
+
+
+def shuffled(count: int) -> list[str]:
+    """Names of the same letters: to count those rules none out."""
     dice = random.Random(3)
     letters = [chr(0x100 + number) for number in range(MAX_LENGTH)]
-    names = ["".join(dice.sample(letters, len(letters))) for _ in range(3 * MAX_CANDIDATES)]
-    closest(names[0][::-1], names)
-    assert counted.count("letters") <= MAX_CANDIDATES
-    assert counted.count("all") <= MAX_COMPARED
+    return ["".join(dice.sample(letters, len(letters))) for _ in range(count)]
 
 
 def test_what_is_too_long_is_neither_looked_for_nor_found() -> None:

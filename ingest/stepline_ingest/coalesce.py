@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from stepline_ingest.fair_threads import start_shared
+from stepline_ingest.store.errors import StoreError
 
 Row = TypeVar("Row")
 Key = TypeVar("Key", bound=Hashable)
@@ -16,7 +17,7 @@ Value = TypeVar("Value")
 
 class Coalescer(Generic[Row]):
     """Rows that arrive while an insert runs go with the next one, so a thousand ranks that start
-    together cost a few inserts."""
+    together cost a few inserts. A row that cannot be stored fails alone."""
 
     def __init__(
         self,
@@ -44,21 +45,27 @@ class Coalescer(Generic[Row]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                taken = self._take()
-                error: Exception | None = None
-                try:
-                    await self._insert([row for row, _ in taken])
-                except Exception as raised:
-                    error = raised
-                for _, done in taken:
-                    if done.cancelled():
-                        continue
-                    if error is None:
-                        done.set_result(None)
-                    else:
-                        done.set_exception(error)
+                await self._store(self._take())
         finally:
             self._task = None
+
+    async def _store(self, taken: list[tuple[Row, asyncio.Future[None]]]) -> None:
+        error: Exception | None = None
+        try:
+            await self._insert([row for row, _ in taken])
+        except Exception as raised:
+            if len(taken) > 1 and _blames_a_row(raised):
+                for one in taken:
+                    await self._store([one])
+                return
+            error = raised
+        for _, done in taken:
+            if done.cancelled():
+                continue
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
 
     def _take(self) -> list[tuple[Row, asyncio.Future[None]]]:
         count = weight = 0
@@ -69,6 +76,11 @@ class Coalescer(Generic[Row]):
             count += 1
         taken, self._waiting = self._waiting[:count], self._waiting[count:]
         return taken
+
+
+def _blames_a_row(error: Exception) -> bool:
+    """Whether others may be stored: the rows may be of several projects."""
+    return error.blames_data if isinstance(error, StoreError) else True
 
 
 class Lookup(Generic[Key, Value]):

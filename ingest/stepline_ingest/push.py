@@ -19,6 +19,7 @@ from stepline_ingest.names import NamesRegistry
 from stepline_ingest.pace import catch_up, hold_back
 from stepline_ingest.session import Pipeline, Session, names_are_lost
 from stepline_ingest.store.errors import StoreError
+from stepline_ingest.wire import Malformed, malformed
 from stepline_ingest.writers import Binding, Writer, Writers
 
 log = logging.getLogger(__name__)
@@ -224,7 +225,7 @@ class PushStream:
 
     async def _open(self) -> bool:
         """Hello and Welcome. False when the client said nothing at all."""
-        message = await self._context.read()
+        message = await self._next()
         if message is grpc.aio.EOF:
             return False
         if message.WhichOneof("kind") != "hello":
@@ -288,7 +289,7 @@ class PushStream:
         try:
             session = self._session
             while not session.names_lost:
-                message = await self._context.read()
+                message = await self._next()
                 if message is grpc.aio.EOF:
                     break
                 if message.WhichOneof("kind") != "batch":
@@ -307,6 +308,13 @@ class PushStream:
         except Exception:
             log.exception("a stream of %s ends in an unforeseen way", self.label)
             self.fail(fault("the stream"))
+
+    async def _next(self) -> Any:
+        """A PushRequest, or EOF."""
+        message = await self._context.read()
+        if isinstance(message, Malformed):
+            raise malformed()
+        return message
 
     async def _reply(self) -> None:
         """Rejections and acks, until the stream has failed or everything received is settled and

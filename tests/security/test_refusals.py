@@ -223,6 +223,22 @@ def test_a_refusal_over_the_wire(guarded: Guarded, reason: Refusal) -> None:
     assert guarded.counted("stepline_refusals_total", reason.value) == before + 1
 
 
+@pytest.mark.parametrize("method", ["Runs/GetRun", "Query/Export", "Ingest/Push"])
+def test_what_is_no_message_is_refused(guarded: Guarded, method: str) -> None:
+    """Not with UNKNOWN, after which clients try again, and without the name of a class."""
+    asker = Asker(guarded)
+    asker.create()
+    before = guarded.counted("stepline_refusals_total", Refusal.INVALID.value)
+    with grpc.insecure_channel(guarded.grpc) as channel:
+        call = channel.stream_stream(f"/stepline.v1.{method}")
+        with pytest.raises(grpc.RpcError) as caught:
+            list(call(iter([b"\xff\xff"]), metadata=asker.with_key(guarded.admin), timeout=60))
+    asker.close()
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert ".proto files" in caught.value.details()
+    assert guarded.counted("stepline_refusals_total", Refusal.INVALID.value) == before + 1
+
+
 # --- what takes a broken or a busy service ---
 
 

@@ -95,6 +95,10 @@ class CaptureService(capture_pb2_grpc.CaptureServicer):
                     f"line {line.line} has {len(line.text.encode())} bytes, "
                     f"{self._limits.max_console_line_bytes} are allowed: cut it"
                 )
+            if not 0 <= line.stream < 256:
+                raise invalid(
+                    f"line {line.line} has the stream {line.stream}: give one of ConsoleStream"
+                )
         place = await self._bind(_hello(request))
         rows = [_row(place, line) for line in request.lines]
         if rows:

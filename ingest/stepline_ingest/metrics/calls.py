@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 
 from stepline_ingest.errors import abort, fault
+from stepline_ingest.wire import Malformed, malformed, tolerant
 
 from .reasons import QueryKind
 from .registry import Metrics
@@ -54,7 +55,8 @@ class CallMeter(grpc.aio.ServerInterceptor):
             if inspect.isasyncgenfunction(behaviour)
             else self._measured(method, behaviour)
         )
-        return make(wrapped, handler.request_deserializer, handler.response_serializer)
+        parse = handler.request_deserializer
+        return make(wrapped, parse and tolerant(parse), handler.response_serializer)
 
     def _measured(
         self, method: str, behaviour: Callable[..., Awaitable[Any]]
@@ -63,6 +65,7 @@ class CallMeter(grpc.aio.ServerInterceptor):
             begun = time.monotonic()
             code = None
             try:
+                await _check(request, context)
                 return await behaviour(request, context)
             except BaseException as error:
                 code = _code_of(error, context)
@@ -80,6 +83,7 @@ class CallMeter(grpc.aio.ServerInterceptor):
             begun = time.monotonic()
             code = None
             try:
+                await _check(request, context)
                 async for reply in behaviour(request, context):
                     yield reply
             except BaseException as error:
@@ -123,6 +127,11 @@ def _parts(handler: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     if handler.response_streaming:
         return grpc.unary_stream_rpc_method_handler, handler.unary_stream
     return grpc.unary_unary_rpc_method_handler, handler.unary_unary
+
+
+async def _check(request: Any, context: Any) -> None:
+    if isinstance(request, Malformed):
+        await abort(context, malformed())
 
 
 async def _tell(error: BaseException, method: str, context: Any) -> None:

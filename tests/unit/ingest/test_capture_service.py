@@ -60,7 +60,9 @@ class Capture:
         reply = await self.service.GetContext(request, Context())
         return [(p.attempt, p.rank, p.part, json.loads(p.content_json)) for p in reply.parts]
 
-    async def print(self, *lines: tuple[int, int, str], writer: bytes = b"", **more: Any) -> None:
+    async def print(
+        self, *lines: tuple[int, int, str], writer: bytes = b"", stream: Any = OUT, **more: Any
+    ) -> None:
         """LINES are (line, ordinal, text)."""
         request = capture_pb2.AppendConsoleRequest(
             **{
@@ -72,7 +74,7 @@ class Capture:
             },
             lines=[
                 capture_pb2.ConsoleLine(
-                    line=line, ordinal=ordinal, stream=OUT, time_ms=7, text=text
+                    line=line, ordinal=ordinal, stream=stream, time_ms=7, text=text
                 )
                 for line, ordinal, text in lines
             ],
@@ -204,6 +206,8 @@ async def test_what_is_no_line_is_refused(capture: Capture) -> None:
         await capture.print((1, 1, "x" * 101))
     with pytest.raises(Refused, match="attempts 1 to 2, not 3"):
         await capture.print((1, 1, "x"), attempt=3)
+    with pytest.raises(Refused, match="line 1 has the stream 999"):
+        await capture.print((1, 1, "x"), stream=999)
     for cursor in (b"x", b"{}", b'[1, {"zz": 1}]', b'[1, {"00": 1}]', b"[-1, {}]"):
         with pytest.raises(Refused, match="the cursor is not one of an earlier reply"):
             await capture.read(cursor=cursor)

@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stepline_ingest.errors import StartupError
+from stepline_ingest.errors import UsageError
 from stepline_ingest.limits import Limits
 from stepline_ingest.tls import TlsFiles
 
@@ -15,6 +15,8 @@ GRPC_PORT = 7424
 HTTP_PORT = 7425
 SQL_PORT = 7426
 MIN_HANG_LIMIT = 5.0
+STORE_VARIABLE = "STEPLINE_SERVE_STORE"
+"""The default of `store`; others on the host can see a command line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,36 +53,36 @@ class ServeConfig:
     limits: Limits = field(default_factory=Limits)
 
     def check(self) -> None:
-        """Raises StartupError when this cannot be served."""
+        """Raises UsageError when this cannot be served."""
         for name, port in self.ports.items():
             if not 0 <= port <= 65535:
-                raise StartupError(f"--{name}-port {port}: a port lies between 0 and 65535")
+                raise UsageError(f"--{name}-port {port}: a port lies between 0 and 65535")
         given = [port for port in self.ports.values() if port]
         if len(set(given)) < len(given):
-            raise StartupError(
+            raise UsageError(
                 f"--grpc-port {self.grpc_port}, --http-port {self.http_port}, --sql-port "
                 f"{self.sql_port}: "
                 "each needs a port of its own"
             )
         if self.hang_limit < 0 or 0 < self.hang_limit < MIN_HANG_LIMIT:
-            raise StartupError(
+            raise UsageError(
                 f"--hang-limit {self.hang_limit:g}: give at least {MIN_HANG_LIMIT:g} seconds, or 0 "
                 "to switch the watchdog off"
             )
         if self.store is not None and not self.store.startswith(
             ("clickhouse://", "clickhouses://")
         ):
-            raise StartupError(
+            raise UsageError(
                 "--store names no ClickHouse server: write "
                 "clickhouse://USER:PASSWORD@HOST:PORT/DATABASE"
             )
         if self.keep_points and "cluster=" in (self.store or ""):
-            raise StartupError(
+            raise UsageError(
                 "--keep-points works on the embedded store and on one server, not on a cluster: "
                 "leave it away, and delete runs that nobody needs"
             )
         if self.tls is None and not self.insecure and not is_loopback(self.host):
-            raise StartupError(
+            raise UsageError(
                 f"--host {self.host} can be reached from other machines, and nothing would be "
                 "encrypted: pass --tls-cert and --tls-key, or use --host 127.0.0.1 and a tunnel, "
                 "or pass --insecure in a network that you trust"
@@ -90,6 +92,11 @@ class ServeConfig:
     def keys_required(self) -> bool:
         """Whether every call needs a key although none may have been made yet."""
         return self.require_keys or not (self.insecure or is_loopback(self.host))
+
+    @property
+    def open_to_others(self) -> bool:
+        """Whether other machines can reach it, and need no key until one was made."""
+        return not self.keys_required and not is_loopback(self.host)
 
     @property
     def own_names(self) -> frozenset[str]:

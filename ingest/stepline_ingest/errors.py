@@ -58,6 +58,10 @@ class StartupError(Exception):
     """The service cannot start. One line for the operator, with the remedy."""
 
 
+class UsageError(StartupError):
+    """It was told what makes no sense: to start it again changes nothing."""
+
+
 def invalid(message: str, *, refusal: Refusal | None = None) -> ServiceError:
     return ServiceError(grpc.StatusCode.INVALID_ARGUMENT, message, refusal=refusal)
 

@@ -11,6 +11,7 @@ import grpc
 from stepline_ingest.config import address
 from stepline_ingest.errors import StartupError
 from stepline_ingest.limits import Limits
+from stepline_ingest.listening import cannot_listen
 from stepline_ingest.metrics import metrics
 from stepline_ingest.metrics.calls import CallMeter
 
@@ -49,12 +50,7 @@ def bind(
         else:
             bound = server.add_secure_port(address(host, port), credentials)
     except (OSError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise StartupError(
-            f"cannot listen on {address(host, port)} ({reason}): end what uses the port, or pass "
-            "--grpc-port "
-            "with another one (0 for any free one)"
-        ) from error
+        raise cannot_listen(host, port, error, option="--grpc-port") from error
     if not bound:
         raise StartupError(
             f"cannot listen on {address(host, port)}: pass another --host or --grpc-port"

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from stepline_ingest.errors import StartupError
 from stepline_ingest.limits import KIB, Limits
+from stepline_ingest.listening import cannot_listen
 from stepline_ingest.metrics import Refusal, metrics
 
 _HEADER_BYTES = 16 * KIB
@@ -124,11 +124,7 @@ class HttpPort:
             )
         except OSError as error:
             await self._runner.cleanup()
-            raise StartupError(
-                f"cannot listen on {host}:{port} ({error.strerror or error}): "
-                f"end what uses the port, or pass --{name}-port with another one (0 for any free "
-                "one)"
-            ) from error
+            raise cannot_listen(host, port, error, option=f"--{name}-port") from error
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:

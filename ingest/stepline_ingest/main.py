@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import faulthandler
+import logging
 import os
 import signal
 import sys
@@ -12,11 +13,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stepline_ingest import logs
-from stepline_ingest.config import GRPC_PORT, HTTP_PORT, SQL_PORT, ServeConfig
-from stepline_ingest.errors import StartupError
+from stepline_ingest.config import (
+    GRPC_PORT,
+    HTTP_PORT,
+    SQL_PORT,
+    STORE_VARIABLE,
+    ServeConfig,
+)
+from stepline_ingest.errors import StartupError, UsageError
 from stepline_ingest.retention import parse_age
 from stepline_ingest.server import run
 from stepline_ingest.tls import TlsFiles
+
+log = logging.getLogger(__name__)
 
 _TLS_OPTIONS = {
     "cert": "the certificate of all ports, and those that lead to its root",
@@ -27,7 +36,8 @@ _TLS_OPTIONS = {
 
 def serve(argv: Sequence[str]) -> int:
     """Runs the service until SIGTERM or SIGINT. Returns the exit code: 0 when everything received
-    is stored, 1 when it could not start, a part of it broke or the drain ran out of time."""
+    is stored, 1 when it could not start, a part of it broke or the drain ran out of time, 2 for
+    arguments that make no sense."""
     args = _parser().parse_args(argv)
     logs.setup(level=args.log_level, form=args.log_format)
     faulthandler.enable()
@@ -51,30 +61,34 @@ def serve(argv: Sequence[str]) -> int:
             allow_hosts=tuple(args.allow_host),
         )
         config.check()
+        if config.open_to_others:
+            log.warning(
+                "--insecure without --require-keys: other machines can reach %s, and until the "
+                "first key was made whoever comes may do everything, and make that key",
+                config.host,
+                extra={"event": "open_to_others"},
+            )
         return asyncio.run(run(config))
     except StartupError as error:
         sys.stderr.write(f"stepline serve: {error}\n")
-        return 1
-
-
-_STORE = "STEPLINE_SERVE_STORE"
+        return 2 if isinstance(error, UsageError) else 1
 
 
 def _age(text: str | None) -> int:
-    """Raises StartupError."""
+    """Raises UsageError."""
     try:
         return parse_age(text) if text is not None else 0
     except ValueError as error:
-        raise StartupError(f"--keep-points {error}") from None
+        raise UsageError(f"--keep-points {error}") from None
 
 
 def _tls_files(args: argparse.Namespace) -> TlsFiles | None:
-    """Raises StartupError for a pair of which one is missing."""
+    """Raises UsageError for a pair of which one is missing."""
     cert, key, client_ca = args.tls_cert, args.tls_key, args.tls_client_ca
     if cert is None and key is None and client_ca is None:
         return None
     if cert is None or key is None:
-        raise StartupError("--tls-cert and --tls-key belong together: pass both")
+        raise UsageError("--tls-cert and --tls-key belong together: pass both")
     return TlsFiles(cert=cert, key=key, client_ca=client_ca)
 
 
@@ -113,9 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--store",
         metavar="DSN",
-        default=os.environ.get(_STORE) or None,
+        default=os.environ.get(STORE_VARIABLE) or None,
         help="clickhouse://USER:PASSWORD@HOST:PORT/DATABASE instead of the embedded store "
-        f"(default: ${_STORE}, which others on the host cannot read)",
+        f"(default: ${STORE_VARIABLE}, which others on the host cannot read)",
     )
     for name, text in _TLS_OPTIONS.items():
         parser.add_argument(

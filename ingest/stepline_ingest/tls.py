@@ -97,9 +97,17 @@ class Certificates:
         self._stamp = stamp
         try:
             self._pair = _load(self._files)
-            log.info("the certificate was renewed from %s", self._files.cert)
+            log.info(
+                "the certificate was renewed from %s",
+                self._files.cert,
+                extra={"event": "certificate_renewed"},
+            )
         except StartupError as error:
-            log.error("the renewed certificate is not used, the old one goes on: %s", error)
+            log.error(
+                "the renewed certificate is not used, the old one goes on: %s",
+                error,
+                extra={"event": "certificate_refused"},
+            )
 
     def _look(self) -> tuple[tuple[int, int, int] | None, ...]:
         """What changes when a file does, links that lead elsewhere included."""

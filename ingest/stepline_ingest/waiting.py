@@ -84,7 +84,7 @@ class WaitingSpools:
             len(spools),
             self._root,
             calls,
-            extra={"event": "waiting-spools", "spools": len(spools), "calls": calls},
+            extra={"event": "waiting_spools", "spools": len(spools), "calls": calls},
         )
         self._child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "stepline.cli", "sync", "--json"),
@@ -109,7 +109,7 @@ class WaitingSpools:
             sent,
             len(outcomes),
             len(left),
-            extra={"event": "waiting-spools-done", "calls": sent, "left": len(left)},
+            extra={"event": "waiting_spools_done", "calls": sent, "left": len(left)},
         )
         for outcome in outcomes:
             if outcome["error"]:

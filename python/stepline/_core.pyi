@@ -463,8 +463,9 @@ class WriterSession:
     def decode_plain(self, first_seq: int, last_seq: int, data: Buffer) -> Batch:
         """DATA is a serialized stepline.v1.PlainBatch."""
     def forget_names(self, batch: Batch) -> None:
-        """What BATCH has in `new_metrics` is not stored: a plain batch that has such a name brings it
-        again. A name that a columnar batch defines stays, as later ones mean it by its number."""
+        """What BATCH has in `new_metrics` is not stored: a plain batch that has such a name brings
+        it again. A name that a columnar batch defines stays, as later ones mean it by its
+        number."""
 
 @final
 class Batch:

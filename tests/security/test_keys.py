@@ -380,5 +380,27 @@ def test_require_keys_closes_a_service_that_has_none(tmp_path: Path) -> None:
     with Service(tmp_path / "data", "--require-keys") as service:
         with stepline.connect(service.grpc) as anyone, pytest.raises(stepline.errors.AccessDenied):
             anyone.runs()
-        with pytest.raises(Refused):
+        with pytest.raises(Refused) as caught:
             command("key", "create", "--scope", "admin", server=service.grpc)
+        assert "with --data while the service is stopped" in str(caught.value)
+        with pytest.raises(Refused) as caught:
+            command("key", "create", "--scope", "admin", "--data", str(service.data))
+        assert "stop the service to make the first one" in str(caught.value)
+
+
+@pytest.mark.parametrize("action", [("list",), ("revoke", "0" * 12)], ids=lambda action: action[0])
+def test_who_only_looks_makes_no_store(tmp_path: Path, action: tuple[str, ...]) -> None:
+    with pytest.raises(Refused, match="holds no store"):
+        command("key", *action, "--data", str(tmp_path / "typo"))
+    assert not (tmp_path / "typo").exists()
+
+
+def test_the_store_of_a_key_is_that_of_the_service(tmp_path: Path) -> None:
+    """Guarantee: with STEPLINE_SERVE_STORE no key is made in an embedded store that nobody
+    asks."""
+    dsn = {"STEPLINE_SERVE_STORE": "clickhouse://u:p@127.0.0.1:1/x"}
+    create = ("key", "create", "--scope", "admin", "--data", str(tmp_path / "data"))
+    with pytest.raises(Refused) as caught:
+        command(*create, extra=dsn)
+    assert "127.0.0.1" in str(caught.value)
+    assert not (tmp_path / "data" / "chdb").exists()

@@ -82,7 +82,8 @@ class Guard:
             raise self._refused(
                 AuthFailure.MISSING,
                 "this service asks for an API key: set STEPLINE_API_KEY or pass api_key=; "
-                "`stepline key create` makes one",
+                "`stepline key create` makes one, and the first one of all with --data while the "
+                "service is stopped",
             )
         key = await ring.find(secret)
         if key is None:

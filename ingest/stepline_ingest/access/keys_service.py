@@ -71,7 +71,13 @@ class KeyMaker:
             expires_ms=expires_ms,
         )
         self._tables.put(key)
-        log.info("key %s made: scope %s, project %r", key.id, scope.value, project)
+        log.info(
+            "key %s made: scope %s, project %r",
+            key.id,
+            scope.value,
+            project,
+            extra={"event": "key_made", "key": key.id},
+        )
         return key, secret
 
     def list(self) -> list[Key]:
@@ -99,7 +105,7 @@ class KeyMaker:
             revoked_ms=now_ms(),
         )
         self._tables.put(revoked)
-        log.info("key %s revoked", revoked.id)
+        log.info("key %s revoked", revoked.id, extra={"event": "key_revoked", "key": revoked.id})
         return revoked
 
 

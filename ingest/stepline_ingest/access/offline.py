@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from stepline_ingest.access.key import Key, Scope
 from stepline_ingest.access.key_tables import KeyTables
 from stepline_ingest.access.keys_service import KeyMaker
+from stepline_ingest.config import STORE_VARIABLE
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.limits import Limits
 from stepline_ingest.store import StoreError, open_store
@@ -39,13 +41,20 @@ class OfflineKeys:
 
 
 @contextmanager
-def keys(data: Path, store: str | None) -> Iterator[OfflineKeys]:
-    """Opens the store as `stepline serve --data DATA --store STORE` does. Raises OfflineError."""
+def keys(data: Path, store: str | None, *, make: bool) -> Iterator[OfflineKeys]:
+    """Opens the store as `stepline serve --data DATA --store STORE` does: STORE is by default what
+    STEPLINE_SERVE_STORE says. MAKE one that is not there. Raises OfflineError."""
+    store = store or os.environ.get(STORE_VARIABLE) or None
+    if store is None and not make and not (data / "chdb").is_dir():
+        raise OfflineError(
+            f"{data} holds no store: give the directory that `stepline serve --data` was given"
+        )
     try:
         opened = open_store(store, data)
     except StoreError as error:
         raise OfflineError(
-            f"{error}; while a service runs there, use --server and an admin key"
+            f"{error}; while a service runs there, use --server and an admin key, or stop the "
+            "service to make the first one"
         ) from error
     try:
         yield OfflineKeys(KeyMaker(KeyTables(opened), Limits()))

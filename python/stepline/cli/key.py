@@ -63,7 +63,10 @@ def add(parser: argparse.ArgumentParser) -> None:
             help="a data directory whose service does not run, instead of a service",
         )
         action.add_argument(
-            "--store", metavar="DSN", help="with --data: the ClickHouse server of the service"
+            "--store",
+            metavar="DSN",
+            help="with --data: the ClickHouse server of the service (default: "
+            "$STEPLINE_SERVE_STORE)",
         )
 
 
@@ -147,7 +150,9 @@ def _keys(args: argparse.Namespace) -> Iterator[Keys]:
         raise InvalidRequest("--store needs --data too: the one that the service is started with.")
     offline = imported("stepline_ingest.access.offline")
     try:
-        with offline.keys(args.data.expanduser(), args.store) as found:
+        with offline.keys(
+            args.data.expanduser(), args.store, make=args.action == "create"
+        ) as found:
             yield found
     except offline.OfflineError as error:
         raise InvalidRequest(sentence(str(error))) from None

@@ -63,11 +63,11 @@ def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
 FREE = ("--grpc-port", "0", "--http-port", "0", "--sql-port", "0")
 
 
-def refusal(*arguments: str) -> str:
-    """The last line that a service that cannot begin leaves; it ends with code 1 and no
+def refusal(*arguments: str, code: int = 1) -> str:
+    """The last line that a service that cannot begin leaves; it ends with CODE and no
     traceback."""
     ended = serve(*arguments)
-    assert ended.returncode == 1, ended.stderr
+    assert ended.returncode == code, ended.stderr
     assert ended.stdout == ""
     assert "Traceback" not in ended.stderr
     line = ended.stderr.strip().splitlines()[-1]
@@ -103,9 +103,36 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_a_host_that_others_can_reach(tmp_path: Path) -> None:
-    line = refusal("--data", str(tmp_path / "d"), *FREE, "--host", "0.0.0.0")
+    line = refusal("--data", str(tmp_path / "d"), *FREE, "--host", "0.0.0.0", code=2)
     assert "--insecure" in line
     assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--tls-cert", "c.pem"), ("--keep-points", "3h"), ("--hang-limit", "-1"), ("--store", "x")],
+    ids=lambda options: options[0],
+)
+def test_wrong_usage_has_a_code_of_its_own(tmp_path: Path, options: tuple[str, str]) -> None:
+    """What starts a service again after a failure must not do so for ever."""
+    line = refusal("--data", str(tmp_path / "d"), *FREE, *options, code=2)
+    assert options[0] in line
+
+
+def test_a_host_of_another_machine(tmp_path: Path) -> None:
+    address = ("--host", "192.0.2.1", "--insecure")
+    line = refusal("--data", str(tmp_path / "d"), *FREE, *address)
+    assert line.endswith("pass --host with an address of this machine")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"), [(("--insecure",), True), (("--insecure", "--require-keys"), False)]
+)
+def test_who_lets_everybody_in_is_told(
+    tmp_path: Path, options: tuple[str, ...], told: bool
+) -> None:
+    ended = serve("--data", str(tmp_path / "d"), *FREE, "--host", "192.0.2.1", *options)
+    assert ("and make that key" in ended.stderr) is told
 
 
 def test_one_ready_line_and_a_clean_end(tmp_path: Path) -> None:

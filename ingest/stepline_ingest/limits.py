@@ -168,6 +168,14 @@ class Limits:
     """Of each port. A browser opens six."""
     max_http_line_bytes: int = 64 * KIB
     """A request line, as GET carries its message there; a header takes 16 KiB."""
+    max_searched_bytes: int = 16 * KIB
+    """A text, a pattern or a regular expression that is looked for in names."""
+    max_exported_patterns: int = 10_000
+    """Names and patterns of one export."""
+    max_exported_pattern_bytes: int = 1 * MIB
+    """Of all of them together: they become one regular expression."""
+    max_exported_ranks: int = 1_000_000
+    """Ranks that one export names; the engine takes no longer list."""
     max_http_calls: int = 256
     """Calls of the gateway at a time, streams included."""
     max_http_body_bytes: int = 64 * MIB

@@ -14,6 +14,7 @@ from stepline_ingest.gen.stepline.v1 import runs_pb2
 from stepline_ingest.limits import Limits
 from stepline_ingest.run_record import RunRecord
 from stepline_ingest.store.contract import Store
+from stepline_ingest.store.memo import digest
 
 from .fields import Value
 from .filter_parse import parse_fields, parse_filter, parse_sort
@@ -48,7 +49,7 @@ class _Page:
         parts = sum(len(run.descent.layers) for run in self.runs)
         parts += sum(len(attempt.ends) + 1 for run in self.runs for attempt in run.attempts)
         texts = sum(len(value.text) for values in self.values.values() for value in values)
-        texts += sum(len(run.notes) for run in self.runs)
+        texts += sum(len(run.notes) + sum(map(len, run.tags)) for run in self.runs)
         return 4_000 * len(self.runs) + 500 * parts + 2 * texts
 
 
@@ -114,7 +115,7 @@ class Listing:
             page = self._page(query, columns)
         else:
             page = self._store.rows_memo.once(
-                ("page of runs", repr((query, columns))),
+                ("page of runs", digest((query, columns))),
                 lambda: self._page(query, columns),
                 size=_Page.size,
             )

@@ -12,6 +12,7 @@ from stepline_ingest.answering import answered
 from stepline_ingest.gen.stepline.v1 import catalogue_pb2, catalogue_pb2_grpc
 from stepline_ingest.limits import Limits
 from stepline_ingest.run_request import check_run_id
+from stepline_ingest.searched import check_searched
 from stepline_ingest.store.contract import Store
 
 from .changes import read_changes
@@ -34,7 +35,8 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServicer):
         self._store = store
         self._runs = runs
         self._index = index
-        self._limits = limits.of_a_query()
+        self._limits = limits
+        self._engine_limits = limits.of_a_query()
         self._executor = executor
 
     @answered
@@ -42,12 +44,13 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServicer):
         self, request: catalogue_pb2.ListProjectsRequest
     ) -> catalogue_pb2.ListProjectsReply:
         scope = Scope(access.project() or "")
-        return await self._blocking(lambda: read_projects(self._store, scope, self._limits))
+        return await self._blocking(lambda: read_projects(self._store, scope, self._engine_limits))
 
     @answered
     async def ListRunKeys(
         self, request: catalogue_pb2.ListRunKeysRequest
     ) -> catalogue_pb2.ListRunKeysReply:
+        check_searched(self._limits, prefix=request.prefix, search=request.search)
         own = access.project()
         if own is not None and request.project not in ("", own):
             return catalogue_pb2.ListRunKeysReply()
@@ -58,7 +61,7 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServicer):
             return read_keys(
                 self._store,
                 scope,
-                self._limits,
+                self._engine_limits,
                 prefix=request.prefix,
                 search=request.search,
                 limit=min(request.limit or MAX_KEYS, MAX_KEYS),
@@ -74,7 +77,7 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServicer):
         run_id = check_run_id(request.run_id)
         async with self._runs.lock(run_id):
             await self._runs.require(run_id)
-        return await self._blocking(lambda: read_changes(self._store, run_id, self._limits))
+        return await self._blocking(lambda: read_changes(self._store, run_id, self._engine_limits))
 
     async def _blocking(self, call: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)

@@ -14,6 +14,7 @@ from stepline_ingest.errors import ServiceError, abort, later
 from stepline_ingest.gen.stepline.v1 import live_pb2, live_pb2_grpc, runs_pb2
 from stepline_ingest.limits import Limits
 from stepline_ingest.metrics import Refusal
+from stepline_ingest.searched import check_searched
 
 from .hub import Hub
 from .request import watched_queries
@@ -70,6 +71,8 @@ class LiveService(live_pb2_grpc.LiveServicer):
         self, request: live_pb2.WatchRequest
     ) -> AsyncGenerator[live_pb2.WatchUpdate, None]:
         queries, interval = watched_queries(request)
+        for pattern in (pattern for query in queries for pattern in query.patterns):
+            check_searched(self._limits, patterns=pattern)
         for run_id in dict.fromkeys(run for query in queries for run in query.chart.run_ids):
             await self._check(run_id)
         if self._stopping:

@@ -10,7 +10,9 @@ from stepline._core import siphash64
 from stepline_ingest.errors import invalid
 from stepline_ingest.similar import closest
 from stepline_ingest.store.contract import Param, Setting, Store, StoreError
+from stepline_ingest.store.memo import digest
 
+from .failure import NO_REGEX
 from .select import plain, select
 
 _LISTED = 100_000
@@ -28,8 +30,6 @@ _GROUP = (
 )
 _MOST_GROUPS = 10_000
 _ALL = 2**32 - 1
-_BAD_REGEX = 427
-"""ClickHouse's number of the error."""
 _RE2_SAYS = re.compile(r"error: (.*?)(?:\. Look at|$)", re.DOTALL)
 
 
@@ -72,10 +72,15 @@ def find_names(
     try:
         names = _read(store, where, params, limits, page)
     except StoreError as error:
-        if error.code == _BAD_REGEX:
+        if error.code == NO_REGEX and query.regex:
             raise invalid(
                 f"{query.regex[:200]!r} is no regular expression of RE2 ({_why(error)}): see "
                 "https://github.com/google/re2/wiki/Syntax"
+            ) from error
+        if error.code == NO_REGEX and query.pattern:
+            raise invalid(
+                f"the pattern {query.pattern[:200]!r} cannot be compiled ({_why(error)}): "
+                "shorten it"
             ) from error
         raise
     if len(names) < most and (names or not query.offset):
@@ -184,7 +189,7 @@ def _ask(
 ) -> list[tuple[object, ...]]:
     """Of the table of names alone."""
     return store.rows_memo.once(
-        (_TABLE, sql, repr(params)),
+        (_TABLE, digest((sql, params))),
         lambda: store.query(sql, params, limits),
         size=lambda rows: sum(
             200 + sum(len(cell) for cell in row if isinstance(cell, str)) for row in rows

@@ -22,6 +22,7 @@ from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
 from stepline_ingest.run_record import RunRecord
+from stepline_ingest.searched import check_exported, check_searched
 from stepline_ingest.store.cancel import MARK
 from stepline_ingest.store.contract import Setting, Store, StoreError
 
@@ -70,6 +71,9 @@ class QueryService(query_pb2_grpc.QueryServicer):
             run_ids = list(dict.fromkeys(request.run_ids)) or [request.run_id]
             if len(run_ids) > _MOST_RUNS:
                 raise invalid(f"{len(run_ids)} runs, {_MOST_RUNS} are allowed: name fewer")
+            check_searched(
+                self._limits, prefix=request.prefix, pattern=request.pattern, regex=request.regex
+            )
             await self._runs.preload(run_ids)
             runs = [await self._run(run_id) for run_id in run_ids]
             definitions = Definitions(run.config for run in runs)
@@ -135,6 +139,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
     ) -> AsyncIterator[query_pb2.ExportChunk]:
         async def chunks() -> AsyncGenerator[query_pb2.ExportChunk, None]:
             query = ExportQuery(
+            check_exported(self._limits, request.metrics, request.ranks)
                 request.run_id,
                 tuple(request.metrics),
                 tuple(request.ranks),

@@ -11,6 +11,7 @@ stored meanwhile, and may be part of it or not, have a version of their own once
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 from collections import OrderedDict
@@ -22,6 +23,13 @@ Value = TypeVar("Value")
 
 CAPACITY = 128 << 20
 """Bytes, as those who keep something estimate them."""
+ENTRY_BYTES = 500
+"""Of an entry and its key, beside the value."""
+
+
+def digest(what: object) -> bytes:
+    """Stands for the repr() of WHAT, which may be long, in a key."""
+    return hashlib.sha256(repr(what).encode("utf-8", "replace")).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +96,11 @@ class Memo:
             return kept.value
 
     def keep(self, key: Hashable, version: Version | None, value: Any, *, size: int) -> None:
-        """VALUE was read after VERSION was taken. It must not be changed any more."""
+        """VALUE was read after VERSION was taken. It must not be changed any more. What callers
+        choose is part of KEY as its digest()."""
         if version is None or size > self._capacity // 4:
             return
+        size += ENTRY_BYTES
         with self._lock:
             former = self._kept.pop(key, None)
             self._size += size - (former.size if former else 0)

@@ -1,7 +1,7 @@
 """Promise: what was kept is given out only while the points it came from are as they were."""
 
 from stepline_ingest.store import open_store
-from stepline_ingest.store.memo import Memo
+from stepline_ingest.store.memo import ENTRY_BYTES, Memo
 from tests.support.points import Point, block
 
 
@@ -26,15 +26,23 @@ def test_what_was_read_while_points_changed_is_not_given_out():
 
 
 def test_the_least_recently_used_goes_first():
-    memo = Memo(trusted=True, capacity=100)
+    memo = Memo(trusted=True, capacity=4 * (ENTRY_BYTES + 25))
     version = memo.version()
     for key in "abcd":
         memo.keep(key, version, key, size=25)
     assert memo.get("a", version) == "a"
     memo.keep("e", version, "e", size=25)
     assert [memo.get(key, version) for key in "abcde"] == ["a", None, "c", "d", "e"]
-    memo.keep("too large", version, "x", size=26)
+    memo.keep("too large", version, "x", size=ENTRY_BYTES + 26)
     assert memo.get("too large", version) is None
+
+
+def test_what_is_empty_takes_room_too():
+    memo = Memo(trusted=True, capacity=10 * ENTRY_BYTES)
+    version = memo.version()
+    for key in range(100):
+        memo.keep(key, version, (), size=0)
+    assert sum(memo.get(key, version) is not None for key in range(100)) == 10
 
 
 def test_a_store_that_others_may_write_to_keeps_nothing():

@@ -60,6 +60,14 @@ class Limits:
     max_metrics_per_run: int = 1_000_000
     max_config_bytes: int = 16 * MIB
     """The config or the summary of a run as JSON."""
+    max_json_depth: int = 200
+    """Lists and objects of a config, a summary or a context in each other; the client refuses the
+    same."""
+    max_definitions: int = 5_000
+    """Metrics and patterns of which a config says something (`define_metric()`); the first ones
+    count."""
+    max_patterns: int = 200
+    """Of those, patterns: each is compared with each name."""
     max_notes_bytes: int = 1 * MIB
     max_tags: int = 1_000
     max_ranks: int = 1 << 20

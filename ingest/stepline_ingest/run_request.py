@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepline import _core
-from stepline_ingest.errors import invalid
+from stepline_ingest.errors import ServiceError, invalid
 from stepline_ingest.forks import Origin, origin
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, runs_pb2
+from stepline_ingest.json_texts import json_value, nesting
 from stepline_ingest.limits import Limits
 from stepline_ingest.run_record import End, JsonObject
 from stepline_ingest.signs import Key
@@ -222,17 +223,28 @@ def check_size(field: str, text: str, limits: Limits) -> None:
 
 def json_object(field: str, text: str, limits: Limits) -> JsonObject:
     """The object that TEXT holds; empty text is an empty object. NaN and infinities are allowed, as
-    Python writes them."""
+    Python writes them; halves of surrogate pairs become U+FFFD: no run fails for its config."""
     if not text:
         return {}
     check_size(field, text, limits)
     try:
-        value: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value: Any = json_value(text)
+    except RecursionError:
+        raise _too_deep(field, limits) from None
+    except ValueError as error:
         raise invalid(f"{field} is no JSON ({error}): send a JSON object") from None
     if not isinstance(value, dict):
         raise invalid(f'{field} is JSON but no object: send an object, such as {{"lr": 0.001}}')
+    if nesting(text) > limits.max_json_depth:
+        raise _too_deep(field, limits)
     return value
+
+
+def _too_deep(field: str, limits: Limits) -> ServiceError:
+    return invalid(
+        f"{field} is JSON nested deeper than {limits.max_json_depth}: send it "
+        "flatter, or as text"
+    )
 
 
 def json_text(value: Any) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from stepline import _core
+from stepline_ingest.json_texts import json_value
 from stepline_ingest.lineage import Descent, Layer
 from stepline_ingest.run_record import CRASHED, PREEMPTED, Attempt, End, RunRecord
 from stepline_ingest.run_request import json_text
@@ -237,8 +237,8 @@ def to_record(row: tuple[Any, ...], attempts: list[Attempt], layers: Sequence[La
         run_id=row[1],
         project=row[2],
         name=row[3],
-        config=json.loads(row[4]),
-        summary=json.loads(row[5]),
+        config=json_value(row[4]),
+        summary=json_value(row[5]),
         tags=list(row[6]),
         group=row[7],
         job_type=row[8],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from .config import RESERVED
 from .errors import InvalidRequest
+from .name_pattern import NamePattern, is_pattern
 
 Goal = Literal["minimize", "maximize"]
 SummaryKind = Literal["last", "min", "max", "mean", "first", "best"]
@@ -52,18 +52,8 @@ def defined(definitions: Mapping[str, Mapping[str, Any]], metric: str) -> dict[s
     own name over every pattern, word by word."""
     found: dict[str, Any] = {}
     for name in sorted(definitions, key=lambda name: (len(name), name)):
-        if _is_wild(name) and matches(name, metric):
+        if is_pattern(name) and NamePattern(name).matches(metric):
             found |= definitions[name]
-    if not _is_wild(metric):
+    if not is_pattern(metric):
         found |= definitions.get(metric, {})
     return found
-
-
-def matches(pattern: str, metric: str) -> bool:
-    """Whether PATTERN, in which * stands for any characters and ? for one, is METRIC."""
-    each = ({"*": ".*", "?": "."}.get(c) or re.escape(c) for c in pattern)
-    return re.fullmatch(f"(?s:{''.join(each)})", metric) is not None
-
-
-def _is_wild(name: str) -> bool:
-    return "*" in name or "?" in name

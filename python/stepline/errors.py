@@ -40,6 +40,11 @@ class SpoolFailed(SteplineError, OSError):
 class ServerUnreachable(SteplineError, ConnectionError):
     """Nobody answers at the server's address, or not in time."""
 
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        """What the connection says."""
+
 
 class RunExists(SteplineError):
     """`init(resume="never")` with the id of a run that is there already."""
@@ -99,10 +104,13 @@ _SERVICE_REMEDY = "The log of the service says more."
 
 def unreachable(server: str, detail: str = "") -> ServerUnreachable:
     """The error for a server that does not answer."""
+    if "; " in detail:  # with a remedy of its own: it is there, and cannot be used
+        return ServerUnreachable(f"The service at {server} cannot be used: {detail}.", detail)
     why = f" ({detail})" if detail else ""
     return ServerUnreachable(
         f"No Stepline service answers at {server}{why}. "
-        "Start one with `stepline serve`, or correct server= or STEPLINE_SERVER."
+        "Start one with `stepline serve`, or correct server= or STEPLINE_SERVER.",
+        detail,
     )
 
 
@@ -134,12 +142,14 @@ def from_core(
 
 
 def sentence(text: str) -> str:
-    """TEXT with a capital and a full stop, so that a remedy can follow."""
+    """TEXT with a full stop, so that a remedy can follow, and with a capital unless it begins with a
+    name or a path."""
     text = text.strip()
     if not text:
         return text
     ended = text if text[-1] in ".!?" else text + "."
-    return ended[0].upper() + ended[1:] if ended[0].isalpha() else ended
+    word = ended.split(maxsplit=1)[0].rstrip(",:;.!?")
+    return ended[0].upper() + ended[1:] if word.isalpha() and word.islower() else ended
 
 
 def neighbours(name: str, known: Iterable[str], *, limit: int = 3) -> str:

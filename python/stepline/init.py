@@ -143,6 +143,7 @@ def init(
 
 
 def _start(settings: Settings, plan: SpoolMeta, launch: Launch, gathering: Gathering) -> Run:
+    reason = ""
     if settings.mode == "online":
         try:
             plan = _register(plan, reroll=settings.run_id is None and not launch.found)
@@ -153,6 +154,7 @@ def _start(settings: Settings, plan: SpoolMeta, launch: Launch, gathering: Gathe
                 notices.line(f"{error} This run is disabled and logs nothing.")
                 gathering.close()
                 return _disabled_run(settings, plan)
+            reason = error.reason
     run = _spooled_run(settings, plan)
     gathering.record(run._writer.control)
     run._pulse.later(gathering.late)
@@ -160,7 +162,7 @@ def _start(settings: Settings, plan: SpoolMeta, launch: Launch, gathering: Gathe
     if settings.console == "all" or (settings.console == "rank0" and run.rank == 0):
         _keep_console(run)
     count_start(plan, settings, launch)
-    _announce(settings, run)
+    _announce(settings, run, reason)
     return run
 
 
@@ -250,9 +252,9 @@ def _delivery(settings: Settings) -> Delivery:
     return ByProcess(str(settings.dir), sends=sends)
 
 
-def _announce(settings: Settings, run: Run) -> None:
+def _announce(settings: Settings, run: Run, reason: str) -> None:
     if run.mode == "online" and run.attempt is None:
-        notices.unreachable(settings.server, run.id, settings.dir)
+        notices.unreachable(settings.server, run.id, settings.dir, reason)
     elif run.rank == 0:
         place = settings.server if run.mode == "online" else f"{settings.dir} (offline)"
         notices.line(f"run {run.id} of project {run.project} -> {place}")

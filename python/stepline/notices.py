@@ -17,11 +17,12 @@ def line(text: str) -> None:
     _write(f"stepline: {text}\n")
 
 
-def unreachable(server: str, run_id: str, root: Path) -> None:
-    """Warns that no service can be reached: where the points are, and what sends them."""
+def unreachable(server: str, run_id: str, root: Path, reason: str = "") -> None:
+    """Warns that no service can be reached: why, where the points are, and what sends them."""
     box(
         f"Stepline: no service at {server}",
         [
+            *([f"It cannot be reached: {reason}."] if reason else []),
             f"Run {run_id} goes on without it. Points are kept in the spool directory",
             f"    {root}",
             "and are sent as soon as the service answers. To send them by hand, later:",

@@ -29,14 +29,14 @@ class Pulse:
         self._began = time.monotonic()
         self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)
         self._warned = False
-        self._unreachable: Callable[[], None] | None = None
+        self._unreachable: Callable[[str], None] | None = None
         self._looked = self._began
         self._away = 0
         self._late: list[Callable[[], bool]] = []
 
-    def attach(self, writer: PointWriter, unreachable: Callable[[], None] | None = None) -> None:
+    def attach(self, writer: PointWriter, unreachable: Callable[[str], None] | None = None) -> None:
         """The writer can only be made after its pulse, so it comes second. UNREACHABLE is called
-        once, when the service stays out of reach.
+        once, with the reason, when the service stays out of reach.
         """
         self._writer = writer
         self._unreachable = unreachable
@@ -74,7 +74,8 @@ class Pulse:
         self._away = self._away + 1 if brief is not None and brief["state"] == "unreachable" else 0
         if self._away >= _LOOKS:
             warn, self._unreachable = self._unreachable, None
-            warn()
+            status = _core.spool_status(path)
+            warn(status["error"] if status is not None else "")
 
     def lag(self, acked_seq: int) -> float:
         """Seconds that the oldest unacknowledged record has waited at most."""

@@ -15,6 +15,7 @@ from stepline_ingest.capture.tables import CaptureTables, ConsoleRow, ContextRow
 from stepline_ingest.coalesce import Coalescer
 from stepline_ingest.errors import invalid
 from stepline_ingest.gen.stepline.v1 import capture_pb2, capture_pb2_grpc, ingest_pb2
+from stepline_ingest.json_texts import whole_text
 from stepline_ingest.limits import Limits
 from stepline_ingest.runs_repository import RunsRepository
 from stepline_ingest.writers import Binding
@@ -59,7 +60,8 @@ class CaptureService(capture_pb2_grpc.CaptureServicer):
             )
         run_request.json_object(part, content, self._limits)
         place = await self._bind(_hello(request))
-        await self._contexts.add(ContextRow(binding=place, part=part, content=content))
+        row = ContextRow(binding=place, part=part, content=whole_text(content))
+        await self._contexts.add(row)
         return capture_pb2.PutContextReply()
 
     @answered

@@ -6,11 +6,12 @@ Invariants
 - The keys that raw_indexed names are those that raw_fields has rows of: they are written after
   those rows. A key that is gone gets a row of the kind NONE.
 - Who reads asks for `flush` first, and so sees what was written before.
+- A run that cannot be indexed, whatever is wrong with it, keeps nobody waiting: it is put aside,
+  and tried again when it changes or the service starts.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,7 @@ from typing import Any
 
 from stepline._core import siphash64
 from stepline_ingest.errors import later
+from stepline_ingest.json_texts import json_value
 from stepline_ingest.metrics import Refusal
 from stepline_ingest.run_record import RunRecord
 from stepline_ingest.store.contract import Store
@@ -113,7 +115,7 @@ class FieldIndex:
             try:
                 changes = list(taken.values())
                 for first in range(0, len(changes), _BATCH):
-                    self._write(changes[first : first + _BATCH])
+                    self._write_what_can_be(changes[first : first + _BATCH])
             except BaseException:
                 with self._guard:
                     self._pending = {**taken, **self._pending}
@@ -129,20 +131,32 @@ class FieldIndex:
             if self._stopping.is_set():
                 break
             with self._writing:
-                self._write(list(self._stored(behind[first : first + _BATCH])))
+                self._write_what_can_be(list(self._stored(behind[first : first + _BATCH])))
         return len(behind)
 
     def _stored(self, runs: Sequence[int]) -> Iterable[_Change]:
         for run, project, config, summary, version in self._store.query(
             _RUNS, {"runs": list(runs)}
         ):
-            yield _Change(
-                int(str(run)),
-                str(project),
-                json.loads(str(config)),
-                json.loads(str(summary)),
-                int(str(version)),
-            )
+            try:
+                values = json_value(str(config)), json_value(str(summary))
+            except Exception:
+                _put_aside(int(str(run)))
+                continue
+            yield _Change(int(str(run)), str(project), *values, int(str(version)))
+
+    def _write_what_can_be(self, changes: Sequence[_Change]) -> None:
+        """All, or where something is wrong with one of them, all others. Raises StoreError."""
+        try:
+            self._write(changes)
+        except StoreError:
+            raise
+        except Exception:
+            if len(changes) == 1:
+                _put_aside(changes[0].run)
+                return
+            for change in changes:
+                self._write_what_can_be([change])
 
     def _write(self, changes: Sequence[_Change]) -> None:
         if not changes:
@@ -180,9 +194,20 @@ class FieldIndex:
                 log.warning("configs could not be indexed, trying again: %s", error)
                 self._stopping.wait(RETRY)
                 continue
+            except Exception:
+                log.exception("configs could not be indexed, trying again")
+                self._stopping.wait(RETRY)
+                continue
             self._wake.wait()
             self._stopping.wait(self._pause)
             self._wake.clear()
+
+
+def _put_aside(run: int) -> None:
+    """While the exception is handled."""
+    log.exception(
+        "run %d cannot be indexed, so that filters do not find it: report this with its config", run
+    )
 
 
 def _fields(change: _Change) -> dict[str, Value]:

@@ -10,6 +10,8 @@ Invariants
 - A run that is slow to read is read seldom: for each second that it takes it waits 20. And after
   each second of reading the thread rests for three, so that runs that begin one after the other
   gather.
+- A run that cannot be summed up, whatever is wrong with it, keeps no other waiting: it is put
+  aside, and tried again when points come or the service starts.
 """
 
 from __future__ import annotations
@@ -207,6 +209,10 @@ class SummaryTable:
                 log.warning("metrics could not be summed up, trying again: %s", error)
                 self._stopping.wait(5.0)
                 continue
+            except Exception:
+                log.exception("metrics could not be summed up, trying again")
+                self._stopping.wait(5.0)
+                continue
             rest = min(_REST * (time.monotonic() - began), _LONGEST_REST)
             waiting = bool(self._dirty)
             self._wake.wait(self._interval / 2 if waiting else _IDLE)
@@ -228,7 +234,7 @@ class SummaryTable:
             if not taken:
                 return 0
             try:
-                self._write(taken)
+                self._write_what_can_be(taken)
             except BaseException:
                 self._add(taken)
                 raise
@@ -243,6 +249,23 @@ class SummaryTable:
             return len(taken)
         finally:
             self._writing.release()
+
+    def _write_what_can_be(self, runs: Sequence[int]) -> None:
+        """All, or where something is wrong with one of them, all others. Raises StoreError."""
+        try:
+            self._write(runs)
+        except StoreError:
+            raise
+        except Exception:
+            if len(runs) == 1:
+                log.exception(
+                    "run %d cannot be summed up, so that tables do not show its metrics: report "
+                    "this with its config",
+                    runs[0],
+                )
+                return
+            for run in runs:
+                self._write_what_can_be([run])
 
     def _write(self, runs: Sequence[int]) -> None:
         counted = self._store.query(_POINTS, {"runs": list(runs)}, self._limits)

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
 from typing import Any, TypeAlias, TypeVar
@@ -76,31 +76,32 @@ class QueryService(query_pb2_grpc.QueryServicer):
             )
             await self._runs.preload(run_ids)
             runs = [await self._run(run_id) for run_id in run_ids]
-            definitions = Definitions(run.config for run in runs)
-            query = NamesQuery(
-                request.prefix,
-                request.pattern,
-                request.regex,
-                request.limit,
-                request.offset,
-                () if request.hidden else definitions.hiding(),
-            )
-            descents = [run.descent for run in runs]
-            statistics = not (request.run_ids or request.names_only)
-            yield await self._blocking(
-                lambda: read_metrics(
-                    self._store,
-                    query,
-                    descents,
-                    self._engine_limits,
-                    definitions=definitions,
-                    statistics=statistics,
-                    grouped=request.grouped,
-                )
-            )
+            yield await self._blocking(lambda: self._metrics(request, runs))
 
         (reply,) = [reply async for reply in self._answered(found(), context)]
         return reply
+
+    def _metrics(
+        self, request: query_pb2.ListMetricsRequest, runs: Sequence[RunRecord]
+    ) -> query_pb2.ListMetricsReply:
+        definitions = Definitions(run.config for run in runs)
+        query = NamesQuery(
+            request.prefix,
+            request.pattern,
+            request.regex,
+            request.limit,
+            request.offset,
+            () if request.hidden else definitions.hiding(),
+        )
+        return read_metrics(
+            self._store,
+            query,
+            [run.descent for run in runs],
+            self._engine_limits,
+            definitions=definitions,
+            statistics=not (request.run_ids or request.names_only),
+            grouped=request.grouped,
+        )
 
     async def History(
         self, request: query_pb2.HistoryRequest, context: Any
@@ -138,8 +139,8 @@ class QueryService(query_pb2_grpc.QueryServicer):
         self, request: query_pb2.ExportRequest, context: Any
     ) -> AsyncIterator[query_pb2.ExportChunk]:
         async def chunks() -> AsyncGenerator[query_pb2.ExportChunk, None]:
-            query = ExportQuery(
             check_exported(self._limits, request.metrics, request.ranks)
+            query = ExportQuery(
                 request.run_id,
                 tuple(request.metrics),
                 tuple(request.ranks),

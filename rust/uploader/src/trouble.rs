@@ -50,10 +50,8 @@ impl Trouble {
 fn describe(failure: &Failure, link: &Link) -> String {
     let (address, message) = (link.address(), failure.message());
     if failure.is_transport() {
-        return format!(
-            "cannot reach {address}: {message}; start `stepline serve` there or check the address, \
-             the points wait in the spool"
-        );
+        let remedy = if message.contains("; ") { "" } else { "start `stepline serve` there or check the address, " };
+        return format!("cannot reach {address}: {message}; {remedy}the points wait in the spool");
     }
     match failure.code() {
         Code::Unauthenticated | Code::PermissionDenied => {

@@ -120,8 +120,24 @@ fn judge(status: &Status) -> Verdict {
 
 /// The message of a status with the reasons below it, which hold what matters when a connection fails ("Connection refused").
 fn text(status: &Status) -> String {
-    let mut parts = vec![status.message().to_owned()];
-    let mut source = status.source();
+    let mut text = joined(status.message(), status.source());
+    if text.is_empty() {
+        return status.code().description().to_owned();
+    }
+    if let Some(remedy) = tls::remedy(&text).filter(|_| status.source().is_some()) {
+        text.push_str("; ");
+        text.push_str(remedy);
+    }
+    text
+}
+
+/// What an error of the connection says, with the reasons below it.
+pub(crate) fn reasons(err: &dyn Error) -> String {
+    joined(&err.to_string(), err.source())
+}
+
+fn joined(first: &str, mut source: Option<&(dyn Error + 'static)>) -> String {
+    let mut parts = vec![first.to_owned()];
     while let Some(err) = source {
         parts.push(err.to_string());
         source = err.source();
@@ -134,13 +150,6 @@ fn text(status: &Status) -> String {
             text.push_str(separator);
             text.push_str(part);
         }
-    }
-    if text.is_empty() {
-        return status.code().description().to_owned();
-    }
-    if let Some(remedy) = tls::remedy(&text).filter(|_| status.source().is_some()) {
-        text.push_str("; ");
-        text.push_str(remedy);
     }
     text
 }

@@ -9,6 +9,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use crate::address::{AddressError, ServerAddress};
+use crate::failure::reasons;
 use crate::tls::TlsFiles;
 use crate::v1::admin_client::AdminClient;
 use crate::v1::audit_client::AuditClient;
@@ -43,8 +44,8 @@ pub enum LinkError {
     ApiKey,
     #[error("cannot set up TLS for {address}: {why}")]
     Files { address: ServerAddress, why: String },
-    #[error("cannot set up TLS for {address}: {why}; install the root certificates of this system (Debian: ca-certificates) or set STEPLINE_TLS_CA")]
-    Tls { address: ServerAddress, why: String },
+    #[error("cannot set up TLS for {address}: {why}; {remedy}")]
+    Tls { address: ServerAddress, why: String, remedy: &'static str },
     #[error(
         "{address} is on another machine, and nothing was said about encryption: write https://{address} for TLS, or \
          http://{address} to send points and the API key in the clear in a network that you trust (STEPLINE_INSECURE=1 \
@@ -115,7 +116,11 @@ impl Link {
 }
 
 fn endpoint(address: &ServerAddress, tls: &TlsFiles) -> Result<Endpoint, LinkError> {
-    let failed = |err: tonic::transport::Error| LinkError::Tls { address: address.clone(), why: err.to_string() };
+    let failed = |err: tonic::transport::Error| LinkError::Tls {
+        address: address.clone(),
+        why: reasons(&err),
+        remedy: tls.remedy(),
+    };
     let endpoint = Endpoint::from_shared(address.uri())
         .map_err(failed)?
         .user_agent(concat!("stepline/", env!("CARGO_PKG_VERSION")))
@@ -192,6 +197,21 @@ mod tests {
             let link = Link::new(server, Some("key"), &TlsFiles::default()).unwrap();
             assert_eq!(link.address().to_string(), server);
         }
+    }
+
+    #[tokio::test]
+    async fn a_pair_that_cannot_be_shown_is_named_with_its_variables() {
+        let dir = std::env::temp_dir().join(format!("stepline-link-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let file = |name: &str| {
+            let path = dir.join(name);
+            std::fs::write(&path, format!("-----BEGIN {name}-----\nAAAA\n-----END {name}-----\n")).unwrap();
+            Some(path)
+        };
+        let tls = TlsFiles { ca: None, cert: file("CERTIFICATE"), key: file("PRIVATE KEY") };
+        let message = Link::new("https://localhost:1", None, &tls).unwrap_err().to_string();
+        assert!(message.contains("STEPLINE_TLS_CERT") && !message.contains("transport error"), "{message}");
+        std::fs::remove_dir_all(dir).unwrap();
     }
 
     #[tokio::test]

@@ -27,6 +27,16 @@ impl TlsFiles {
         [&self.ca, &self.cert, &self.key].map(|file| fs::metadata(file.as_deref()?).ok()?.modified().ok())
     }
 
+    /// What to do when they cannot be used.
+    pub(crate) fn remedy(&self) -> &'static str {
+        if self.cert.is_some() {
+            "check that STEPLINE_TLS_CERT is a certificate of version 3 (`openssl x509 -req` makes one with -extfile) and \
+             STEPLINE_TLS_KEY its key"
+        } else {
+            "install the root certificates of this system (Debian: ca-certificates) or set STEPLINE_TLS_CA"
+        }
+    }
+
     /// Reads the files; the error says which one is wrong and what to do.
     pub(crate) fn config(&self) -> Result<ClientTlsConfig, String> {
         let config = match &self.ca {

@@ -74,6 +74,14 @@ def test_a_service_that_does_not_answer_is_named_with_the_reason(code: str) -> N
     )
 
 
+def test_a_reason_that_has_a_remedy_is_not_followed_by_another_one() -> None:
+    why = "invalid peer certificate: UnknownIssuer; set STEPLINE_TLS_CA to the CA that signed it"
+    made = from_core(rpc("UNAVAILABLE", why), server=SERVER)
+    assert str(made) == f"The service at metrics:7424 cannot be used: {why}."
+    assert isinstance(made, errors.ServerUnreachable)
+    assert made.reason == why
+
+
 def test_what_is_missing_depends_on_what_was_asked_for() -> None:
     assert type(from_core(rpc("NOT_FOUND"), server=SERVER)) is errors.RunNotFound
     made = from_core(rpc("NOT_FOUND"), server=SERVER, missing=errors.MetricNotFound)

@@ -35,8 +35,9 @@ def beat(monkeypatch: pytest.MonkeyPatch, states: list[str], said: list[str]) ->
         return {"state": next(answers)}
 
     monkeypatch.setattr(_core, "spool_brief", brief)
+    monkeypatch.setattr(_core, "spool_status", lambda path: {"error": "connection refused"})
     beating = Pulse(NoDelivery())
-    beating.attach(NullWriter(), lambda: said.append("unreachable"))
+    beating.attach(NullWriter(), said.append)
     for _ in states:
         beating()
 
@@ -54,12 +55,13 @@ def test_it_takes_two_looks_to_warn_and_it_is_done_once(
     monkeypatch: pytest.MonkeyPatch, said: list[str], states: list[str], warnings: int
 ) -> None:
     beat(monkeypatch, states, said)
-    assert len(said) == warnings
+    assert said == ["connection refused"] * warnings
 
 
 def test_the_warning_has_the_place_and_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    notices.unreachable("metrics:1", "r", Path("/spools of mine"))
+    notices.unreachable("metrics:1", "r", Path("/spools of mine"), "connection refused")
     text = capsys.readouterr().err
+    assert "It cannot be reached: connection refused." in text
     assert "no service at metrics:1" in text
     assert "stepline sync '/spools of mine' --server metrics:1" in text
     assert len({len(line) for line in text.splitlines()}) == 1, "a box"

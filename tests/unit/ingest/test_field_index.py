@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stepline._core import siphash64
 from stepline_ingest.catalogue.filter_parse import parse_filter
 from stepline_ingest.catalogue.index import FieldIndex
 from stepline_ingest.catalogue.known import Scope
@@ -100,6 +101,62 @@ def test_what_could_not_be_written_is_written_later(embedded: Store) -> None:
     broken.failing = False
     index.flush()
     assert find(embedded, "config.lr = 2") == ["a"]
+
+
+def test_halves_of_pairs_that_a_store_holds_are_indexed(embedded: Store) -> None:
+    put(embedded, None, "a", 1, text="\ud800", **{"\udfff": 1})
+    put(embedded, None, "b", 1, text="\udfff\ud800")
+    assert FieldIndex(embedded).catch_up() == 2
+    (run,) = SqlRunTables(embedded).load(["a"])
+    assert run.config == {"text": "\ufffd", "\ufffd": 1}
+    assert find(embedded, 'config.text = "\\ud800"') == ["a"]
+    assert find(embedded, 'config.text != "x"') == ["a", "b"]
+
+
+class Refusing:
+    """Fails in a way that nobody foresaw when a row of the run that is BROKEN is written."""
+
+    def __init__(self, store: Store, broken: str) -> None:
+        self._store, self._broken = store, siphash64(broken)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def insert_rows(self, table: str, columns: object, rows: list[tuple[object, ...]]) -> None:
+        if any(self._broken in row for row in rows):
+            raise RuntimeError("nobody foresaw this")
+        self._store.insert_rows(table, columns, rows)  # type: ignore[arg-type]
+
+
+def test_a_run_that_cannot_be_indexed_keeps_no_other_waiting(embedded: Store) -> None:
+    index = FieldIndex(Refusing(embedded, "bad"))  # type: ignore[arg-type]
+    for run_id in ("a", "bad", "c"):
+        put(embedded, index, run_id, 1, lr=1)
+    index.flush()
+    assert find(embedded, "config.lr = 1") == ["a", "c"]
+    assert not index._pending
+    put(embedded, None, "d", 1, lr=1)
+    index.start()
+    try:
+        assert index._caught_up.wait(60)
+        put(embedded, index, "e", 1, lr=1)
+        index.flush()
+        assert index._thread is not None
+        assert index._thread.is_alive()
+    finally:
+        index.stop()
+    assert find(embedded, "config.lr = 1") == ["a", "c", "d", "e"]
+
+
+def test_a_config_that_cannot_be_read_is_passed_over(embedded: Store) -> None:
+    for run_id in ("a", "bad"):
+        put(embedded, None, run_id, 1, lr=1)
+    columns = ("run", "run_id", "project", "config", "summary", "version")
+    row = (siphash64("bad"), "bad", "p", "{no JSON", "{}", 2)
+    embedded.insert_rows("raw_runs", columns, [row])
+    index = FieldIndex(embedded)
+    index.catch_up()
+    assert find(embedded, "config.lr = 1") == ["a"]
 
 
 def test_a_deleted_run_is_not_found_and_leaves_nothing(embedded: Store) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 
 from stepline._core import siphash64
 from stepline_ingest.catalogue.definitions import Definition, Definitions
 from stepline_ingest.catalogue.summaries import SummaryTable
+from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
 from stepline_ingest.run_record import Attempt
 from stepline_ingest.run_tables import SqlRunTables
@@ -170,6 +172,59 @@ def test_definitions() -> None:
     assert found.of("train/loss") == Definition()
     assert found.hiding() == [("val/*", True), ("val/acc", False)]
     assert not Definitions([{}]).hiding()
+
+
+def test_definitions_have_limits() -> None:
+    said = {f"*/{number}": {"goal": "minimize"} for number in range(1_000)}
+    said |= {f"m{number}": {"goal": "maximize"} for number in range(10_000)}
+    said |= {"*" + "x" * 2_000: {"goal": "minimize"}}
+    found = Definitions([{"_stepline": {"metrics": said}}, {"_stepline": {"metrics": said}}])
+    assert found.of("x/9").goal == "minimize"
+    assert found.of("x/999").goal == "", "the first patterns count"
+    assert found.of("m9").goal == "maximize"
+    assert found.of("m9999").goal == ""
+    assert len(found._patterns) == Limits().max_patterns
+    long = Definitions([{"_stepline": {"metrics": {"*" * 2_000: {}, "a": {"unit": "%" * 2_000}}}}])
+    assert long.of("a") == Definition()
+
+
+def test_a_pattern_cannot_stop_the_process(embedded) -> None:
+    job = Job(embedded)
+    job.config = {"_stepline": {"metrics": {"*a" * 25 + "*b": {"goal": "minimize"}}}}
+    job.attempt(1)
+    job.log("a" * 60, {0: 1.0})
+    job.log("a" * 60 + "b", {0: 1.0})
+    found = job.refresh()
+    assert math.isnan(found["a" * 60][6])  # type: ignore[arg-type]
+    assert found["a" * 60 + "b"][6] == 1.0
+
+
+def test_a_run_that_cannot_be_summed_up_keeps_no_other_waiting(embedded, monkeypatch) -> None:
+    bad, good = Job(embedded, "bad"), Job(embedded, "good")
+    bad.log("loss", {0: 1.0})
+    good._seq = 1
+    good.log("loss", {0: 1.0})
+    load = good.tables.load
+
+    def failing(run_ids: list[str]) -> object:
+        if "bad" in run_ids:
+            raise RuntimeError("nobody foresaw this")
+        return load(run_ids)
+
+    monkeypatch.setattr(good.tables, "load", failing)
+    good.table.start()
+    try:
+        end = time.monotonic() + 60
+        while not embedded.query("SELECT 1 FROM raw_summaries") and time.monotonic() < end:
+            time.sleep(0.05)
+        good.table.refresh(patience=60)
+        assert good.table._thread is not None
+        assert good.table._thread.is_alive()
+    finally:
+        good.table.stop()
+    rows = embedded.query("SELECT DISTINCT run FROM raw_summaries")
+    assert rows == [(siphash64("good"),)]
+    assert good.table._dirty == set()
 
 
 def test_who_asks_does_not_wait_for_a_batch_that_is_being_read(embedded) -> None:

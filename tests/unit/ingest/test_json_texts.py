@@ -1,0 +1,80 @@
+"""Promise: whatever JSON a client sends, it is stored as text that all can read, or refused."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from stepline_ingest.errors import ServiceError
+from stepline_ingest.json_texts import json_value, nesting, whole_text
+from stepline_ingest.limits import Limits
+from stepline_ingest.run_request import json_object
+
+LIMITS = Limits()
+DEPTH = LIMITS.max_json_depth
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": "\\ud800"}', {"a": "\ufffd"}),
+        (
+            '{"\\uDFff": [1, "x\\ud800y", {"\\udc00": null}]}',
+            {"\ufffd": [1, "x\ufffdy", {"\ufffd": None}]},
+        ),
+        (
+            '{"a": "\\ud83d\\ude00", "b": "\\udE00\\ud83D"}',
+            {"a": "\U0001f600", "b": "\ufffd\ufffd"},
+        ),
+        (r'{"a": "\\ud800", "b": 1e400}', {"a": r"\ud800", "b": float("inf")}),
+        ('{"a": "\\u00e9"}', {"a": "\xe9"}),
+    ],
+)
+def test_halves_of_surrogate_pairs_are_replaced(text: str, value: object) -> None:
+    assert json_value(text) == json_object("config", text, LIMITS) == value
+    assert json.loads(whole_text(text)) == value
+    whole_text(text).encode()
+
+
+def test_what_has_none_is_kept_as_it_stands() -> None:
+    for text in ("", '{"a" : "\\u00e9",  "b":NaN}'):
+        assert whole_text(text) is text
+
+
+def _depth(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
+
+
+def _random(chance: random.Random, depth: int = 0) -> object:
+    kind = chance.randrange(3 if depth < 8 else 1)
+    if kind == 0:
+        return chance.choice(["[[[", '"]', "\\", '\\"{', "}\\\\", "\xe9[", 1, None])
+    if kind == 1:
+        return [_random(chance, depth + 1) for _ in range(chance.randrange(4))]
+    return {f'{n}\\"[': _random(chance, depth + 1) for n in range(chance.randrange(4))}
+
+
+def test_the_depth_is_that_of_the_value() -> None:
+    for seed in range(2_000):
+        value = _random(random.Random(seed))
+        for ascii_only in (True, False):
+            assert nesting(json.dumps(value, ensure_ascii=ascii_only)) == _depth(value), seed
+    flat = "[" + ",".join(["[]"] * 800_000) + "]"
+    assert nesting(flat) == 2
+    assert nesting("[" * 900_000 + "]" * 900_000) == 900_000
+
+
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a":', "}")])
+def test_what_is_nested_too_deeply_is_refused(opens: str, closes: str) -> None:
+    def nested(depth: int) -> str:
+        return f'{{"x":{opens * (depth - 1)}1{closes * (depth - 1)}}}'
+
+    assert json_object("config", nested(DEPTH), LIMITS)
+    for depth in (DEPTH + 1, 970, 975, 980, 1_100, 100_000):
+        with pytest.raises(ServiceError, match="nested deeper than 200: send it flatter") as caught:
+            json_object("config", nested(depth), LIMITS)
+        assert caught.value.code.name == "INVALID_ARGUMENT"

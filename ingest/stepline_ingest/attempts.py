@@ -16,6 +16,8 @@ from stepline_ingest.writers import Binding
 
 log = logging.getLogger(__name__)
 
+_SIGNS_AT_ONCE = 1_000
+"""Signs of life that are taken before others get their turn."""
 _LOOKS = 6
 """In the time after which silence counts as a crash."""
 
@@ -64,16 +66,32 @@ class Attempts:
         """Heartbeats, for some ranks of attempts, of a caller who may see PROJECT, or everything.
         Returns those that are superseded, or of deleted runs."""
         superseded: list[Key] = []
-        # After a start of the service a host with many runs names all of them for the first time.
-        await self._runs.preload([key[0] for key, _ in signs if key not in self._signs])
+        for first in range(0, len(signs), _SIGNS_AT_ONCE):
+            superseded += await self._beat_some(signs[first : first + _SIGNS_AT_ONCE], project)
+            await asyncio.sleep(0)  # whoever else waits
+        return superseded
+
+    async def _beat_some(
+        self, signs: Sequence[tuple[Key, Sequence[int]]], project: str | None
+    ) -> list[Key]:
+        anew: list[tuple[Key, Sequence[int]]] = []
+        superseded: list[Key] = []
         for key, ranks in signs:
             verdict = self._leases.renew(*key, project)
             # How large its world is has to be known as well.
             if verdict is None or key not in self._signs:
-                verdict = await self._beat_anew(key, ranks, project)
-            else:
-                self._signs.beat(key, ranks)
+                anew.append((key, ranks))
+                continue
+            self._signs.beat(key, ranks)
             if verdict:
+                superseded.append(key)
+        # After a start of the service a host with many runs names all of them for the first time.
+        # Who names runs that are not there, or are not its own, has them looked up together.
+        known = await self._runs.projects({key[0] for key, _ in anew})
+        own = {run_id for run_id, of in known.items() if project in (None, of)}
+        await self._runs.preload(sorted(own))
+        for key, ranks in anew:
+            if key[0] not in own or await self._beat_anew(key, ranks, project):
                 superseded.append(key)
         return superseded
 

@@ -74,6 +74,13 @@ class Limits:
     """Of an attempt."""
     max_listed_runs: int = 1_000
     """Runs in one answer of ListRuns."""
+    max_hinted_runs: int = 10_000
+    """The newest runs of a project, among which those are looked for that a wrong id may have
+    meant."""
+    max_hints: int = 20
+    """Wrong ids for which that is done before these runs are read again."""
+    hint_seconds: float = 10.0
+    """After which they are read again."""
     max_cached_runs: int = 10_000
     """Runs kept in memory to spare the store a look-up."""
     max_cached_bytes: int = 64 * MIB

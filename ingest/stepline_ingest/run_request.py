@@ -93,7 +93,7 @@ def start(request: runs_pb2.CreateRunRequest, limits: Limits) -> Start:
         run_id=run_id,
         name=request.name,
         config=json_object("config", request.config_json, limits),
-        tags=check_tags(request.tags, limits),
+        tags=check_tags(few_tags("tags", request.tags, limits), limits),
         group=request.group,
         job_type=request.job_type,
         resume=resume,
@@ -130,7 +130,7 @@ def _shortened(text: str, size: int) -> str:
 
 
 def signs(request: runs_pb2.HeartbeatRequest, limits: Limits) -> list[tuple[Key, Sequence[int]]]:
-    """The attempts that live, and which ranks of them."""
+    """The attempts that live, and which ranks of them. Their ids may be none."""
     if len(request.signs) > limits.max_signs:
         raise invalid(
             f"{len(request.signs)} signs of life in one call, {limits.max_signs} are allowed: send "
@@ -162,8 +162,13 @@ def binding(
     )
 
 
+def is_run_id(run_id: str) -> bool:
+    """Whether a run may have that id."""
+    return _RUN_ID.fullmatch(run_id) is not None
+
+
 def check_run_id(run_id: str) -> str:
-    if not _RUN_ID.fullmatch(run_id):
+    if not is_run_id(run_id):
         raise invalid(
             f"run id {run_id[:80]!r}: use 1 to 64 letters, digits, '.', '_' and '-', a letter or a "
             "digit first"
@@ -200,6 +205,13 @@ def check_notes(notes: str, limits: Limits) -> str:
             f"notes have {size} bytes, {limits.max_notes_bytes} are allowed: shorten them"
         )
     return notes
+
+
+def few_tags(field: str, tags: Sequence[str], limits: Limits) -> Sequence[str]:
+    """TAGS as they are, before any of them is looked at."""
+    if len(tags) > limits.max_tags:
+        raise invalid(f"{field} has {len(tags)} tags, {limits.max_tags} are allowed: use fewer")
+    return tags
 
 
 def check_tags(tags: Iterable[str], limits: Limits) -> list[str]:
@@ -242,8 +254,7 @@ def json_object(field: str, text: str, limits: Limits) -> JsonObject:
 
 def _too_deep(field: str, limits: Limits) -> ServiceError:
     return invalid(
-        f"{field} is JSON nested deeper than {limits.max_json_depth}: send it "
-        "flatter, or as text"
+        f"{field} is JSON nested deeper than {limits.max_json_depth}: send it flatter, or as text"
     )
 
 

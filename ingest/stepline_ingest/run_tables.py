@@ -65,6 +65,7 @@ WHERE run IN (SELECT run FROM raw_layers WHERE source = {run:UInt64} AND run != 
 ORDER BY created LIMIT 1000
 """
 _IDS = "SELECT DISTINCT run, run_id FROM raw_runs WHERE run IN {runs:Array(UInt64)}"
+_PROJECTS = "SELECT DISTINCT run_id, project FROM raw_runs WHERE run IN {runs:Array(UInt64)}"
 _PAGE = """
 SELECT run_id FROM raw_runs FINAL WHERE {project:String} = '' OR project = {project:String}
 ORDER BY created DESC, run_id LIMIT {limit:UInt64} OFFSET {offset:UInt64}
@@ -95,7 +96,7 @@ CROSS JOIN (
     SELECT host, created FROM raw_writers WHERE writer = {writer:UInt128} AND host != ''
 ) AS own
 """
-_DELETIONS = "SELECT DISTINCT run_id FROM raw_deletions"
+_DELETIONS = "SELECT run_id, max(project) FROM raw_deletions GROUP BY run_id"
 
 
 class SqlRunTables:
@@ -142,6 +143,10 @@ class SqlRunTables:
 
     def recent_ids(self, project: str, limit: int) -> list[str]:
         return self.page(project, limit, 0)[0]
+
+    def projects(self, run_ids: Sequence[str]) -> dict[str, str]:
+        params = {"runs": [_core.siphash64(run_id) for run_id in run_ids]}
+        return dict(self._rows(_PROJECTS, params)) if run_ids else {}
 
     def put_runs(self, runs: Sequence[RunRecord]) -> None:
         self._store.insert_rows("raw_runs", RUN_COLUMNS, [run_row(run) for run in runs])
@@ -219,8 +224,8 @@ class SqlRunTables:
         row = (_core.siphash64(run.run_id), run.run_id, run.project, deleted_ms)
         self._store.insert_rows("raw_deletions", DELETION_COLUMNS, [row])
 
-    def deleted_ids(self) -> list[str]:
-        return [run_id for (run_id,) in self._rows(_DELETIONS, {})]
+    def deleted(self) -> dict[str, str]:
+        return dict(self._rows(_DELETIONS, {}))
 
     def _rows(self, sql: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
         return self._store.query(sql, params)

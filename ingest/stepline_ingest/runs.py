@@ -78,6 +78,9 @@ class RunsService(LineageCalls):
         config = run_request.json_object("config", request.config_json, self._limits)
         summary = run_request.json_object("summary", request.summary_json, self._limits)
         run_id = run_request.check_run_id(request.run_id)
+        replaced = run_request.few_tags("tags", request.tags.tags, self._limits)
+        added = run_request.few_tags("add_tags", request.add_tags, self._limits)
+        removed = set(run_request.few_tags("remove_tags", request.remove_tags, self._limits))
         async with self._runs.lock(run_id):
             self._runs.refuse_deleted(run_id)
             run = await self._runs.require(run_id)
@@ -93,8 +96,8 @@ class RunsService(LineageCalls):
                 if request.HasField(field):
                     run_request.check_text(field, getattr(request, field), self._limits)
                     setattr(changed, field, getattr(request, field))
-            tags = request.tags.tags if request.HasField("tags") else run.tags
-            tags = [tag for tag in [*tags, *request.add_tags] if tag not in request.remove_tags]
+            tags = replaced if request.HasField("tags") else run.tags
+            tags = [tag for tag in [*tags, *added] if tag not in removed]
             changed.tags = run_request.check_tags(tags, self._limits)
             await self._starts.save(run, changed)
         if request.preempting:
@@ -160,10 +163,13 @@ class RunsService(LineageCalls):
         """A run whose points others show is not deleted."""
         forks = await self._runs.forks(run_id)
         if forks or self._starts.is_forked(run_id):
-            named = ", ".join(forks[:5]) + (", .." if len(forks) > 5 else "")
+            project, known = access.project(), await self._runs.projects(forks)
+            own = [fork for fork in forks if project in (None, known.get(fork))]
+            named = ", ".join(own[:5]) + (", .." if len(own) > 5 else "")
+            unnamed = "some of other projects" if forks else "one is being made"
             raise ServiceError(
                 grpc.StatusCode.FAILED_PRECONDITION,
-                f"run {run_id} has forks that show its points ({named or 'one is being made'}): "
+                f"run {run_id} has forks that show its points ({named or unnamed}): "
                 "delete them first",
             )
 

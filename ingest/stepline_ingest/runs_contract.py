@@ -45,6 +45,9 @@ class RunTables(Protocol):
     def recent_ids(self, project: str, limit: int) -> list[str]:
         """The newest runs of a project; of all projects when it is empty."""
 
+    def projects(self, run_ids: Sequence[str]) -> dict[str, str]:
+        """The projects of those of RUN_IDS that are there."""
+
     def put_runs(self, runs: Sequence[RunRecord]) -> None: ...
 
     def put_attempts(self, attempts: Sequence[tuple[str, Attempt]]) -> None:
@@ -82,5 +85,5 @@ class RunTables(Protocol):
     def put_deletion(self, run: RunRecord, deleted_ms: int) -> None:
         """From now on the run is deleted, and its rows are on their way out."""
 
-    def deleted_ids(self) -> list[str]:
-        """The runs that were ever deleted."""
+    def deleted(self) -> dict[str, str]:
+        """The projects of the runs that were ever deleted, by id."""

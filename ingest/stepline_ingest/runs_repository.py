@@ -9,28 +9,25 @@ Invariants
 from __future__ import annotations
 
 import asyncio
-import difflib
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import Executor
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-import grpc
-
 from stepline_ingest import access
 from stepline_ingest.catalogue.changes import ConfigChange, changed_keys
 from stepline_ingest.coalesce import Coalescer, Lookup
+from stepline_ingest.deleted_runs import DeletedRuns
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
-from stepline_ingest.metrics import Refusal
 from stepline_ingest.run_record import RUNNING, Attempt, End, Missing, RunRecord
-from stepline_ingest.run_request import json_text
+from stepline_ingest.run_request import check_run_id, is_run_id, json_text
 from stepline_ingest.runs_contract import FinishRow, RunTables, WriterRow
+from stepline_ingest.unknown_runs import UnknownRuns
 from stepline_ingest.writers import Binding, conflicting
 
 Result = TypeVar("Result")
@@ -54,7 +51,10 @@ class RunsRepository:
         self._cached_bytes = 0
         self._bindings: OrderedDict[bytes, Binding] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._deleted: set[str] = set()
+        self._deleted = DeletedRuns()
+        self._unknown = UnknownRuns(
+            tables.recent_ids, self._blocking, limits, deleted=self._deleted
+        )
         # A thousand runs that start together cost a few queries and inserts.
         self._loads = Lookup(self._load, max_keys=_LOADED_AT_ONCE)
         self._runs = Coalescer(
@@ -74,22 +74,33 @@ class RunsRepository:
 
     async def preload(self, run_ids: Sequence[str]) -> None:
         """Reads those that are not at hand all at once, so that require() does not one by one."""
-        cold = [one for one in run_ids if one not in self._cache and one not in self._deleted]
+        cold = [one for one in dict.fromkeys(run_ids) if one not in self._cache]
+        if len(cold) > _LOADED_AT_ONCE:
+            # Their configs are read only of those that the caller may see.
+            there, own = await self.projects(cold), access.project()
+            cold = [one for one in cold if one in there and own in (None, there[one])]
         if len(cold) < 2:
             return
-        async with AsyncExitStack() as locks:
-            # In one order, so that two who preload never wait for each other.
-            for run_id in sorted(set(cold)):
-                await locks.enter_async_context(self.lock(run_id))
-            wanted = [one for one in cold if one not in self._cache]
-            for run in await self._blocking(lambda: self._tables.load(wanted)):
-                self._remember(run)
+        for first in range(0, len(cold), _LOADED_AT_ONCE):
+            # Nobody waits for more than the run that it names.
+            await asyncio.gather(*map(self._warm, cold[first : first + _LOADED_AT_ONCE]))
+
+    async def _warm(self, run_id: str) -> None:
+        async with self.lock(run_id):
+            await self.get(run_id)
+
+    async def projects(self, run_ids: Collection[str]) -> dict[str, str]:
+        """The projects of those of RUN_IDS that are there, whosever they are."""
+        cold = [one for one in run_ids if is_run_id(one) and one not in self._deleted]
+        found = {one: self._cache[one].project for one in cold if one in self._cache}
+        cold = [one for one in cold if one not in found]
+        return found | await self._blocking(lambda: self._tables.projects(cold)) if cold else found
 
     # --- under the lock of the run ---
 
     async def get(self, run_id: str) -> RunRecord | None:
         """The run as it is stored, whosever it is; not to be changed."""
-        if run_id in self._deleted:
+        if run_id in self._deleted or not is_run_id(run_id):
             return None
         run = self._cache.get(run_id)
         if run is not None:
@@ -104,8 +115,9 @@ class RunsRepository:
         self, run_id: str, *, remedy: str = "check the id, or list the runs with `stepline runs`"
     ) -> RunRecord:
         """The run; NOT_FOUND when it is not there, and in the same words when it belongs to
-        another project than the caller's key: whether it exists is not the caller's business."""
-        run = await self.get(run_id)
+        another project than the caller's key: whether it exists is not the caller's business.
+        INVALID_ARGUMENT for what is no id."""
+        run = await self.get(check_run_id(run_id))
         if run is None or access.project() not in (None, run.project):
             raise await self.not_found(run_id, remedy=remedy)
         return run
@@ -188,7 +200,7 @@ class RunsRepository:
     async def delete(self, run: RunRecord) -> None:
         """For ever. What was being written without the lock is removed with the rest."""
         await self._blocking(lambda: self._tables.put_deletion(run, time.time_ns() // 1_000_000))
-        self._deleted.add(run.run_id)
+        self._deleted.add({run.run_id: run.project})
         self._forget(run.run_id)
         for writer in [w for w, place in self._bindings.items() if place.run_id == run.run_id]:
             del self._bindings[writer]
@@ -197,17 +209,11 @@ class RunsRepository:
 
     async def load_deleted(self) -> None:
         """Once, before anything else is asked."""
-        self._deleted.update(await self._blocking(self._tables.deleted_ids))
+        self._deleted.add(await self._blocking(self._tables.deleted))
 
-    def refuse_deleted(self, run_id: str) -> None:
-        """FAILED_PRECONDITION, which clients do not repeat, when the run was deleted."""
-        if run_id in self._deleted:
-            raise ServiceError(
-                grpc.StatusCode.FAILED_PRECONDITION,
-                f"run {run_id} was deleted, and its id is not used again: begin a run with "
-                "another id",
-                refusal=Refusal.DELETED,
-            )
+    def refuse_deleted(self, run_id: str, *, whosever: bool = False) -> None:
+        """See DeletedRuns.refuse()."""
+        self._deleted.refuse(run_id, whosever=whosever)
 
     # --- without the lock: rows of many ranks go together ---
 
@@ -323,14 +329,7 @@ class RunsRepository:
 
     async def not_found(self, run_id: str, *, remedy: str) -> ServiceError:
         """Says so, and names runs with similar ids."""
-        own = access.project() or ""
-        recent = await self._blocking(lambda: self._tables.recent_ids(own, 10_000))
-        near = difflib.get_close_matches(run_id, recent, n=3)
-        near = [found for found in near if found not in self._deleted]
-        hint = f" (there is {', '.join(near)})" if near else ""
-        return ServiceError(
-            grpc.StatusCode.NOT_FOUND, f"run {run_id} is not known here{hint}: {remedy}"
-        )
+        return await self._unknown.error(run_id, remedy=remedy)
 
     # --- inside ---
 

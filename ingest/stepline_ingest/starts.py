@@ -77,7 +77,7 @@ class Starts:
 
     async def _locked(self, start: Start, base: Descent | None) -> tuple[RunRecord, Attempt]:
         async with self._runs.lock(start.run_id):
-            self._runs.refuse_deleted(start.run_id)
+            self._runs.refuse_deleted(start.run_id, whosever=True)
             run, attempt = await self._join(start, base)
         if self._begins_anew(start, attempt) and not await self._runs.place_of(start.writer):
             # The launcher has started the rank anew beside the others and hides it.
@@ -102,11 +102,14 @@ class Starts:
         )
 
     async def _aside(self, start: Start) -> Start:
-        """START as one of a run of its own, when its run lives and is that of another launch."""
+        """START as one of a run of its own, when its run lives and is that of another launch. One
+        of another project is an id that is taken, whether it lives or not."""
         own = f"{start.run_id[:54]}-{_core.siphash64(start.launch_id) & 0xFFFFFFFF:08x}"
         for run_id in (own, start.run_id):
             async with self._runs.lock(run_id):
                 run = await self._runs.get(run_id)
+                if run is not None and run.project != start.project:
+                    run = None
                 joined = run is not None and run.launched(start.launch_id) is not None
                 lives = run is not None and self._age(run) is not None
             if joined:
@@ -268,6 +271,8 @@ class Starts:
             return run
         for field, value in (("config", changed.config), ("summary", changed.summary)):
             run_request.check_size(field, json_text(value), self._limits)
+        if changed.tags != run.tags:
+            run_request.check_tags(changed.tags, self._limits)
         changed.updated_ms = max(run_request.now_ms(), run.updated_ms + 1)
         await self._runs.change_config(run, changed)
         await self._runs.save(changed)

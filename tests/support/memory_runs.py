@@ -29,24 +29,28 @@ class MemoryRunTables:
     hosts: dict[bytes, tuple[str, int]] = field(default_factory=dict)
     """Of writers: where, and when they began."""
     writes: list[str] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
+    gone: dict[str, str] = field(default_factory=dict)
+    """The projects of deleted runs."""
+    reads: list[str] = field(default_factory=list)
+    """Queries that look for runs by their ids."""
     changes: list[ConfigChange] = field(default_factory=list)
     failing: bool = False
 
     def put_deletion(self, run: RunRecord, deleted_ms: int) -> None:
         self._work()
-        self.deleted.append(run.run_id)
+        self.gone[run.run_id] = run.project
 
     def missing(self, run_id: str) -> list[Missing]:
         self._work()
         return []
 
-    def deleted_ids(self) -> list[str]:
+    def deleted(self) -> dict[str, str]:
         self._work()
-        return list(self.deleted)
+        return dict(self.gone)
 
     def load(self, run_ids: Sequence[str]) -> list[RunRecord]:
         self._work()
+        self.reads.append("load")
         found = []
         for run_id in run_ids:
             if run_id in self.runs:
@@ -74,7 +78,13 @@ class MemoryRunTables:
         chosen.sort(key=lambda run: (-run.created_ms, run.run_id))
         return [run.run_id for run in chosen[offset : offset + limit]], len(chosen)
 
+    def projects(self, run_ids: Sequence[str]) -> dict[str, str]:
+        self._work()
+        self.reads.append("projects")
+        return {one: self.runs[one].project for one in run_ids if one in self.runs}
+
     def recent_ids(self, project: str, limit: int) -> list[str]:
+        self.reads.append("recent")
         return self.page(project, limit, 0)[0]
 
     def put_runs(self, runs: Sequence[RunRecord]) -> None:

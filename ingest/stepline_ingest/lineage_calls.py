@@ -174,7 +174,8 @@ def _missing(one: Missing) -> runs_pb2.Missing:
     return runs_pb2.Missing(
         attempt=one.attempt,
         rank=one.rank,
-        count=one.count,
+        # Rows of older versions may say that nothing was lost, and less.
+        count=max(0, one.count),
         reason=one.reason,
         time_ms=one.time_ms,
     )

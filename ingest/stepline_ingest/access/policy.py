@@ -41,7 +41,6 @@ METHODS: dict[str, Scope | None] = {
     "/stepline.v1.Keys/RevokeKey": Scope.ADMIN,
     "/grpc.health.v1.Health/Check": PUBLIC,
     "/grpc.health.v1.Health/Watch": PUBLIC,
-    "/grpc.health.v1.Health/List": PUBLIC,
 }
 """By the full name of a gRPC method."""
 

@@ -209,10 +209,10 @@ def _parse_cursor(cursor: bytes) -> tuple[int, dict[bytes, int]]:
         attempt, known = json.loads(cursor)
         marks = {bytes.fromhex(writer): ordinal for writer, ordinal in known.items()}
         numbers = [attempt, *marks.values()]
-        if not all(isinstance(n, int) and 0 <= n < 2**63 for n in numbers):
+        if not all(type(n) is int and 0 <= n < 2**63 for n in numbers) or attempt >= 2**32:
             raise ValueError
         if not all(len(writer) == 16 for writer in marks):
             raise ValueError
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise invalid("the cursor is not one of an earlier reply: begin without one") from None
     return attempt, marks

@@ -208,7 +208,9 @@ async def test_what_is_no_line_is_refused(capture: Capture) -> None:
         await capture.print((1, 1, "x"), attempt=3)
     with pytest.raises(Refused, match="line 1 has the stream 999"):
         await capture.print((1, 1, "x"), stream=999)
-    for cursor in (b"x", b"{}", b'[1, {"zz": 1}]', b'[1, {"00": 1}]', b"[-1, {}]"):
+    malformed = (b"x", b"{}", b'[1, {"zz": 1}]', b'[1, {"00": 1}]', b"[-1, {}]")
+    out_of_range = (b"[4294967296, {}]", b"[true, {}]", b"[1.0, {}]", b"[" * 100_000)
+    for cursor in (*malformed, *out_of_range):
         with pytest.raises(Refused, match="the cursor is not one of an earlier reply"):
             await capture.read(cursor=cursor)
 

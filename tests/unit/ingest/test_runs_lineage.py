@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from stepline_ingest.gen.stepline.v1 import runs_pb2
+from stepline_ingest.run_record import Missing
 from tests.support.memory_runs import MemoryRunTables
 from tests.support.run_process import Context, Process, Refused
 
@@ -157,3 +158,11 @@ async def test_a_key_of_another_project_can_fork_and_bring_back_nothing(
         await process.lineage()
     assert await process.beat(("r", 1)) == [("r", 1)], "as if it were not there"
     assert (await process.restarted().repository.get("r")).state == "finished"
+
+
+async def test_rows_of_older_versions_say_that_nothing_is_missing(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = Missing(attempt=1, rank=0, count=-2, reason="too_large", time_ms=1)
+    monkeypatch.setattr(process.tables, "missing", lambda run_id: [odd])
+    assert [one.count for one in (await process.lineage()).missing] == [0]

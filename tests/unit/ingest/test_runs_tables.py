@@ -107,6 +107,19 @@ def test_pages(store: Store) -> None:
     assert {run.run_id for run in tables.load(["r1", "r4", "none"])} == {"r1", "r4"}
 
 
+def test_projects_of_runs_that_are_there_and_of_deleted_ones(store: Store) -> None:
+    tables = SqlRunTables(store)
+    assert (tables.projects([]), tables.projects(["r"]), tables.deleted()) == ({}, {}, {})
+    runs = [record("r", project="a"), record("s", project="b"), record("r", project="a", version=2)]
+    for run in runs:
+        tables.put_runs([run])
+    many = [f"none{n}" for n in range(10_000)]
+    assert tables.projects([*many, "s", "r"]) == {"r": "a", "s": "b"}
+    for deleted_ms in (1, 2):
+        tables.put_deletion(runs[1], deleted_ms)
+    assert tables.deleted() == {"s": "b"}
+
+
 def test_writers(store: Store) -> None:
     tables = SqlRunTables(store)
     places = [place("r", rank) for rank in range(3)]

@@ -67,8 +67,26 @@ _REFUSED_FUNCTIONS = frozenset(
         "file",  # a file of the service, without any right
         "sqlite",  # would make an empty file before it is refused
         "catboostevaluate",  # loads a library
+        "eval",  # a query in a text, which is not judged
     }
 )
+_ENDLESS_FUNCTIONS = frozenset(
+    {
+        "arraylevenshteindistance",
+        "arraylevenshteindistanceweighted",
+        "arrayreduceinranges",
+        "arraysimilarity",
+        "dameraulevenshteindistance",
+        "editdistance",
+        "editdistanceutf8",
+        "jarosimilarity",
+        "jarowinklersimilarity",
+        "levenshteindistance",
+        "levenshteindistanceutf8",
+    }
+)
+"""They take the square of the length of a value, which may be hours for one row: a limit of time is
+looked at between blocks of rows, and not at all for a constant."""
 TOKEN = re.compile(
     r"""
     (?P<text>'(?:[^'\\]|\\.)*')
@@ -105,16 +123,32 @@ def judged(text: str, canonical: Callable[[str], str], *, tenant: bool = False) 
     first = next((token for token in tokens if token != "("), "")
     if first.upper() not in _READS:
         raise _refused(f"{first.upper()} changes something: this port only reads, use SELECT")
-    for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
+    around = zip(["", "", *tokens], ["", *tokens], tokens, [*tokens[1:], ""], strict=False)
+    for *before, token, following in around:
         if token.upper() == "INTO" and following.upper() == "OUTFILE":
             raise _refused(
                 "INTO OUTFILE writes on the server: leave it out, the answer comes back here"
             )
-        if token.lower() in _REFUSED_FUNCTIONS and following == "(":
+        name = token.lower()
+        if name in _REFUSED_FUNCTIONS and _is_called(before, following):
             raise _refused(f"{token}() reaches beyond the database of this service: leave it out")
+        if name in _ENDLESS_FUNCTIONS and _is_called(before, following):
+            raise _refused(
+                f"{token}() can take hours for one row, and nothing ends it: leave it out, and "
+                "compare in a program of your own what the query gives"
+            )
     if tenant:
         _judge_tenant(first.upper(), tokens)
     return statement
+
+
+def _is_called(before: Sequence[str], following: str) -> bool:
+    """Whether what stands between them is called, or given to what calls it: by APPLY, or as the
+    first argument of a function such as arrayMap()."""
+    farther, nearer = before
+    if following == "(" or nearer.upper() == "APPLY":
+        return True
+    return nearer == "(" and (farther.upper() == "APPLY" or following.upper() in (",", ")", "AS"))
 
 
 def _judge_tenant(first: str, tokens: Sequence[str]) -> None:

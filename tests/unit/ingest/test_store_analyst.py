@@ -88,6 +88,15 @@ def store(shared):
         "SELECT \"file\"('SECRET')",
         "SELECT file /* */ ('SECRET')",
         "SELECT (SELECT file('SECRET'))",
+        "SELECT * APPLY file FROM (SELECT 'SECRET' AS x)",
+        "SELECT * APPLY(`file`) FROM (SELECT 'SECRET' AS x)",
+        "SELECT * APPLY(`file`, 'x') FROM (SELECT 'SECRET' AS x)",
+        "SELECT COLUMNS('x') APPLY(x -> file(x)) FROM (SELECT 'SECRET' AS x)",
+        "SELECT arrayMap(file, ['SECRET'])",
+        "SELECT arrayMap(((file)), ['SECRET'])",
+        "SELECT arrayMap(file AS f, ['SECRET'])",
+        "WITH (x -> file(x)) AS f SELECT f('SECRET')",
+        "SELECT * FROM eval('SELECT 1')",
         "EXPLAIN SELECT file('SECRET')",
         "WITH (SELECT file('SECRET')) AS x SELECT x",
         "INSERT INTO FUNCTION file('OUT') SELECT 1",
@@ -113,6 +122,29 @@ def test_what_does_more_than_read_is_refused(store, secret, sql):
 
 
 @pytest.mark.parametrize(
+    "call",
+    [
+        "arrayLevenshteinDistance([1], [2])",
+        "arrayLevenshteinDistanceWeighted([1], [2], [1.], [1.])",
+        "arraySimilarity([1], [2], [1.], [1.])",
+        "editDistance('a', 'b')",
+        "EDITDISTANCE('a', 'b')",
+        "editDistanceUTF8('a', 'b')",
+        "levenshteinDistance('a', 'b')",
+        "levenshteinDistanceUTF8('a', 'b')",
+        "damerauLevenshteinDistance('a', 'b')",
+        "jaroSimilarity('a', 'b')",
+        "jaroWinklerSimilarity('a', 'b')",
+        "arrayReduceInRanges('uniqExact', [(1, 1)], [1])",
+        "arrayMap(jaroSimilarity, ['a'], ['b'])",
+    ],
+)
+def test_what_takes_the_square_of_a_value_is_refused(store, call):
+    with pytest.raises(StoreError, match="leave it out, and compare in a program of your own"):
+        ask(store, f"SELECT {call}")
+
+
+@pytest.mark.parametrize(
     ("sql", "answer"),
     [
         ("SELECT 1", b"1\n"),
@@ -123,6 +155,7 @@ def test_what_does_more_than_read_is_refused(store, secret, sql):
         ("EXISTS points", b"1\n"),
         ("SELECT 'file(1) INTO OUTFILE'", b"file(1) INTO OUTFILE\n"),
         ("SELECT 1 AS file, file + 1", b"1\t2\n"),
+        ("SELECT a, file FROM (SELECT 1 AS a, 2 AS file) ORDER BY a, file", b"1\t2\n"),
         ("SELECT {p:String} FORMAT CSV", b'"a""\'\n"\n'),
     ],
 )

@@ -81,6 +81,9 @@ class Limits:
     """Wrong ids for which that is done before these runs are read again."""
     hint_seconds: float = 10.0
     """After which they are read again."""
+    max_listed_bytes: int = 16 * MIB
+    """Of their configs and summaries; at least one run is shown, and the others are on the next
+    page."""
     max_cached_runs: int = 10_000
     """Runs kept in memory to spare the store a look-up."""
     max_cached_bytes: int = 64 * MIB
@@ -165,6 +168,14 @@ class Limits:
 
     max_query_bytes: int = 1 * MIB
     """The text of an SQL query."""
+    max_searched_bytes: int = 16 * KIB
+    """A text, a pattern or a regular expression that is looked for in names."""
+    max_exported_patterns: int = 10_000
+    """Names and patterns of one export."""
+    max_exported_pattern_bytes: int = 1 * MIB
+    """Of all of them together: they become one regular expression."""
+    max_exported_ranks: int = 1_000_000
+    """Ranks that one export names; the engine takes no longer list."""
     query_seconds: int = 60
     """Engine time of one request; a longer one is ended."""
     query_memory_bytes: int = 4 << 30
@@ -183,14 +194,6 @@ class Limits:
     """Of each port. A browser opens six."""
     max_http_line_bytes: int = 64 * KIB
     """A request line, as GET carries its message there; a header takes 16 KiB."""
-    max_searched_bytes: int = 16 * KIB
-    """A text, a pattern or a regular expression that is looked for in names."""
-    max_exported_patterns: int = 10_000
-    """Names and patterns of one export."""
-    max_exported_pattern_bytes: int = 1 * MIB
-    """Of all of them together: they become one regular expression."""
-    max_exported_ranks: int = 1_000_000
-    """Ranks that one export names; the engine takes no longer list."""
     max_http_calls: int = 256
     """Calls of the gateway at a time, streams included."""
     max_http_body_bytes: int = 64 * MIB

@@ -29,6 +29,7 @@ from stepline_ingest.run_rows import (
     to_record,
     writer_row,
 )
+from stepline_ingest.run_texts import read_texts
 from stepline_ingest.runs_contract import FinishRow, WriterRow
 from stepline_ingest.store.contract import Store
 from stepline_ingest.writers import Binding
@@ -135,6 +136,9 @@ class SqlRunTables:
             for row in runs
             if row[0] in attempts
         ]
+
+    def texts(self, run_ids: Sequence[str], most: int) -> dict[str, tuple[str, str]]:
+        return read_texts(self._store, run_ids, most)
 
     def page(self, project: str, limit: int, offset: int) -> tuple[list[str], int]:
         rows = self._rows(_PAGE, {"project": project, "limit": limit, "offset": offset})

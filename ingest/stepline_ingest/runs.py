@@ -126,7 +126,12 @@ class RunsService(LineageCalls):
             return await self._listing.answer(request)
         limit = min(request.limit or self._limits.max_listed_runs, self._limits.max_listed_runs)
         runs, total = await self._runs.list(request.project, limit=limit, offset=request.offset)
-        return runs_pb2.ListRunsReply(runs=[to_message(run) for run in runs], total=total)
+        reply = runs_pb2.ListRunsReply(total=total)
+        for run, texts in runs:
+            message = to_message(run)
+            message.config_json, message.summary_json = texts
+            reply.runs.append(message)
+        return reply
 
     @answered
     async def DeleteRun(self, request: runs_pb2.DeleteRunRequest) -> runs_pb2.DeleteRunReply:

@@ -36,8 +36,11 @@ class RunTables(Protocol):
     """The tables of runs. Every method blocks, raises StoreError, and may be repeated without
     harm."""
 
-    def load(self, run_ids: Sequence[str]) -> list[RunRecord]:
-        """The runs of RUN_IDS that are there, in any order."""
+    def load(self, run_ids: Sequence[str], *, bare: bool = False) -> list[RunRecord]:
+        """The runs of RUN_IDS that are there, in any order; BARE without config and summary."""
+
+    def texts(self, run_ids: Sequence[str], most: int) -> dict[str, tuple[str, str]]:
+        """See run_texts.read_texts()."""
 
     def page(self, project: str, limit: int, offset: int) -> tuple[list[str], int]:
         """The ids of runs, newest first, and how many there are in all."""

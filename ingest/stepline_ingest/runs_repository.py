@@ -311,19 +311,23 @@ class RunsRepository:
         """The ids of RUNS, by hash."""
         return await self._blocking(lambda: self._tables.run_ids(runs))
 
-    async def list(self, project: str, *, limit: int, offset: int) -> tuple[list[RunRecord], int]:
-        """Newest first, and how many there are in all. An empty project means all that the caller
-        may see."""
+    async def list(
+        self, project: str, *, limit: int, offset: int
+    ) -> tuple[list[tuple[RunRecord, tuple[str, str]]], int]:
+        """Newest first, each without config and summary but with the texts of both; and how many
+        there are in all. An empty project means all that the caller may see."""
         own = access.project()
         if own is not None and project not in ("", own):
             return [], 0
         wanted = project if own is None else own
 
-        def read() -> tuple[list[RunRecord], int]:
+        def read() -> tuple[list[tuple[RunRecord, tuple[str, str]]], int]:
             run_ids, total = self._tables.page(wanted, limit, offset)
-            found = {run.run_id: run for run in self._tables.load(run_ids)}
-            shown = [run_id for run_id in run_ids if run_id in found]
-            return [found[run_id] for run_id in shown if run_id not in self._deleted], total
+            run_ids = [run_id for run_id in run_ids if run_id not in self._deleted]
+            texts = self._tables.texts(run_ids, self._limits.max_listed_bytes)
+            found = {run.run_id: run for run in self._tables.load(list(texts), bare=True)}
+            shown = [run_id for run_id in texts if run_id in found]
+            return [(found[run_id], texts[run_id]) for run_id in shown], total
 
         return await self._blocking(read)
 

@@ -20,6 +20,7 @@ from .errors import (
     from_core,
     neighbours,
 )
+from .paging import runs_of_pages
 from .run_view import RunView
 from .runs import Metric, Project, RunGroup, RunInfo, RunKey, Runs
 from .settings import find_api_key, find_server
@@ -80,18 +81,21 @@ class Client:
         cannot be understood, or a key that no run has: the message says where, and what is near.
         """
         names = texts("columns", columns)
+        fields = {
+            "project": project or "",
+            "filter": filter or "",
+            "sort": [sort] if isinstance(sort, str) else list(sort),
+            "columns": names,
+        }
         with self._errors():
-            reply = self._transport.list_runs(
-                {
-                    "project": project or "",
-                    "filter": filter or "",
-                    "sort": [sort] if isinstance(sort, str) else list(sort),
-                    "columns": names,
-                    "limit": limit,
-                    "offset": offset,
-                }
+            found, total = runs_of_pages(
+                lambda limit, offset: self._transport.list_runs(
+                    {**fields, "limit": limit, "offset": offset}
+                ),
+                limit,
+                offset,
             )
-        return Runs((RunInfo.from_reply(run, names) for run in reply["runs"]), reply["total"])
+        return Runs((RunInfo.from_reply(run, names) for run in found), total)
 
     def groups(
         self,

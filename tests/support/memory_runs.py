@@ -12,6 +12,7 @@ from stepline._core import siphash64
 from stepline_ingest.catalogue.changes import ConfigChange
 from stepline_ingest.lineage import Descent
 from stepline_ingest.run_record import Attempt, End, Missing, RunRecord
+from stepline_ingest.run_request import json_text
 from stepline_ingest.runs_contract import FinishRow, WriterRow
 from stepline_ingest.store.errors import StoreError
 from stepline_ingest.writers import Binding
@@ -48,7 +49,7 @@ class MemoryRunTables:
         self._work()
         return dict(self.gone)
 
-    def load(self, run_ids: Sequence[str]) -> list[RunRecord]:
+    def load(self, run_ids: Sequence[str], *, bare: bool = False) -> list[RunRecord]:
         self._work()
         self.reads.append("load")
         found = []
@@ -61,6 +62,8 @@ class MemoryRunTables:
                     if of == run_id
                 ]
                 run.descent = self.descents[run.descent.run]
+                if bare:
+                    run.config, run.summary = {}, {}
                 found.append(run)
         return found
 
@@ -71,6 +74,14 @@ class MemoryRunTables:
             if (of, attempt) == (run_id, number) and end is not None
         }
         return replace(self.attempts[run_id, number], ends=ends)
+
+    def texts(self, run_ids: Sequence[str], most: int) -> dict[str, tuple[str, str]]:
+        self._work()
+        return {
+            one: (json_text(self.runs[one].config), json_text(self.runs[one].summary))
+            for one in run_ids
+            if one in self.runs
+        }
 
     def page(self, project: str, limit: int, offset: int) -> tuple[list[str], int]:
         self._work()

@@ -35,6 +35,9 @@ class RunLoader(Protocol):
     def load(self, run_ids: Sequence[str], *, bare: bool = False) -> list[RunRecord]:
         """The runs of RUN_IDS that are there, in any order; BARE without config and summary."""
 
+    def texts(self, run_ids: Sequence[str], most: int) -> dict[str, tuple[str, str]]:
+        """See run_texts.read_texts()."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Page:
@@ -43,6 +46,8 @@ class _Page:
     runs: list[RunRecord]
     values: dict[str, list[Value]]
     total: int
+    texts: dict[str, tuple[str, str]]
+    """Config and summary of each, where there are no columns."""
 
     def size(self) -> int:
         """About what it takes in memory."""
@@ -120,22 +125,26 @@ class Listing:
                 size=_Page.size,
             )
         return runs_pb2.ListRunsReply(
-            runs=[self._run(run, page.values.get(run.run_id)) for run in page.runs],
+            runs=[self._run(run, page) for run in page.runs],
             total=page.total,
         )
 
     def _page(self, query: RunsQuery, columns: Sequence[Field]) -> _Page:
         run_ids, total = self._table.page(query)
-        found = {run.run_id: run for run in self._runs.load(run_ids, bare=bool(columns))}
+        texts: dict[str, tuple[str, str]] = {}
+        if not columns:
+            texts = self._runs.texts(run_ids, self._limits.max_listed_bytes)
+            run_ids = list(texts)
+        found = {run.run_id: run for run in self._runs.load(run_ids, bare=True)}
         runs = [found[run_id] for run_id in run_ids if run_id in found]
         values = self._table.columns(runs, columns, query.scope) if columns else {}
-        return _Page(runs, values, total)
+        return _Page(runs, values, total, texts)
 
-    def _run(self, run: RunRecord, values: Sequence[Value] | None) -> runs_pb2.Run:
+    def _run(self, run: RunRecord, page: _Page) -> runs_pb2.Run:
         message = self._message(run)
-        if values is not None:
-            message.config_json = message.summary_json = ""
-            message.columns_json = _list(values)
+        message.config_json, message.summary_json = page.texts.get(run.run_id, ("", ""))
+        if run.run_id in page.values:
+            message.columns_json = _list(page.values[run.run_id])
         return message
 
 

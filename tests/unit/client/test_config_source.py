@@ -19,7 +19,7 @@ import pytest
 import stepline
 from stepline import secrecy
 from stepline.errors import InvalidRequest, InvalidValue
-from stepline.jsonable import jsonable
+from stepline.jsonable import MAX_DEPTH, jsonable
 from tests.support.spool_file import read_spool
 
 
@@ -96,6 +96,12 @@ def test_an_object_that_fails_says_how() -> None:
     ring["self"] = ring
     with pytest.raises(InvalidValue, match="contains itself"):
         stepline.init(mode="disabled", config=ring)
+    deep: dict[str, Any] = {"x": []}
+    for _ in range(MAX_DEPTH - 2):
+        deep = {"x": [deep["x"]]}
+    assert jsonable(deep, "config") == deep
+    with pytest.raises(InvalidValue, match="nested deeper than 200: pass less of it"):
+        jsonable({"x": deep}, "config")
     for wrong in (3, "text", [1], Model):
         with pytest.raises(InvalidRequest, match="pass a dict, or an object with settings"):
             stepline.init(mode="disabled", config=wrong)

@@ -18,6 +18,7 @@ from stepline_ingest.query.names import NamesQuery, find_names
 from stepline_ingest.run_record import Attempt
 from stepline_ingest.run_tables import SqlRunTables
 from stepline_ingest.runs import to_message
+from stepline_ingest.runs_repository import RunsRepository
 from stepline_ingest.store import Store
 from tests.support.run_records import run_record
 
@@ -130,3 +131,29 @@ def test_names_of_metrics_are_read_once_until_one_comes(catalogue: Catalogue) ->
     assert catalogue.asked == before
     put("acc")
     assert names() == ["acc", "loss"]
+
+
+async def test_a_page_of_large_configs_ends_early_and_parses_none(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for run_id in "abc":
+        catalogue.put(run_id, text="x" * LIMITS.max_listed_bytes)
+    catalogue.index.flush()
+    load = catalogue.tables.load
+
+    def bare_only(run_ids: list[str], *, bare: bool = False) -> object:
+        assert bare
+        return load(run_ids, bare=bare)
+
+    monkeypatch.setattr(catalogue.tables, "load", bare_only)
+    executor = ThreadPoolExecutor(1)
+    repository = RunsRepository(catalogue.tables, executor, LIMITS)
+    for offset, run_id in enumerate("abc"):
+        request = runs_pb2.ListRunsRequest(sort=["id"], offset=offset)
+        reply = await catalogue.listing.answer(request)
+        assert ([run.run_id for run in reply.runs], reply.total) == ([run_id], 3)
+        assert len(reply.runs[0].config_json) == LIMITS.max_listed_bytes + len('{"text":""}')
+        ((run, (config, summary)),), total = await repository.list("", limit=9, offset=offset)
+        assert (run.run_id, total) == (run_id, 3)
+        assert (config, summary) == (reply.runs[0].config_json, "{}")
+    executor.shutdown()

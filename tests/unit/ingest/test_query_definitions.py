@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from stepline_ingest.catalogue.definitions import Definitions
 from stepline_ingest.gen.stepline.v1 import query_pb2 as pb
 from tests.support.query_service import Harness, serving
 
@@ -55,6 +57,23 @@ async def test_what_cannot_be_drawn_over_a_metric_is_drawn_over_steps(service):
     for fields in ({"group_by": "state"}, {"log_x": True}):
         request = pb.ChartRequest(run_ids=["a"], metrics=["loss"], **fields)
         assert [line.defined_x async for line in service.stub.Chart(request)] == [""]
+
+
+async def test_definitions_are_made_beside_the_event_loop(service, monkeypatch):
+    service.put("a", "loss", {0: 1.0})
+    service.runs.configs["a"] = said(loss={"unit": "nats"})
+    made = []
+
+    class Watched(Definitions):
+        def __init__(self, *args: Any) -> None:
+            made.append(threading.current_thread())
+            super().__init__(*args)
+
+    monkeypatch.setattr("stepline_ingest.query.service.Definitions", Watched)
+    reply = await service.stub.ListMetrics(pb.ListMetricsRequest(run_id="a"))
+    assert [metric.definition.unit for metric in reply.metrics] == ["nats"]
+    assert len(made) == 1
+    assert made[0] is not threading.current_thread()
 
 
 async def test_lists_leave_hidden_metrics_out(service):

@@ -95,6 +95,21 @@ def test_attempts_and_finishes(store: Store) -> None:
     assert found.attempts[1].ends == {}
 
 
+def test_texts_are_those_that_are_stored_as_far_as_the_bytes_go(store: Store) -> None:
+    tables = SqlRunTables(store)
+    assert tables.texts(["none"], 1_000) == {}
+    for n in range(4):
+        tables.put_runs([record(f"r{n}", config={"x": "y" * 992}, summary={})])
+    text = (f'{{"x":"{"y" * 992}"}}', "{}")
+    assert len(text[0] + text[1]) == 1_002
+    order = ["r2", "none", "r0", "r3", "r1"]
+    for most, count in ((0, 1), (1_002, 1), (2_003, 1), (2_004, 2), (10_000, 4)):
+        found = tables.texts(order, most)
+        assert list(found.items()) == [(r, text) for r in ("r2", "r0", "r3", "r1")[:count]]
+    tables.put_runs([record("r0", config={"x": "\ud800"}, summary={}, version=2)])
+    assert tables.texts(["r0"], 0) == {"r0": ('{"x":"\ufffd"}', "{}")}
+
+
 def test_pages(store: Store) -> None:
     tables = SqlRunTables(store)
     for n in range(5):

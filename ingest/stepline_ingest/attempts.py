@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from stepline_ingest.leases import Leases
 from stepline_ingest.limits import Limits
@@ -61,13 +62,13 @@ class Attempts:
                 self._leases.supersede(run_id, number)
 
     async def beat(
-        self, signs: Sequence[tuple[Key, Sequence[int]]], project: str | None
+        self, signs: Iterator[tuple[Key, Sequence[int]]], project: str | None
     ) -> list[Key]:
         """Heartbeats, for some ranks of attempts, of a caller who may see PROJECT, or everything.
         Returns those that are superseded, or of deleted runs."""
         superseded: list[Key] = []
-        for first in range(0, len(signs), _SIGNS_AT_ONCE):
-            superseded += await self._beat_some(signs[first : first + _SIGNS_AT_ONCE], project)
+        while some := list(islice(signs, _SIGNS_AT_ONCE)):
+            superseded += await self._beat_some(some, project)
             await asyncio.sleep(0)  # whoever else waits
         return superseded
 

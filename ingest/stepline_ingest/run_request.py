@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,8 +129,11 @@ def _shortened(text: str, size: int) -> str:
     return text if len(data) <= size else data[:size].decode(errors="ignore") + " .."
 
 
-def signs(request: runs_pb2.HeartbeatRequest, limits: Limits) -> list[tuple[Key, Sequence[int]]]:
-    """The attempts that live, and which ranks of them. Their ids may be none."""
+def signs(
+    request: runs_pb2.HeartbeatRequest, limits: Limits
+) -> Iterator[tuple[Key, Sequence[int]]]:
+    """The attempts that live, and which ranks of them; each is checked when its turn comes. Their
+    ids may be none."""
     if len(request.signs) > limits.max_signs:
         raise invalid(
             f"{len(request.signs)} signs of life in one call, {limits.max_signs} are allowed: send "
@@ -142,9 +145,15 @@ def signs(request: runs_pb2.HeartbeatRequest, limits: Limits) -> list[tuple[Key,
             f"{count} ranks in the signs of life of one call, {limits.max_ranks} are allowed: send "
             "several"
         )
-    for sign in request.signs:
+    return _checked(request.signs, limits)
+
+
+def _checked(
+    signs: Iterable[runs_pb2.SignOfLife], limits: Limits
+) -> Iterator[tuple[Key, Sequence[int]]]:
+    for sign in signs:
         check_rank(max(sign.ranks, default=0), limits)
-    return [((sign.run_id, sign.attempt), sign.ranks) for sign in request.signs]
+        yield (sign.run_id, sign.attempt), sign.ranks
 
 
 def binding(

@@ -68,12 +68,13 @@ class CaptureService(capture_pb2_grpc.CaptureServicer):
     async def GetContext(
         self, request: capture_pb2.GetContextRequest
     ) -> capture_pb2.GetContextReply:
+        most = self._limits.max_context_parts
+        if len(request.parts) > most:
+            raise invalid(f"{len(request.parts)} parts, {most} are allowed: name fewer, or none")
         run = await self._run(request.run_id)
         ranks = [request.rank] if request.HasField("rank") else []
         found = await self._blocking(
-            lambda: self._tables.context(
-                run, request.attempt, ranks, list(request.parts), self._limits.max_context_parts
-            )
+            lambda: self._tables.context(run, request.attempt, ranks, list(request.parts), most)
         )
         return capture_pb2.GetContextReply(
             parts=[
@@ -102,9 +103,11 @@ class CaptureService(capture_pb2_grpc.CaptureServicer):
                     f"line {line.line} has the stream {line.stream}: give one of ConsoleStream"
                 )
         place = await self._bind(_hello(request))
-        rows = [_row(place, line) for line in request.lines]
-        if rows:
-            await self._lines.add(rows)
+        if request.lines:
+            # In a thread: much text takes a while.
+            await self._lines.add(
+                await self._blocking(lambda: [_row(place, line) for line in request.lines])
+            )
         return capture_pb2.AppendConsoleReply()
 
     @answered

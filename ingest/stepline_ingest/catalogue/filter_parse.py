@@ -72,7 +72,7 @@ def parse_fields(what: str, texts: Sequence[str], *, most: int = MAX_KEYS) -> li
 
 
 def _sources(what: str, texts: Sequence[str], most: int) -> list[Source]:
-    sources = [Source(what, text) for text in texts]
+    sources = [Source(what, text) for text in texts[: most + 1]]
     if len(sources) > most:
         raise sources[most].error(0, f"this is one {what} too many: {most} are allowed, use fewer")
     return sources

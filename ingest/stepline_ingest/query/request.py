@@ -18,6 +18,8 @@ DEFAULT_POINTS = 1_000
 MAX_POINTS = 100_000
 MAX_LINES = 10_000
 """Pairs of run and metric in one chart."""
+MAX_COLUMNS = 100
+"""Named by one chart."""
 
 
 class Axis(Enum):
@@ -108,6 +110,12 @@ def chart_query(request: query_pb2.ChartRequest, *, named: bool = True) -> Chart
     if not request.run_ids or (named and not request.metrics):
         raise invalid(
             "a chart needs at least one run and one metric; name them in run_ids and metrics"
+        )
+    # Before any of them is looked at: a message has room for millions.
+    if max(len(request.run_ids), len(request.metrics)) > MAX_LINES:
+        raise invalid(
+            f"{len(request.run_ids)} runs and {len(request.metrics)} metrics are named, "
+            f"{MAX_LINES} of each are allowed: ask for them in several charts"
         )
     axis, x_metric = _axis(request.x)
     if request.points > MAX_POINTS:
@@ -203,6 +211,8 @@ def _check_grouped(ranks: Ranks, axis: Axis, *, every_attempt: bool) -> None:
 
 def _columns(names: Sequence[str]) -> frozenset[str]:
     known = (*COLUMNS, ARGNONFINITE)
+    if len(names) > MAX_COLUMNS:
+        raise invalid(f"{len(names)} columns, {MAX_COLUMNS} are allowed: name each once")
     for name in names:
         if name not in (*known, "at"):
             raise invalid(f"a chart has no column {name!r}: it has {', '.join(known)} and at")

@@ -68,9 +68,10 @@ class QueryService(query_pb2_grpc.QueryServicer):
         self, request: query_pb2.ListMetricsRequest, context: Any
     ) -> query_pb2.ListMetricsReply:
         async def found() -> AsyncGenerator[query_pb2.ListMetricsReply, None]:
+            named = len(request.run_ids)
+            if named > _MOST_RUNS:
+                raise invalid(f"{named} runs, {_MOST_RUNS} are allowed: name fewer")
             run_ids = list(dict.fromkeys(request.run_ids)) or [request.run_id]
-            if len(run_ids) > _MOST_RUNS:
-                raise invalid(f"{len(run_ids)} runs, {_MOST_RUNS} are allowed: name fewer")
             check_searched(
                 self._limits, prefix=request.prefix, pattern=request.pattern, regex=request.regex
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from stepline_ingest.capture import CaptureService, CaptureTables
+from stepline_ingest.capture import CaptureService, CaptureTables, service
+from stepline_ingest.capture.tables import ConsoleRow
 from stepline_ingest.gen.stepline.v1 import capture_pb2, runs_pb2
 from stepline_ingest.limits import Limits
 from stepline_ingest.store import Store, open_store
+from stepline_ingest.writers import Binding
 from tests.support.memory_runs import MemoryRunTables
 from tests.support.run_process import Context, Process, Refused
 
@@ -220,3 +223,25 @@ async def test_a_run_that_is_not_there_has_neither(capture: Capture) -> None:
         await capture.get(run_id="other")
     with pytest.raises(Refused, match="NOT_FOUND"):
         await capture.read(run_id="other")
+
+
+async def test_text_is_cleaned_in_a_thread(
+    capture: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+    made = service._row
+
+    def seen(place: Binding, line: capture_pb2.ConsoleLine) -> ConsoleRow:
+        threads.append(threading.current_thread())
+        return made(place, line)
+
+    monkeypatch.setattr(service, "_row", seen)
+    await capture.print((1, 1, "a\x1bb"))
+    assert threads
+    assert threading.main_thread() not in threads
+    assert texts(await capture.read()) == ["ab"]
+
+
+async def test_a_context_is_asked_for_by_a_few_parts(capture: Capture) -> None:
+    with pytest.raises(Refused, match="10001 parts, 10000 are allowed"):
+        await capture.get(parts=["git"] * 10_001)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timezone
 
 import pytest
@@ -135,6 +136,15 @@ def test_sort_keys_and_columns() -> None:
             parse_sort([wrong])
     with pytest.raises(ServiceError, match="one sort key too many"):
         parse_sort(["created"] * 9)
+
+
+def test_keys_beyond_the_limit_are_not_looked_at() -> None:
+    class Many(list[str]):
+        def __iter__(self) -> Iterator[str]:
+            raise AssertionError("each of them is looked at")
+
+    with pytest.raises(ServiceError, match="one sort key too many"):
+        parse_sort(Many(["created"] * 1_000))
 
 
 def test_keys_with_one_address() -> None:

@@ -260,6 +260,9 @@ async def test_bad_charts_are_told_what_to_change(service):
             {"run_ids": [f"{i}" for i in range(200)], "metrics": list(map(str, range(51)))},
             "several",
         ),
+        ({"run_ids": ["r"] * 10_001}, "10000 of each are allowed"),
+        ({"metrics": ["train/loss"] * 10_001}, "10000 of each are allowed"),
+        ({"columns": ["mean"] * 101}, "101 columns, 100 are allowed"),
     ]:
         code, text = await refused(service.chart(**{**good, **change}))
         assert (code, says in text) == (grpc.StatusCode.INVALID_ARGUMENT, True), text
@@ -274,6 +277,15 @@ async def test_bad_charts_are_told_what_to_change(service):
     assert (code, "'train/loss'" in text) == (grpc.StatusCode.NOT_FOUND, True), text
     code, _ = await refused(service.history(run_id="r", metric="train/loss", start=2, stop=1))
     assert code == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_metrics_of_too_many_runs_are_refused(service):
+    request = pb.ListMetricsRequest(run_ids=["r"] * 1_001)
+    code, text = await refused(service.stub.ListMetrics(request))
+    assert (code, text) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "1001 runs, 1000 are allowed: name fewer",
+    )
 
 
 async def test_sql_reads_and_only_reads(service):

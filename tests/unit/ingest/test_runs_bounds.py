@@ -91,6 +91,29 @@ async def test_a_heartbeat_for_many_runs_reads_them_together(process: Process) -
     assert len(process.tables.reads) < 15
 
 
+async def test_others_get_their_turn_beside_many_signs_of_life(process: Process) -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    await process.beat(("r", 1))
+    beside = asyncio.create_task(other())
+    await asyncio.sleep(0)
+    begun = turns
+    assert await process.beat(*[("r", 1)] * 10_000) == []
+    assert turns - begun >= 9
+    beside.cancel()
+
+
+async def test_the_ranks_of_a_heartbeat_lie_below_the_limit(process: Process) -> None:
+    with pytest.raises(Refused, match="lie below"):
+        await process.beat(*[("r", 1)] * 2_000, ranks=[0, 1 << 20])
+
+
 async def test_who_reads_many_runs_holds_none_of_the_others(process: Process) -> None:
     for run_id in ("x", "y"):
         await process.create(run_id=run_id, launch_id=run_id)

@@ -63,6 +63,8 @@ class Limits:
     max_json_depth: int = 200
     """Lists and objects of a config, a summary or a context in each other; the client refuses the
     same."""
+    max_json_parts: int = 500_000
+    """The same in all: as objects of Python small ones take twenty times what they take as text."""
     max_definitions: int = 5_000
     """Metrics and patterns of which a config says something (`define_metric()`); the first ones
     count."""
@@ -87,7 +89,7 @@ class Limits:
     max_cached_runs: int = 10_000
     """Runs kept in memory to spare the store a look-up."""
     max_cached_bytes: int = 64 * MIB
-    """Of their configs and summaries as JSON."""
+    """Of their configs and summaries as JSON, and 64 for each list and object of them."""
     max_cached_writers: int = 200_000
     """Writers whose place is kept in memory."""
     max_seq: int = 1 << 44

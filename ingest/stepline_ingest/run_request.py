@@ -13,7 +13,7 @@ from stepline import _core
 from stepline_ingest.errors import ServiceError, invalid
 from stepline_ingest.forks import Origin, origin
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, runs_pb2
-from stepline_ingest.json_texts import json_value, nesting
+from stepline_ingest.json_texts import json_value, parts_at_most, shape
 from stepline_ingest.limits import Limits
 from stepline_ingest.run_record import End, JsonObject
 from stepline_ingest.signs import Key
@@ -240,6 +240,16 @@ def check_size(field: str, text: str, limits: Limits) -> None:
             f"{field} has {size} bytes of JSON, {limits.max_config_bytes} are allowed: "
             "keep large data in files and put their names here"
         )
+    if parts_at_most(text) <= min(limits.max_json_depth, limits.max_json_parts):
+        return
+    depth, parts = shape(text)
+    if depth > limits.max_json_depth:
+        raise _too_deep(field, limits)
+    if parts > limits.max_json_parts:
+        raise invalid(
+            f"{field} has {parts:,} lists and objects, {limits.max_json_parts:,} are allowed: keep "
+            "large data in files and put their names here"
+        )
 
 
 def json_object(field: str, text: str, limits: Limits) -> JsonObject:
@@ -256,8 +266,6 @@ def json_object(field: str, text: str, limits: Limits) -> JsonObject:
         raise invalid(f"{field} is no JSON ({error}): send a JSON object") from None
     if not isinstance(value, dict):
         raise invalid(f'{field} is JSON but no object: send an object, such as {{"lr": 0.001}}')
-    if nesting(text) > limits.max_json_depth:
-        raise _too_deep(field, limits)
     return value
 
 

@@ -22,6 +22,7 @@ from stepline_ingest.catalogue.changes import ConfigChange, changed_keys
 from stepline_ingest.coalesce import Coalescer, Lookup
 from stepline_ingest.deleted_runs import DeletedRuns
 from stepline_ingest.errors import ServiceError
+from stepline_ingest.json_texts import weight
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
 from stepline_ingest.run_record import RUNNING, Attempt, End, Missing, RunRecord
@@ -387,8 +388,8 @@ class RunsRepository:
 
 
 def _size(run: RunRecord) -> int:
-    """Bytes of what a run may have much of."""
-    return len(json_text(run.config)) + len(json_text(run.summary))
+    """About the bytes of what a run may have much of."""
+    return weight(json_text(run.config)) + weight(json_text(run.summary))
 
 
 def _without_sizes(

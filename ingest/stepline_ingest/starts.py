@@ -269,8 +269,11 @@ class Starts:
         """Stores CHANGED when it differs. Returns what is stored then."""
         if changed == run and run.outcome == run.stored_outcome:
             return run
-        for field, value in (("config", changed.config), ("summary", changed.summary)):
-            run_request.check_size(field, json_text(value), self._limits)
+        for field in ("config", "summary"):
+            value = getattr(changed, field)
+            # What an older version stored may be more than is taken now.
+            if value != getattr(run, field):
+                run_request.check_size(field, json_text(value), self._limits)
         if changed.tags != run.tags:
             run_request.check_tags(changed.tags, self._limits)
         changed.updated_ms = max(run_request.now_ms(), run.updated_ms + 1)

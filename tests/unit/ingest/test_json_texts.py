@@ -8,7 +8,7 @@ import random
 import pytest
 
 from stepline_ingest.errors import ServiceError
-from stepline_ingest.json_texts import json_value, nesting, whole_text
+from stepline_ingest.json_texts import json_value, shape, whole_text
 from stepline_ingest.limits import Limits
 from stepline_ingest.run_request import json_object
 
@@ -49,6 +49,12 @@ def _depth(value: object) -> int:
     return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
 
 
+def _parts(value: object) -> int:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + sum(map(_parts, value)) if isinstance(value, list) else 0
+
+
 def _random(chance: random.Random, depth: int = 0) -> object:
     kind = chance.randrange(3 if depth < 8 else 1)
     if kind == 0:
@@ -62,10 +68,11 @@ def test_the_depth_is_that_of_the_value() -> None:
     for seed in range(2_000):
         value = _random(random.Random(seed))
         for ascii_only in (True, False):
-            assert nesting(json.dumps(value, ensure_ascii=ascii_only)) == _depth(value), seed
+            text = json.dumps(value, ensure_ascii=ascii_only)
+            assert shape(text) == (_depth(value), _parts(value)), seed
     flat = "[" + ",".join(["[]"] * 800_000) + "]"
-    assert nesting(flat) == 2
-    assert nesting("[" * 900_000 + "]" * 900_000) == 900_000
+    assert shape(flat) == (2, 800_001)
+    assert shape("[" * 900_000 + "]" * 900_000) == (900_000, 900_000)
 
 
 @pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a":', "}")])
@@ -78,3 +85,12 @@ def test_what_is_nested_too_deeply_is_refused(opens: str, closes: str) -> None:
         with pytest.raises(ServiceError, match="nested deeper than 200: send it flatter") as caught:
             json_object("config", nested(depth), LIMITS)
         assert caught.value.code.name == "INVALID_ARGUMENT"
+
+
+def test_what_has_too_many_parts_is_refused_before_it_is_parsed() -> None:
+    most = LIMITS.max_json_parts
+    text = '{"x":["[[[{{{",' + ",".join(["[]"] * (most - 2)) + "]}"
+    assert len(json_object("config", text, LIMITS)["x"]) == most - 1
+    with pytest.raises(ServiceError, match=r"500,001 lists and objects.*keep large data in files"):
+        json_object("config", text.replace("[]", "[{}]", 1), LIMITS)
+    assert json_object("config", json.dumps({"code": "[" * (most + 1)}), LIMITS)

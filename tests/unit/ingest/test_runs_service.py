@@ -209,6 +209,22 @@ async def test_a_thousand_ranks_end_together(process: Process) -> None:
     assert process.tables.writes.count("finishes") < 50
 
 
+async def test_what_an_older_version_took_hinders_no_other_change(process: Process) -> None:
+    await process.create(config_json='{"lr": 1}')
+    (run,) = process.tables.runs.values()
+    deep: list[Any] = []
+    for _ in range(LIMITS.max_json_depth):
+        deep = [deep]
+    run.config["deep"] = deep
+    again = process.restarted()
+    await again.service.UpdateRun(runs_pb2.UpdateRunRequest(run_id=run.run_id, name="n"), Context())
+    assert (await again.run()).name == "n"
+    with pytest.raises(Refused, match="nested deeper"):
+        await again.service.UpdateRun(
+            runs_pb2.UpdateRunRequest(run_id=run.run_id, config_json='{"lr": 2}'), Context()
+        )
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

@@ -18,7 +18,7 @@ from stepline_ingest.gen.stepline.v1 import admin_pb2, admin_pb2_grpc
 from stepline_ingest.http import service_version
 from stepline_ingest.metrics import Name, metrics
 from stepline_ingest.retention import find_months
-from stepline_ingest.retention.months import MIN_KEEP
+from stepline_ingest.retention.months import MAX_KEEP, MIN_KEEP
 from stepline_ingest.store.contract import Store
 from stepline_ingest.store.embedded import EmbeddedStore
 from stepline_ingest.store.errors import StoreError
@@ -73,6 +73,10 @@ class AdminService(admin_pb2_grpc.AdminServicer):
         try:
             if 0 < keep < MIN_KEEP:
                 raise invalid(f"keep_seconds {keep}: points are kept for at least a day")
+            if keep > MAX_KEEP:
+                raise invalid(
+                    f"keep_seconds {keep}: at most {MAX_KEEP} are possible, or 0 for the service's"
+                )
             months = await asyncio.get_running_loop().run_in_executor(
                 self._lookups, find_months, self._store
             )

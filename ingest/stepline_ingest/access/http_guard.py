@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -56,7 +55,7 @@ def secret_of(request: web.Request) -> str | None:
     if kind.lower() == "basic":
         try:
             text = base64.b64decode(rest, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no base64, or no text
             return None
         return text.partition(":")[2] or None
     return None

@@ -14,6 +14,7 @@ VALUE       a number | a text in quotes | true | false | null
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
@@ -45,6 +46,7 @@ _SIGNS = {"==": "=", "<>": "!=", "=~": "matches", "!~": "not matches", "&&": "an
 _CONSTANTS: dict[str, Literal] = {"true": True, "false": False, "null": None}
 _OPERATORS = "=, !=, <, <=, >, >=, in, contains or matches"
 _OF_STATES = ((FieldKind.TEXT, "state", "="), (FieldKind.TEXT, "state", "in"))
+_COUNT = re.compile(r"[0-9]+")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -242,7 +244,12 @@ class _Parser:
         if word.kind == "text":
             return unquoted(word.text)
         if word.kind == "number":
-            number = float(word.text)
+            try:
+                number = float(word.text)
+            except ValueError:
+                raise self._error(
+                    word, f"{word.text[:40]} is no number: write it like 1000 or 1_000"
+                ) from None
             if math.isinf(number):
                 raise self._error(word, "this number is too large: use one below 1.8e308")
             return number
@@ -284,7 +291,7 @@ class _Parser:
         """Milliseconds since the epoch."""
         if isinstance(value, str):
             text = value.strip()
-            if text[:-1].isdigit() and len(text) < 8 and text[-1:] in _UNITS:
+            if _COUNT.fullmatch(text[:-1]) and len(text) < 8 and text[-1:] in _UNITS:
                 ago = timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
                 return max(0.0, self._now.timestamp() - ago.total_seconds()) * 1000
             try:

@@ -67,6 +67,10 @@ _WRITERS = select(
 )
 
 
+_WIDEST = 1 << 62
+"""Wide enough for all sequences; the engine takes twice of it for a negative number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Which sequences, cut how."""
@@ -122,7 +126,7 @@ def _read_digests(
             for metric, points, sequences, total in store.query(_BY_METRIC, asked, settings):
                 digests.append(_digest(span.first, points, sequences, total, metric))
         else:
-            asked["width"] = span.width
+            asked["width"] = min(span.width, _WIDEST)
             for number, points, sequences, total in store.query(_BY_RANGE, asked, settings):
                 first = span.first + int(str(number)) * span.width
                 digests.append(_digest(first, points, sequences, total, 0))

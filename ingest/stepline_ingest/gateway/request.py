@@ -90,7 +90,7 @@ async def read(
         message=message,
         timeout=timeout,
         metadata=tuple(
-            (name, request.headers[name]) for name in _PASSED_ON if name in request.headers
+            (name, text) for name in _PASSED_ON if _printable(text := request.headers.get(name, ""))
         ),
         gzip=_accepts_gzip(
             request.headers.get(
@@ -100,6 +100,11 @@ async def read(
         if_none_match=request.headers.get("If-None-Match"),
         is_get=request.method == "GET",
     )
+
+
+def _printable(text: str) -> bool:
+    """Whether gRPC takes TEXT as metadata. No key of ours and no ETag has other characters."""
+    return bool(text) and text.isascii() and text.isprintable()
 
 
 def _largest(encoding: str, limits: Limits) -> int:

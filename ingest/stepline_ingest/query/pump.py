@@ -76,7 +76,9 @@ async def pumped_together(
             # A thread cannot be interrupted, so this task may end before it.
             taking.add_done_callback(lambda done: _close_behind(executor, generator, done))
         else:
-            await asyncio.shield(loop.run_in_executor(executor, generator.close))
+            # After shutdown no thread is left for it, and the process ends.
+            with contextlib.suppress(RuntimeError):
+                await asyncio.shield(loop.run_in_executor(executor, generator.close))
 
 
 def _generator(make: Callable[[], Iterator[Item]]) -> Generator[Item, None, None]:
@@ -90,4 +92,6 @@ def _close_behind(
 ) -> None:
     if not done.cancelled():
         done.exception()  # Nobody is left to hear it.
-    executor.submit(generator.close)
+    # After shutdown no thread is left for it, and the process ends.
+    with contextlib.suppress(RuntimeError):
+        executor.submit(generator.close)

@@ -12,6 +12,8 @@ from stepline_ingest.store.contract import Store
 DAY = 86_400
 MIN_KEEP = DAY
 """Seconds. Shorter ones would let a month go while points may still be stored in it."""
+MAX_KEEP = 1_000_000 * 365 * DAY
+"""The same. A time beyond that is none that a client could be told of."""
 
 _AGE = re.compile(r"(\d{1,6})([dwy])", re.ASCII)
 _UNITS = {"d": DAY, "w": 7 * DAY, "y": 365 * DAY}

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.gateway.codec import gunzipped
@@ -163,6 +164,6 @@ async def _form(request: web.Request, limits: Limits) -> dict[str, str]:
                 if room < 0 or len(fields) > _PIECES_OF_FORM:
                     raise web.HTTPRequestEntityTooLarge(limits.max_query_bytes, len(value))
             fields[part.name] = value.decode()
-    except ValueError as error:
+    except (ValueError, HttpProcessingError) as error:
         raise refused(BAD_ARGUMENTS, "the form is broken: send all of it") from error
     return fields

@@ -118,6 +118,26 @@ async def test_what_is_passed_on(stage: Stage) -> None:
     assert not {"cookie", "x-other"} & seen.keys()
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Authorization: Bearer \xc3\xa9",
+        b"Authorization: Bearer a\tb",
+        b'If-None-Match: "\xc3\xa9"',
+    ],
+)
+async def test_what_grpc_does_not_take_is_not_passed_on(stage: Stage, header: bytes) -> None:
+    host, port = stage.address.removeprefix("http://").rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 2\r\n%s\r\n\r\n{}" % (METRICS.encode(), header)
+    )
+    assert (await reader.readline()).split()[1] == b"200"
+    assert not {"authorization", "if-none-match"} & stage.servicer.seen.keys()
+    writer.close()
+
+
 async def test_later_says_when(stage: Stage) -> None:
     async def refuse(context: Any) -> None:
         await abort(context, later("full", after=3))

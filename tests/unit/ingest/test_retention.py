@@ -183,6 +183,8 @@ def test_digests_say_what_has_expired(embedded: Store) -> None:
     assert [(one.first_seq, one.last_seq) for one in reply.expired] == [(101, 200)]
     assert reply.committed_seq == 200
     assert [digest.sequences for digest in reply.digests] == [100]
+    widest = read_digests(embedded, sample.place, Span(1, 200, 2**64 - 1, False), {})
+    assert list(widest.digests) == list(reply.digests)
 
 
 def test_expired_sequences_are_found_however_far_apart(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -34,6 +33,7 @@ from . import (
     sync,
     verify,
 )
+from .output import until_closed
 
 COMMANDS: dict[str, ModuleType] = {
     "serve": serve,
@@ -68,19 +68,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments[:1] == ["serve"]:  # the service knows its own options
             return serve.serve(arguments[1:])
         args = make_parser().parse_args(arguments)
-        result: int = COMMANDS[args.command].run(args)
-        sys.stdout.flush()
+        result: int = 0  # of a command whose reader has gone before it knew
+        with until_closed():
+            result = COMMANDS[args.command].run(args)
         return result
     except (SteplineError, ImportError) as error:
         print(f"stepline: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader of our output has seen enough; keep the interpreter from flushing into the
-        # void.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,6 +38,18 @@ def print_json_object(value: Mapping[str, Any]) -> None:
     print(f"{{{lines}}}")
 
 
+@contextmanager
+def until_closed() -> Iterator[None]:
+    """Ends early and quietly when whoever reads standard output has seen enough: the exit code is
+    not about that."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Else the interpreter would flush into the void when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     """A table as wide as the terminal; as wide as its content where there is none."""
     from rich import box
@@ -43,7 +57,11 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Non
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else _UNLIMITED)
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # as `print` does
+
+    console = Plain(width=None if sys.stdout.isatty() else _UNLIMITED)
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(

@@ -14,7 +14,7 @@ from ..errors import from_core
 from ..settings import find_api_key, find_server
 from ..syncing import Sent, calls_left, find_spools, lost_ranges, send
 from ..tls import find_tls
-from .output import human_bytes, print_json
+from .output import human_bytes, print_json, until_closed
 from .progress import Bar
 
 HELP = "send what lies in a spool directory"
@@ -55,10 +55,11 @@ def run(args: argparse.Namespace) -> int:
     for sent in outcomes:
         if sent.outcome == "damaged":
             _find_lost(sent, args.server or servers[sent.path] or find_server(), args.api_key)
-    if args.json:
-        print_json(sent.to_json() for sent in outcomes)
-    else:
-        _tell(args.dir, outcomes)
+    with until_closed():
+        if args.json:
+            print_json(sent.to_json() for sent in outcomes)
+        else:
+            _tell(args.dir, outcomes)
     return 1 if any(sent.outcome != "stored" for sent in outcomes) else 0
 
 

@@ -16,7 +16,7 @@ from ..settings import check_run_id, find_api_key, find_dir, find_server
 from ..tls import find_tls
 from ..verification import Verdict, verify_count, verify_spool
 from .options import add_json
-from .output import Column, print_table
+from .output import Column, print_table, until_closed
 from .progress import Bar
 
 HELP = "compare what was logged here with what the service has stored"
@@ -65,10 +65,11 @@ def run(args: argparse.Namespace) -> int:
     except SteplineError as error:
         print(f"stepline: {error}", file=sys.stderr)
         return UNCHECKED
-    if args.json:
-        print(json.dumps([verdict.to_json() for verdict in verdicts]))
-    else:
-        _print(verdicts)
+    with until_closed():
+        if args.json:
+            print(json.dumps([verdict.to_json() for verdict in verdicts]))
+        else:
+            _print(verdicts)
     outcomes = {verdict.outcome for verdict in verdicts}
     if outcomes & {"different", "incomplete"}:
         return DIFFERENT

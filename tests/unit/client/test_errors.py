@@ -151,6 +151,10 @@ def test_every_error_can_be_caught_by_its_public_name() -> None:
         ("it broke", "It broke."),
         (" it broke! ", "It broke!"),
         ("'x' broke.", "'x' broke."),
+        ("bk/monday broke", "bk/monday broke."),
+        ("first_seq is 0", "first_seq is 0."),
+        ("run7 broke", "run7 broke."),
+        ("chDB broke", "chDB broke."),
         ("", ""),
     ],
 )

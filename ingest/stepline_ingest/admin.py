@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 
-from stepline_ingest.backup import BackupError, create_backup
+from stepline_ingest.backup import BackupError, check_place, create_backup
 from stepline_ingest.errors import ServiceError, abort, invalid, later
 from stepline_ingest.gen.stepline.v1 import admin_pb2, admin_pb2_grpc
 from stepline_ingest.http import service_version
@@ -105,10 +105,15 @@ class AdminService(admin_pb2_grpc.AdminServicer):
         store, folder = self._place()
         target = folder / _checked("name", request.name)
         base = folder / _checked("base", request.base) if request.base else None
-        if self._running or target.exists():
-            what = "another backup runs" if self._running else f"{target.name} is there already"
+        if self._running:
             raise ServiceError(
-                grpc.StatusCode.FAILED_PRECONDITION, f"{what}: wait for it, or give another name"
+                grpc.StatusCode.FAILED_PRECONDITION, "another backup runs: wait for it"
+            )
+        check_place(folder)
+        if target.exists():
+            raise ServiceError(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"the backup {target.name} is there already: give another name",
             )
         progress = _Progress()
         self._running = True

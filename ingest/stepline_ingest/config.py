@@ -7,7 +7,8 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stepline_ingest.errors import UsageError
+from stepline_ingest.backup import BackupError, check_place
+from stepline_ingest.errors import StartupError, UsageError
 from stepline_ingest.limits import Limits
 from stepline_ingest.tls import TlsFiles
 
@@ -87,6 +88,11 @@ class ServeConfig:
                 "encrypted: pass --tls-cert and --tls-key, or use --host 127.0.0.1 and a tunnel, "
                 "or pass --insecure in a network that you trust"
             )
+        if self.backup_dir is not None:
+            try:
+                check_place(self.backup_dir)
+            except BackupError as error:
+                raise StartupError(f"--backup-dir: {error}") from None
 
     @property
     def keys_required(self) -> bool:

@@ -119,6 +119,11 @@ def test_refusals(
         assert "stepline backup --server" in said("backup", str(tmp_path / "b"), "--data", data)
         assert "characters" in said("backup", "../x", "--server", service.grpc)
         assert "no complete backup" in said("backup", "b", "--server", service.grpc, "--base", "x")
+        backups = tmp_path / "backups"
+        backups.rename(tmp_path / "elsewhere")
+        backups.touch()
+        taken = said("backup", "b", "--server", service.grpc)
+        assert f"The folder {backups} takes no backups (it is no folder)" in taken
     assert "no data directory" in said("backup", str(tmp_path / "b"), "--data", str(tmp_path))
     assert main(["backup", str(tmp_path / "b"), "--data", data]) == 0
     assert "is there already" in said("backup", str(tmp_path / "b"), "--data", data)

@@ -5,12 +5,21 @@ A backup is a folder: `manifest.json`, which is written last and says what belon
 
 manifest   what a complete backup says of itself
 copying    files with their checksums, linked from an earlier backup where they are the same
+place      the folder that the backups of a service go to
 create     from a store to a backup, while it is being written to
 restore    from a backup to a new data directory
 """
 
 from .create import create_backup
 from .manifest import BackupError, Manifest, read_manifest
+from .place import check_place
 from .restore import restore_backup
 
-__all__ = ["BackupError", "Manifest", "create_backup", "read_manifest", "restore_backup"]
+__all__ = [
+    "BackupError",
+    "Manifest",
+    "check_place",
+    "create_backup",
+    "read_manifest",
+    "restore_backup",
+]

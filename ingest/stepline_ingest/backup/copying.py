@@ -93,4 +93,4 @@ def _is_data(path: str) -> bool:
 
 
 def _damaged(path: Path, how: str) -> BackupError:
-    return BackupError(f"{path} is damaged ({how}): use another backup")
+    return BackupError(f"the file {path} is damaged ({how}): use another backup")

@@ -90,8 +90,8 @@ def create_backup(
         sync_folder(target.parent)
     except OSError as error:
         raise BackupError(
-            f"cannot write the backup to {target} ({error.strerror or error}): make room there, or "
-            "name another folder"
+            f"cannot write the backup to {target} ({error.strerror or error}): make room there, "
+            "run this as a user who may write there, or name another folder"
         ) from error
     log.info(
         "backup of %d bytes in %d files at %s",
@@ -105,7 +105,7 @@ def create_backup(
 
 def _make_room(target: Path, partial: Path) -> None:
     if target.exists():
-        raise BackupError(f"{target} is there already: name a folder that is not")
+        raise BackupError(f"the folder {target} is there already: name a folder that is not")
     if partial.exists():
         shutil.rmtree(partial)
     partial.mkdir(parents=True, mode=0o700)

@@ -76,17 +76,22 @@ def read_manifest(folder: Path) -> Manifest:
         said = json.loads(path.read_text(encoding="utf-8"))
         if said["format"] != FORMAT:
             raise BackupError(
-                f"{folder} has format {said['format']}, this version reads {FORMAT}: use the "
-                "version of stepline-ingest that wrote it, or a newer one"
+                f"the backup {folder} has format {said['format']}, this version reads {FORMAT}: "
+                "use the version of stepline-ingest that wrote it, or a newer one"
             )
         return _manifest(said)
     except FileNotFoundError:
         raise BackupError(
-            f"{folder} is no complete backup: it has no {FILE}; name a folder that "
+            f"the folder {folder} is no complete backup: it has no {FILE}; name a folder that "
             "`stepline backup` has finished"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BackupError(f"{path} cannot be read ({error!r}): use another backup") from error
+    except OSError as error:
+        raise BackupError(
+            f"the file {path} cannot be read ({error.strerror or error}): run this as the user of "
+            "the service, who made it"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BackupError(f"the file {path} is damaged ({error!r}): use another backup") from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -23,34 +23,38 @@ RESTORING = ".restoring"
 def restore_backup(source: Path, directory: Path, *, progress: Progress = nobody) -> Manifest:
     """Makes DIRECTORY, which must not be there or be empty, a store as the backup shows it.
 
-    Every file is compared with its checksum on the way. An interrupted restore leaves
-    DIRECTORY.restoring and never DIRECTORY. A backup of an older schema is brought up to date.
-    Raises BackupError, StoreError.
+    Every file is compared with its checksum on the way. A restore that is refused leaves nothing,
+    one that is interrupted DIRECTORY.restoring, never DIRECTORY. A backup of an older schema is
+    brought up to date. Raises BackupError, StoreError.
     """
     manifest = read_manifest(source)
     newest = migrations()[-1].version
     if manifest.schema > newest:
         raise BackupError(
-            f"{source} has schema version {manifest.schema}, this program knows versions up to "
-            f"{newest}: upgrade stepline-ingest to the version that wrote the backup"
-        )
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise BackupError(
-            f"{directory} is there already: name a folder that is not, and serve from it"
+            f"the backup {source} has schema version {manifest.schema}, this program knows "
+            f"versions up to {newest}: upgrade stepline-ingest to the version that wrote the backup"
         )
     working = directory.with_name(directory.name + RESTORING)
     try:
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise BackupError(
+                f"the folder {directory} is there already: name one that is not, and serve from it"
+            )
         if working.exists():
             shutil.rmtree(working)
-        _fill(working, source, manifest, progress)
+        try:
+            _fill(working, source, manifest, progress)
+        except Exception:
+            shutil.rmtree(working, ignore_errors=True)
+            raise
         if directory.exists():
             directory.rmdir()
         working.rename(directory)
         sync_folder(directory.parent)
     except OSError as error:
         raise BackupError(
-            f"cannot restore to {directory} ({error.strerror or error}): make room there, or name "
-            "another folder"
+            f"cannot restore to {directory} ({error.strerror or error}): make room there, run this "
+            "as a user who may write there, or name another folder"
         ) from error
     return manifest
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from .analyst import FORMAT_QUERY, analyst_settings, can_stream, judged
 from .cancel import CANCEL
 from .engine_config import ANALYST_ROLE, write_config
-from .errors import StoreError, insert_error, query_error
+from .errors import StoreError, insert_error, query_error, split, unusable
 from .expired import Expired
 from .formats import STREAMED, WITH_HEADER, split_format
 from .gate import Gate
@@ -67,30 +67,37 @@ class EmbeddedStore:
                 f"{directory}: chDB takes no path with '?', choose another data directory"
             )
         self._lock = DirectoryLock(directory)
-        self._staging = Staging(directory)
         self._database = database
         self._engine = directory / "chdb"
         self._writes = Gate()
         self.memo = Memo(trusted=True)
         self.rows_memo = Memo(trusted=True, capacity=_ROWS_CAPACITY)
         self.expired = Expired(self.query)
-        config = write_config(directory, database)
-        self._folder = _open_folder(directory)
+        try:
+            self._staging = Staging(directory)
+            config = write_config(directory, database)
+            self._folder = _open_folder(directory)
+        except OSError as error:
+            self._lock.release()
+            raise unusable(Path(error.filename or directory), error) from error
         self._target = f"{self._engine}?config-file={self._folder.path / config.name}"
         self._pool = Pool(self._connect)
         self._tables = Tables(self.query)
         self._before_close: list[Callable[[], None]] = []
+        self._root: Any = None
         try:
             # The engine lives from its first connection to its last; this one spans the life of the
             # store.
             self._root = _connect(self._target)
+            with _raised_as(_no_start):
+                for name in (database, tenant_database(database)):
+                    self._root.query(f"CREATE DATABASE IF NOT EXISTS {name}")
         except StoreError:
+            if self._root is not None:
+                self._root.close()
             self._folder.close()
             self._lock.release()
             raise
-        with _raised_as(query_error):
-            for name in (database, tenant_database(database)):
-                self._root.query(f"CREATE DATABASE IF NOT EXISTS {name}")
 
     def end_orphans(self) -> None:
         """There are none: the engine ends with its process."""
@@ -363,10 +370,17 @@ def _connect(target: str) -> Any:
     import chdb
 
     engine: Any = chdb
-    try:
+    with _raised_as(_no_start):
         return engine.connect(target)
-    except RuntimeError as error:
-        raise StoreError(f"the embedded engine does not start: {error}") from error
+
+
+def _no_start(text: str) -> StoreError:
+    """The engine raised TEXT before anything could be asked of it. One line."""
+    told = " ".join(split(text)[1].split())
+    return StoreError(
+        f"the embedded engine does not start ({told}): run this as the user of the service, or "
+        "restore a backup if files below the data directory are damaged"
+    )
 
 
 @contextmanager

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from pathlib import Path
 from typing import NamedTuple
+
+log = logging.getLogger(__name__)
 
 _ENGINE_MESSAGE = re.compile(r"Code: (\d+)\.\s*(?:DB::Exception:\s*)?(.*)", re.DOTALL)
 _TRAILERS = re.compile(r"(?:\s*\((?:version|for url) [^()]*(?:\([^()]*\))?\))+\s*$")
+
+_TRACE = re.compile(r",?\s*Stack trace \(when copying.*", re.DOTALL)
+_GUESSES = re.compile(
+    r"\s*This is most likely due to hardware failure.*?(?=: While|\(CHECK|\Z)", re.DOTALL
+)
 
 
 class _Kind(NamedTuple):
@@ -81,6 +90,14 @@ class StoreError(Exception):
         """The same call may succeed later."""
 
 
+def unusable(path: Path, error: OSError) -> StoreError:
+    """This process may not do at PATH what it must."""
+    return StoreError(
+        f"cannot use {path} ({error.strerror or error}): run this as the user of the service, or "
+        "name a directory where this user may read and write"
+    )
+
+
 def insert_error(text: str) -> StoreError:
     """The engine raised TEXT during an INSERT."""
     code, message = split(text)
@@ -103,6 +120,7 @@ def query_error(text: str) -> StoreError:
 
 def split(text: str) -> tuple[int | None, str]:
     """Number and message of an engine's error text, without wrapping, version and address."""
+    text = _without_trace(text)
     found = _ENGINE_MESSAGE.search(text)
     if found is None:
         return None, text.strip()
@@ -112,3 +130,11 @@ def split(text: str) -> tuple[int | None, str]:
     if inner is not None:
         code, message = int(inner[1]), inner[2]
     return code, _TRAILERS.sub("", message).strip()
+
+
+def _without_trace(text: str) -> str:
+    """Without the engine's stacks and its guesses about hardware; the log has them at debug."""
+    brief = _GUESSES.sub("", _TRACE.sub("", text)).strip()
+    if brief != text.strip():
+        log.debug("the engine says: %s", text)
+    return brief

@@ -9,7 +9,15 @@ import fcntl
 import os
 from pathlib import Path
 
-from .errors import StoreError
+from .errors import StoreError, unusable
+
+
+class DirectoryInUse(StoreError):
+    """Another process has the directory; WHERE says which, without a remedy."""
+
+    def __init__(self, where: str, remedy: str) -> None:
+        super().__init__(f"{where}: {remedy}")
+        self.where = where
 
 
 class DirectoryLock:
@@ -21,18 +29,15 @@ class DirectoryLock:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StoreError(
-                f"cannot use {directory} ({error.strerror}): "
-                "name a directory where this user may write"
-            ) from error
+            raise unusable(directory, error) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(self._file, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(self._file)
-            raise StoreError(
-                f"{directory} is in use by process {holder}: "
-                "end that process, or choose another data directory"
+            raise DirectoryInUse(
+                f"{directory} is in use by process {holder}",
+                "end that process, or choose another data directory",
             ) from None
         except OSError as error:
             os.close(self._file)

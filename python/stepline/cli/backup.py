@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..errors import InvalidRequest
 from ..reader import Client
 from .options import client_of
 from .progress import Bar
@@ -44,8 +43,6 @@ def _of_directory(data: Path, target: Path, base: Path | None) -> int:
     from .service import imported
 
     service = imported("stepline_ingest.offline")
-    if not (data / "chdb").is_dir():
-        raise InvalidRequest(f"{data} is no data directory of a service: name one that is.")
     with Bar("copying") as bar:
         manifest = service.backup(data, target, base, bar.step)
     print(f"{target}: {manifest.nbytes:,} bytes, as of {manifest.created}")

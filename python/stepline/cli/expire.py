@@ -61,10 +61,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         if not keep:
             raise InvalidRequest("Say how long points are kept: --keep-points 90d, for example.")
-        if not (args.data / "chdb").is_dir():
-            raise InvalidRequest(
-                f"{args.data} is no data directory of a service: name one that is."
-            )
         offline = imported("stepline_ingest.offline")
         if not args.dry_run:
             offline.expire(args.data, keep)

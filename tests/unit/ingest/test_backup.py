@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from stepline_ingest.backup import BackupError, create_backup, read_manifest, restore_backup
+from stepline_ingest.backup import (
+    BackupError,
+    check_place,
+    create_backup,
+    read_manifest,
+    restore_backup,
+)
 from stepline_ingest.store import Store, open_store
 from stepline_ingest.store.embedded import EmbeddedStore
 from stepline_ingest.store.gate import Gate
 from tests.support.points import Point, block
+from tests.support.unprivileged import needs_rights, stepline
 
 ALL = "SELECT count(), sum(cityHash64(*)) FROM raw_points"
 PROJECTED = "SELECT sum(n) FROM (SELECT count() AS n FROM raw_points GROUP BY run, metric, rank)"
@@ -104,6 +111,7 @@ def test_a_damaged_backup_is_not_restored(store: EmbeddedStore, tmp_path: Path) 
     victim.unlink()
     with pytest.raises(BackupError, match="missing"):
         restore_backup(tmp_path / "one", tmp_path / "new")
+    assert not list(tmp_path.glob("new*"))
 
 
 def test_nothing_is_restored_over_something(store: EmbeddedStore, tmp_path: Path) -> None:
@@ -113,6 +121,41 @@ def test_nothing_is_restored_over_something(store: EmbeddedStore, tmp_path: Path
     (tmp_path / "busy" / "file").touch()
     with pytest.raises(BackupError, match="is there already"):
         restore_backup(tmp_path / "one", tmp_path / "busy")
+
+
+@needs_rights
+def test_places_of_other_users_are_refused_with_the_remedy(
+    store: EmbeddedStore, tmp_path: Path
+) -> None:
+    create_backup(store, tmp_path / "one", version="1")
+    store.close()
+    (tmp_path / "closed").mkdir(mode=0)
+    for backup, data, remedy in (
+        ("one", "closed/new", "run this as a user who may write there"),
+        ("closed/one", "new", "run this as the user of the service"),
+    ):
+        done = stepline("restore", tmp_path / backup, "--data", tmp_path / data)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert remedy in done.stderr
+    (tmp_path / "closed").chmod(0o700)
+
+
+@needs_rights
+def test_a_service_does_not_start_without_a_place_for_its_backups(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "closed").mkdir(mode=0)
+    for name, why in (
+        ("file", "it is no folder"),
+        ("closed", "this user may not read and write there"),
+        ("closed/below", "Permission denied"),
+    ):
+        place = tmp_path / name
+        done = stepline("serve", "--data", tmp_path / "data", "--backup-dir", place)
+        assert done.returncode == 1
+        assert f"--backup-dir: the folder {place} takes no backups ({why})" in done.stderr
+    (tmp_path / "closed").chmod(0o700)
+    check_place(tmp_path / "made" / "here")
+    assert (tmp_path / "made" / "here").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_gate_waits_for_those_inside_and_holds_up_the_rest() -> None:

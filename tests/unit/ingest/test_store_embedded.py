@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -220,3 +221,13 @@ def test_merges_give_way_to_everything_else(embedded):
     own = os.getpriority(os.PRIO_PROCESS, os.getpid())
     others = [os.getpriority(os.PRIO_PROCESS, task) for task in set(tasks) - set(merging)]
     assert others.count(own) > len(others) / 2
+
+
+def test_what_the_engine_says_at_start_is_one_line(tmp_path: Path) -> None:
+    open_store(None, tmp_path).close()
+    shutil.rmtree(tmp_path / "chdb" / "metadata")
+    (tmp_path / "chdb" / "metadata").touch()
+    with pytest.raises(StoreError, match="the embedded engine does not start") as refusal:
+        open_store(None, tmp_path)
+    assert "\n" not in str(refusal.value)
+    assert "Stack trace" not in str(refusal.value)

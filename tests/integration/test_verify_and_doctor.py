@@ -111,7 +111,11 @@ def test_the_doctor_judges_a_service_that_runs_and_its_directory_when_it_is_stop
         live = json.loads(output.readouterr().out)
         assert (live["clean"], live["points"], live["runs"], live["writers"]) == (True, 1, 1, 1)
         assert main(["doctor", "--data", str(service.data)]) == 2
-        assert "is in use by process" in output.readouterr().err
+        said = output.readouterr().err
+        assert "is in use by process" in said
+        assert "stepline doctor --server" in said
+        assert main(["expire", "--data", str(service.data), "--keep-points", "90d"]) == 1
+        assert "stepline expire --server" in output.readouterr().err
         service.terminate()
         assert main(["doctor", "--data", str(service.data), "--json"]) == 0
         assert json.loads(output.readouterr().out) == live

@@ -120,7 +120,13 @@ def examine(
                 raise
             yield unreadable(what, error)
     yield Step("done", len(checks), len(checks))
-    ((points, runs, writers, rejected, expired),) = reader.rows(_COUNTS)
+    try:
+        ((points, runs, writers, rejected, expired),) = reader.rows(_COUNTS)
+    except StoreError as error:
+        if error.code not in UNREADABLE:
+            raise
+        yield unreadable("the counts", error)
+        points, runs, writers, rejected, expired = 0, 0, 0, 0, 0
     yield Report(
         points=points, runs=runs, writers=writers, rejected=rejected or 0, expired=expired or 0
     )

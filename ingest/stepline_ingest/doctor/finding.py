@@ -24,7 +24,7 @@ class Kind(str, Enum):
     MARK = "mark"
     """The mark that the service works with is not the highest settled sequence."""
     ROLLUP = "rollup"
-    """A rollup that does not say what its points say."""
+    """A rollup that does not say what its points say, or whose files are damaged."""
     NAME = "name"
     """An id without a name, or with one that it is not the hash of."""
     REFERENCE = "reference"
@@ -32,12 +32,18 @@ class Kind(str, Enum):
     LINEAGE = "lineage"
     """What a run shows is not what attempts, rewinds and forks can make of it."""
     PART = "part"
-    """Files that are damaged or were set aside by the engine."""
+    """Files of points or of other rows are damaged, or were set aside by the engine."""
+    LEFTOVER = "leftover"
+    """Damaged files that the engine has set aside and needs no more."""
+    MUTATION = "mutation"
+    """A change of rows that the engine cannot finish."""
     KEPT = "kept"
     """What is kept of expired points does not agree with itself."""
     SCHEMA = "schema"
     """Tables that are not those of this program."""
 
+
+DOCUMENT = "docs/operations.md"
 
 REMEDIES = {
     Kind.HOLE: "points are lost here: if the spool of this writer still exists, keep it and run "
@@ -49,15 +55,20 @@ REMEDIES = {
     Kind.SHARED_WRITER: "two processes logged under one id: give every process its own, and take "
     "neither of them for complete",
     Kind.MARK: "restart the service, which reads the marks anew; if it stays, report this",
-    Kind.ROLLUP: "build it again: ALTER TABLE raw_points CLEAR PROJECTION and MATERIALIZE "
-    "PROJECTION with the name given here; the points themselves are not concerned",
+    Kind.ROLLUP: "the points themselves are not concerned: build the projection named here again, "
+    f"as {DOCUMENT} says under 'A rollup is damaged'",
     Kind.NAME: "restore table raw_metrics or raw_runs from a backup; the points are there but "
     "cannot be found by name",
     Kind.REFERENCE: "restore the small tables from a backup of the same time as the points",
     Kind.LINEAGE: "all points are there (`all_attempts=True`, SQL `points`); restore table "
     "raw_layers from a backup, or bring one back with `stepline attempts RUN --bring-back N`",
-    Kind.PART: "restore this part from a backup, or take the loss: DETACH it and run the doctor "
-    "again to see what is missing",
+    Kind.PART: "rows may be lost here: keep a copy of the directory and all spools, restore the "
+    "newest sound backup into a new directory with `stepline restore`, and serve from that; what "
+    f"spools still have is sent again ({DOCUMENT}, 'Rows are damaged')",
+    Kind.LEFTOVER: "nothing is missing, other files have these rows: stop the service and move the "
+    "folder named here away; have the disk checked",
+    Kind.MUTATION: "the engine tries it again by itself: put right what the reason names (room on "
+    "the disk, damaged files) and restart the service; if it stays, report this",
     Kind.KEPT: "restore raw_cells, raw_marks and raw_expiry from one backup that is younger than "
     "the expiry; the points themselves are gone",
     Kind.SCHEMA: "start the service of this version once: it brings the tables up to date",

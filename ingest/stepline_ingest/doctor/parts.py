@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from stepline_ingest.schema import migrations
+from stepline_ingest.schema import migrations, tiers
 from stepline_ingest.store.contract import Store
-from stepline_ingest.store.errors import StoreError
+from stepline_ingest.store.errors import StoreError, split
 
 from .finding import Finding, Kind
 from .reading import Reader
 
-UNREADABLE = frozenset({32, 33, 40, 107, 226, 228, 246, 271, 432})
-"""Numbers of errors that mean damaged or missing files: ends of files, checksums, compression."""
+UNREADABLE = frozenset(
+    {
+        *(3, 4, 32, 33, 228, 361),  # sizes and ends of files
+        *(39, 40, 89, 246, 271, 432),  # compression and checksums
+        *(74, 87, 107, 226),  # files that are gone, or that the disk does not give
+        *(91, 117, 128, 131, 282, 287, 740, 713),  # contents that no sound file has
+    }
+)
+"""Numbers of errors that mean damaged or missing files."""
 
 _TABLES = (
     "SELECT name FROM system.tables WHERE database = currentDatabase() "
     "AND engine LIKE '%MergeTree' ORDER BY name"
 )
 _DETACHED = (
-    "SELECT table, name, reason FROM system.detached_parts "
-    "WHERE database = currentDatabase() AND reason IN ('broken', 'broken-on-start') "
-    "ORDER BY table, name LIMIT 100"
+    "SELECT table, name, reason, path, partition_id, min_block_number, max_block_number "
+    "FROM system.detached_parts WHERE database = currentDatabase() "
+    "AND reason IN ('broken', 'broken-on-start') ORDER BY table, name LIMIT 100"
 )
+_HAS_BLOCKS = (
+    "SELECT count() FROM system.parts WHERE database = currentDatabase() AND active "
+    "AND table = {table:String} AND partition_id = {partition:String} "
+    "AND min_block_number <= {first:Int64} AND max_block_number >= {last:Int64}"
+)
+_ROLLUP = re.compile(
+    rf"(?:/(?=\w+\.proj/)|data part |projection `)({'|'.join(tiers.projections())})\b"
+)
+"""How the engine's messages name a projection whose files are damaged."""
 _MUTATIONS = (
     "SELECT table, mutation_id, command, latest_fail_reason FROM system.mutations "
     "WHERE database = currentDatabase() AND NOT is_done AND latest_fail_reason != '' "
@@ -58,31 +75,42 @@ def check_parts(reader: Reader, table: str) -> Iterator[Finding]:
     # The name comes from the engine's own list.
     for path, passed, message in reader.rows(f"CHECK TABLE `{table}`", settings=settings):
         if not passed:
+            said = split(message)[1]
+            rollup = _ROLLUP.search(said)
+            whose = f"projection {rollup[1]} of " if rollup else ""
             yield Finding(
-                kind=Kind.PART,
-                message=f"part {path} of {table} is damaged: {message}",
+                kind=Kind.ROLLUP if rollup else Kind.PART,
+                message=f"{whose}part {path} of {table} is damaged: {said}",
                 about=f"{table} {path}",
             )
 
 
 def unreadable(what: str, error: StoreError) -> Finding:
     """WHAT could not be looked at."""
+    text = str(error)
     return Finding(
-        kind=Kind.PART, message=f"{what} cannot be checked, files are damaged: {error}", about=what
+        kind=Kind.ROLLUP if _ROLLUP.search(text) else Kind.PART,
+        message=f"{what} cannot be checked, files are damaged: {text}",
+        about=what,
     )
 
 
 def check_engine(reader: Reader) -> Iterator[Finding]:
     """What the engine itself has set aside or cannot finish."""
-    for table, name, reason in reader.rows(_DETACHED):
+    for table, name, reason, path, partition, first, last in reader.rows(_DETACHED):
+        asked = {"table": table, "partition": partition, "first": first, "last": last}
+        # A part that others were made from comes back when what it became cannot be read.
+        spare = first is not None and reader.rows(_HAS_BLOCKS, asked) != [(0,)]
+        what = f"the engine has set part {name} of {table} aside ({reason})"
+        rows = "other parts have its rows" if spare else "its rows are missing"
         yield Finding(
-            kind=Kind.PART,
-            message=f"the engine has set part {name} of {table} aside: {reason}",
+            kind=Kind.LEFTOVER if spare else Kind.PART,
+            message=f"{what}, {rows}: {path}",
             about=f"{table} {name}",
         )
     for table, number, command, reason in reader.rows(_MUTATIONS):
         yield Finding(
-            kind=Kind.PART,
-            message=f"mutation {number} of {table} ({command}) does not end: {reason}",
+            kind=Kind.MUTATION,
+            message=f"mutation {number} of {table} ({command}) does not end: {split(reason)[1]}",
             about=f"{table} {number}",
         )

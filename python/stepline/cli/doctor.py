@@ -14,7 +14,7 @@ from ..errors import SteplineError, from_core
 from ..settings import find_api_key, find_server
 from ..tls import find_tls
 from .options import add_json, add_store
-from .output import Column, print_table
+from .output import Column, print_table, until_closed
 from .progress import Bar
 from .service import imported
 
@@ -43,10 +43,11 @@ def run(args: argparse.Namespace) -> int:
     except (SteplineError, ImportError) as error:
         print(f"stepline: {error}", file=sys.stderr)
         return UNCHECKED
-    if args.json:
-        print(json.dumps(found))
-    else:
-        _print(found)
+    with until_closed():
+        if args.json:
+            print(json.dumps(found))
+        else:
+            _print(found)
     return WRONG if found["findings"] else CLEAN
 
 
@@ -65,9 +66,18 @@ def _audit(args: argparse.Namespace) -> dict[str, Any]:
         finally:
             store.close()
     except store_error as error:
-        raise SteplineError(f"The store cannot be audited: {error}") from None
+        raise SteplineError(f"The store cannot be audited: {error}{_remedy(error)}") from None
     found: dict[str, Any] = report.to_json()
     return found
+
+
+def _remedy(error: Any) -> str:
+    """What the engine itself says names none."""
+    if error.code is None:
+        return ""
+    if "Permission denied" in str(error):
+        return "; run this as the user of the service"
+    return "; run the doctor again, and report this if it stays"
 
 
 def _ask(server: str, api_key: str | None) -> dict[str, Any]:
@@ -122,4 +132,4 @@ def _many(count: int, what: str) -> str:
 
 
 def _remedies(findings: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
-    return list({f["kind"]: f["remedy"] for f in findings}.items())
+    return list(dict.fromkeys((f["kind"], f["remedy"]) for f in findings))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from stepline_ingest.doctor import Finding, Kind, Report, audit, examine
+import pytest
+
+from stepline_ingest.doctor import Finding, Kind, Report, audit, examine, open_for_audit
 from stepline_ingest.doctor.pieces import LAST_ID, Piece, cut
 from stepline_ingest.doctor.sequences import merged, missing, shown, within
 from stepline_ingest.schema import tiers
@@ -14,6 +18,7 @@ from stepline_ingest.schema.upkeep import build_rollups
 from stepline_ingest.store import Store
 from tests.support.audited import METRICS, Sample, moved
 from tests.support.points import RECEIVED
+from tests.support.unprivileged import needs_rights, stepline
 
 
 def kinds(report: Report) -> set[Kind]:
@@ -316,6 +321,107 @@ def test_damaged_files_are_named(embedded: Store) -> None:
     column.write_bytes(content)
     report = audit(embedded)
     assert Kind.PART in kinds(report)
+
+
+def flip(path: Path, offset: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[offset] ^= 0x40
+    path.unlink()
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def closed(embedded: Store, tmp_path: Path) -> Path:
+    """The directory of a sound store with rollups, which nobody has open. The parts that its parts
+    of points were made from are still there."""
+    Sample().build(embedded)
+    build_rollups(embedded)
+    embedded.close()
+    return tmp_path / "data"
+
+
+def point_parts(directory: Path) -> list[Path]:
+    """Those whose rollups were built last come first: PARTITION_FIRST_LAST_LEVEL_MUTATION."""
+
+    def made(path: Path) -> list[int]:
+        _, first, last, level, *mutation = map(int, path.name.split("_"))
+        return [*(mutation or [0]), level, last - first]
+
+    found = [path.parent for path in directory.glob("chdb/store/*/*/2*/data.bin")]
+    return sorted(found, key=made, reverse=True)
+
+
+def audited(directory: Path) -> Report:
+    store = open_for_audit(None, directory)
+    try:
+        return audit(store)
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("name", ["data.bin", "tier32768.proj/data.bin", "count.txt"])
+def test_no_flipped_byte_ends_the_audit(closed: Path, tmp_path: Path, name: str) -> None:
+    """Of the checksum, the codec and the sizes of a block, and of what is in it."""
+    offsets = (0, 1) if name == "count.txt" else (3, 16, 17, 20, 24, 40)
+    for offset in offsets:
+        copy = tmp_path / str(offset)
+        shutil.copytree(closed, copy, symlinks=True)
+        flip(point_parts(copy)[0] / name, offset)
+        report = audited(copy)
+        assert report.findings, offset
+        assert not [f for f in report.findings if "Stack trace" in f.message]
+
+
+def test_a_damaged_rollup_is_told_from_damaged_points(closed: Path) -> None:
+    """And is sound again when it was built again as docs/operations.md says."""
+    flip(point_parts(closed)[0] / "tier128.proj" / "data.bin", 40)
+    report = audited(closed)
+    assert kinds(report) == {Kind.ROLLUP}
+    assert any("projection tier128 of part" in finding.message for finding in report.findings)
+    text = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    _, _, program = text.partition("<<'END'\n")
+    program, _, _ = program.partition("\nEND\n")
+    subprocess.run([sys.executable, "-c", program, str(closed), "tier128"], check=True)
+    assert audited(closed).clean
+
+
+def test_a_part_set_aside_is_left_over_when_others_have_its_rows(closed: Path) -> None:
+    (point_parts(closed)[0] / "columns_substreams.txt").write_text("nothing")
+    (found,) = audited(closed).findings
+    assert found.kind is Kind.LEFTOVER
+    folder = Path(found.message.rpartition(": ")[2])
+    assert folder.is_dir()
+    shutil.rmtree(folder)
+    assert audited(closed).clean
+
+
+def test_a_part_set_aside_is_lost_when_nobody_else_has_its_rows(closed: Path) -> None:
+    for part in closed.glob(f"chdb/store/*/{point_parts(closed)[0].parent.name}/2*"):
+        (part / "columns_substreams.txt").write_text("nothing")
+    report = audited(closed)
+    assert Kind.PART in kinds(report)
+    assert Kind.LEFTOVER not in kinds(report)
+
+
+@needs_rights
+def test_what_this_user_cannot_read_is_no_finding(closed: Path) -> None:
+    closed.chmod(0)
+    for command in ("doctor", "expire --keep-points 90d", f"backup {closed.parent / 'b'}"):
+        done = stepline(*command.split(), "--data", closed)
+        assert done.returncode == (2 if command == "doctor" else 1)
+        assert "run this as the user of the service" in done.stderr
+        assert "Traceback" not in done.stderr
+    closed.chmod(0o700)
+
+
+def test_a_reader_that_goes_does_not_change_the_verdict(closed: Path) -> None:
+    flip(point_parts(closed)[0] / "tier128.proj" / "data.bin", 40)
+    command = [sys.executable, "-m", "stepline.cli", "doctor", "--data", str(closed)]
+    for options in ([], ["--json"]):
+        with subprocess.Popen([*command, *options], stdout=subprocess.PIPE) as doctor:
+            assert doctor.stdout is not None
+            doctor.stdout.close()
+            assert doctor.wait() == 1
 
 
 def test_the_store_is_audited_in_pieces(embedded: Store) -> None:

@@ -168,8 +168,10 @@ class Limits:
 
     # --- reading ---
 
-    max_query_bytes: int = 1 * MIB
-    """The text of an SQL query."""
+    max_query_bytes: int = 256 * KIB
+    """The text of an SQL query; the engine formats no longer one."""
+    max_form_bytes: int = 1 * MIB
+    """What the SQL port reads of a request: the text of a query, and its parameters."""
     max_searched_bytes: int = 16 * KIB
     """A text, a pattern or a regular expression that is looked for in names."""
     max_exported_patterns: int = 10_000

@@ -3,6 +3,7 @@ bounded time."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,28 @@ def test_bombs(service: Service, name: str) -> None:
     assert int(answer.headers["X-ClickHouse-Exception-Code"]) > 0
     assert len(answer.data) < 20_000
     assert ask(service, "SELECT 1").data == b"1\n"
+
+
+def test_a_query_that_is_too_long_says_how_long_it_may_be(service: Service) -> None:
+    for spare in (300_000, 2_000_000):
+        answer = ask(service, "SELECT 1 " + " " * spare)
+        assert answer.status == 400
+        assert b"bytes: shorten it" in answer.data
+    form = {"query": "SELECT length({a:String})", "param_a": "x" * 500_000}
+    answer = urllib3.request("POST", f"http://{service.sql}", fields=form, timeout=60)
+    assert answer.data == b"500000\n"
+
+
+@pytest.mark.parametrize("kind", [b"Basic", b"Bearer"])
+def test_a_key_that_is_no_text_is_none(service: Service, kind: bytes) -> None:
+    """This service asks for no key."""
+    host, port = service.sql.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=60) as sock:
+        sock.sendall(
+            b"GET /?query=SELECT+1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            b"Authorization: %s \xff\r\n\r\n" % kind
+        )
+        assert sock.makefile("rb").readline().split()[1] == b"200"
 
 
 def test_no_format_harms(service: Service) -> None:

@@ -42,7 +42,7 @@ async def read_sql(
     if not text:
         raise invalid("the query is empty; write a SELECT, such as SELECT * FROM points LIMIT 10")
     if len(text.encode()) > max_bytes:
-        raise invalid(f"the query is longer than {max_bytes} bytes; shorten it")
+        raise invalid(f"the query is longer than {max_bytes} bytes: shorten it")
     fmt = request.format or DEFAULT_FORMAT
     if not (fmt.isascii() and fmt.isalnum() and len(fmt) <= 64):
         raise invalid(

@@ -65,7 +65,7 @@ class SqlPort:
         self._timezone = ""
 
     def app(self) -> web.Application:
-        app = web.Application(client_max_size=self._limits.max_query_bytes)
+        app = web.Application(client_max_size=self._limits.max_form_bytes)
         for path in ("/ping", "/replicas_status"):
             app.router.add_get(path, self._ping)
         app.router.add_route("GET", "/", self._query)
@@ -85,7 +85,7 @@ class SqlPort:
             return _failure(
                 400,
                 SYNTAX_ERROR,
-                f"the query is no UTF-8 text of at most {self._limits.max_query_bytes} bytes: "
+                f"the request is no UTF-8 text of at most {self._limits.max_form_bytes} bytes: "
                 "shorten it",
                 headers,
             )

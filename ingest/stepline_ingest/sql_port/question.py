@@ -81,8 +81,15 @@ async def question_of(request: web.Request, limits: Limits) -> Question:
         raise refused(
             UNKNOWN_FORMAT, f"{fmt[:80]!r} is no name of a format: use one such as JSONEachRow"
         )
+    sql = "\n".join(text for text in texts if text)
+    if len(sql.encode("utf-8", "replace")) > limits.max_query_bytes:
+        raise refused(
+            SYNTAX_ERROR,
+            f"the query is longer than {limits.max_query_bytes} bytes: shorten it, or give long "
+            "values as parameters",
+        )
     return Question(
-        sql="\n".join(text for text in texts if text),
+        sql=sql,
         fmt=fmt,
         params={
             name[len(PARAM) :]: Escaped(value)
@@ -136,7 +143,7 @@ async def _body(request: web.Request, limits: Limits) -> bytes:
     if packing == "identity":
         return body
     try:
-        return gunzipped(body, limits.max_query_bytes)
+        return gunzipped(body, limits.max_form_bytes)
     except ServiceError as error:
         raise refused(BAD_ARGUMENTS, error.message) from error
 
@@ -145,7 +152,7 @@ async def _form(request: web.Request, limits: Limits) -> dict[str, str]:
     """The fields of a multipart form. Files are tables of a caller's own, which nobody may make
     here."""
     fields: dict[str, str] = {}
-    room = limits.max_query_bytes
+    room = limits.max_form_bytes
     try:
         parts = await request.multipart()
         while (part := await parts.next()) is not None:
@@ -162,7 +169,7 @@ async def _form(request: web.Request, limits: Limits) -> dict[str, str]:
                 value += piece
                 room -= len(piece)
                 if room < 0 or len(fields) > _PIECES_OF_FORM:
-                    raise web.HTTPRequestEntityTooLarge(limits.max_query_bytes, len(value))
+                    raise web.HTTPRequestEntityTooLarge(limits.max_form_bytes, len(value))
             fields[part.name] = value.decode()
     except (ValueError, HttpProcessingError) as error:
         raise refused(BAD_ARGUMENTS, "the form is broken: send all of it") from error

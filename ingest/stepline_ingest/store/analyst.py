@@ -19,6 +19,7 @@ LIMITS: dict[str, Setting] = {
     "max_memory_usage": 4 << 30,
     "max_result_bytes": 64 << 20,
     "max_threads": 2,
+    "max_query_size": 4 << 20,
 }
 """What a query may take when its caller says nothing else."""
 
@@ -34,6 +35,10 @@ VIEW_SETTINGS: dict[str, Setting] = {"enable_join_runtime_filters_index_analysis
 """Lets a condition on names in the view `points` prune the raw table by its key: the ids that the
 join finds on its small side are applied to the primary index of the large one. Without it the view
 reads all points."""
+
+MAX_WRITTEN = 1 << 20
+"""Characters of a query as the engine writes it: longer than what was sent, by blanks and line
+ends. Each word of it is looked at here."""
 
 FORMAT_QUERY = "SELECT formatQuery({text:String})"
 
@@ -79,14 +84,20 @@ _ENDLESS_FUNCTIONS = frozenset(
         "dameraulevenshteindistance",
         "editdistance",
         "editdistanceutf8",
+        "extracttextfromhtml",
+        "h3kring",
         "jarosimilarity",
         "jarowinklersimilarity",
+        "jsonmergepatch",
         "levenshteindistance",
         "levenshteindistanceutf8",
+        "polygonsdistancespherical",
+        "seriesdecomposestl",
     }
 )
 """They take the square of the length of a value, which may be hours for one row: a limit of time is
 looked at between blocks of rows, and not at all for a constant."""
+_SYNTAX_ERROR = 62
 TOKEN = re.compile(
     r"""
     (?P<text>'(?:[^'\\]|\\.)*')
@@ -119,6 +130,13 @@ def judged(text: str, canonical: Callable[[str], str], *, tenant: bool = False) 
     """The statement to run. CANONICAL is the engine's formatQuery; raises StoreError for what may
     not be run: by anyone, and by a TENANT, who may see one project only."""
     statement = canonical(text)
+    if len(statement) > MAX_WRITTEN:
+        raise StoreError(
+            f"the query has {len(statement):,} characters when it is written out, "
+            f"{MAX_WRITTEN:,} are allowed: shorten it, or nest it less",
+            code=_SYNTAX_ERROR,
+            blames_query=True,
+        )
     tokens = list(_tokens(statement))
     first = next((token for token in tokens if token != "("), "")
     if first.upper() not in _READS:

@@ -421,15 +421,3 @@ def test_a_form_brings_no_tables(service: Service) -> None:
         broken = post(service, text, Content_Type="multipart/form-data; boundary=x")
         assert broken.status == 400
         assert b"the form " in broken.data
-
-
-@pytest.mark.parametrize("kind", [b"Basic", b"Bearer"])
-def test_a_key_that_is_no_text_is_none(service: Service, kind: bytes) -> None:
-    """This service asks for no key."""
-    host, port = service.sql.rsplit(":", 1)
-    with socket.create_connection((host, int(port)), timeout=60) as sock:
-        sock.sendall(
-            b"GET /?query=SELECT+1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-            b"Authorization: %s \xff\r\n\r\n" % kind
-        )
-        assert sock.makefile("rb").readline().split()[1] == b"200"

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from stepline_ingest.limits import Limits
 from stepline_ingest.store import StoreError
 from stepline_ingest.store.analyst import judged
 from tests.support.points import block, line
@@ -137,6 +138,11 @@ def test_what_does_more_than_read_is_refused(store, secret, sql):
         "jaroWinklerSimilarity('a', 'b')",
         "arrayReduceInRanges('uniqExact', [(1, 1)], [1])",
         "arrayMap(jaroSimilarity, ['a'], ['b'])",
+        "extractTextFromHTML('a')",
+        "h3kRing(1, 1)",
+        "JSONMergePatch('{}', '{}')",
+        "polygonsDistanceSpherical([[[(0., 0.)]]], [[[(0., 0.)]]])",
+        "seriesDecomposeSTL([1., 2.], 1)",
     ],
 )
 def test_what_takes_the_square_of_a_value_is_refused(store, call):
@@ -162,6 +168,15 @@ def test_what_takes_the_square_of_a_value_is_refused(store, call):
 def test_what_reads_is_answered(store, sql, answer):
     params = {"p": "a\"'\n"} if "{p" in sql else None
     assert ask(store, sql, params=params) == answer
+
+
+def test_a_query_may_be_as_long_as_is_told(store):
+    most = Limits().max_query_bytes
+    beginning, ending = "SELECT 1 IN (1", ")"
+    middle = ",1" * ((most - len(beginning) - len(ending)) // 2)
+    assert ask(store, beginning + middle + ending) == b"1\n"
+    with pytest.raises(StoreError, match=r"written out.*allowed: shorten it, or nest it less"):
+        ask(store, "SELECT * FROM (" * 50 + "SELECT 1" + ",1" * 10_000 + ")" * 50)
 
 
 def test_views_are_described(store):

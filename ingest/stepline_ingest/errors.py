@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import NoReturn, Protocol
 
@@ -15,6 +16,8 @@ from stepline_ingest.varint import varint
 
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 _STATUS_DETAILS = "grpc-status-details-bin"
+_UNTIL_TOLD = 1.0
+"""Seconds after which nobody looks at the exception of a call that was ended."""
 
 
 class ServiceError(Exception):
@@ -107,8 +110,19 @@ async def abort(
     metrics.refused(error.refusal)
     await hold_back(error.refusal, refusals, on_stream=on_stream)
     # HTTP/2 carries the message in a header; a novel there would be refused by the other side.
-    await context.abort(error.code, error.message[:4096], error.trailing_metadata())
+    try:
+        await context.abort(error.code, error.message[:4096], error.trailing_metadata())
+    except Exception as aborted:
+        asyncio.get_running_loop().call_later(_UNTIL_TOLD, _forget, aborted)
+        raise
     raise AssertionError("abort returned")
+
+
+def _forget(aborted: Exception) -> None:
+    """Lets go of the frames of a call that was ended. gRPC keeps the exception in the state of the
+    call, which those frames keep, and the request with it, until the collector looks for cycles:
+    that is seldom, and a request may have megabytes."""
+    aborted.__traceback__ = aborted.__context__ = None
 
 
 def _rpc_status(code: grpc.StatusCode, message: str, delay: float) -> bytes:

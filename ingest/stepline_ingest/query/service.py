@@ -271,7 +271,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
                 async for group in groups:
                     yield group
         except UnknownMetricsError as error:
-            unknown = error
+            unknown = error.with_traceback(None)  # else it would keep its own frame
             message = await self._blocking(
                 lambda: unknown_metrics_text(self._store, unknown, self._engine_limits)
             )

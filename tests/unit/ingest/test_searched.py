@@ -3,13 +3,17 @@ be answered is not put off until later."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import grpc
 import pytest
 
+from stepline_ingest import errors
 from stepline_ingest.gen.stepline.v1 import query_pb2 as pb
 from stepline_ingest.limits import Limits
+from stepline_ingest.query.history import HistoryQuery
 from stepline_ingest.query.names import NamesQuery, find_names
 from stepline_ingest.store import Store
 from tests.support.query_service import Harness, serving
@@ -62,6 +66,28 @@ async def test_patterns_that_cannot_be_compiled_are_never_right(service: Harness
 
 async def test_as_many_ranks_as_are_allowed_are_taken(service: Harness) -> None:
     assert len(await service.export(run_id="r", ranks=range(LIMITS.max_exported_ranks))) == 1
+
+
+async def test_what_was_refused_is_let_go_without_the_collector(
+    service: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes seldom in a service, and a request may have megabytes."""
+    monkeypatch.setattr(errors, "_UNTIL_TOLD", 0.0)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            with pytest.raises(grpc.aio.AioRpcError):
+                await service.stub.ListMetrics(pb.ListMetricsRequest(run_id="r", prefix=LONG))
+            with pytest.raises(grpc.aio.AioRpcError):
+                await service.history(run_id="r", metric=LONG)
+        kinds = (pb.ListMetricsRequest, pb.HistoryRequest, HistoryQuery)
+        patience = 600
+        while any(isinstance(one, kinds) for one in gc.get_objects()):
+            assert (patience := patience - 1), "they are still there"
+            await asyncio.sleep(0.05)
+    finally:
+        gc.enable()
 
 
 def test_long_texts_are_no_part_of_what_is_kept(embedded: Store) -> None:

@@ -163,6 +163,9 @@ class Name(Enum):
         "stepline_store_mutations", "Mutations not finished: deletions, rollups being built."
     )
     MERGES = _gauge("stepline_store_merges", "Merges that run.")
+    PARTS_SET_ASIDE = _gauge(
+        "stepline_store_parts_set_aside", "Parts that the engine found damaged and does not read."
+    )
     DISK_FREE_BYTES = _gauge(
         "stepline_disk_free_bytes", "Free on the file system of the data directory."
     )

@@ -30,6 +30,10 @@ _MUTATIONS = (
     "SELECT count() FROM system.mutations WHERE database = currentDatabase() AND NOT is_done"
 )
 _MERGES = "SELECT count() FROM system.merges WHERE database = currentDatabase()"
+_SET_ASIDE = (
+    "SELECT count() FROM system.detached_parts WHERE database = currentDatabase() "
+    "AND reason IN ('broken', 'broken-on-start')"
+)
 
 
 class Sampler:
@@ -42,6 +46,7 @@ class Sampler:
         self._directory = directory
         self._metrics = metrics
         self._interval = interval
+        self._known_damage = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
         self._thread.start()
@@ -59,6 +64,17 @@ class Sampler:
             if self._stopping.wait(self._interval):
                 return
 
+    def _set_aside(self, parts: int) -> None:
+        self._metrics.set(Name.PARTS_SET_ASIDE, parts)
+        if parts > self._known_damage:
+            log.error(
+                "the engine found damaged parts, %d in all, and does not read them; `stepline "
+                "doctor` says whether points are missing, and what to do",
+                parts,
+                extra={"event": "parts_set_aside"},
+            )
+        self._known_damage = parts
+
     def sample(self) -> None:
         """Takes all figures once. Raises StoreError, OSError."""
         disk = shutil.disk_usage(self._directory)
@@ -75,4 +91,6 @@ class Sampler:
         ):
             for (value,) in self._store.query(sql):  # none when the closing store cut it off
                 self._metrics.set(name, whole(value))
+        for (value,) in self._store.query(_SET_ASIDE):
+            self._set_aside(whole(value))
         self._metrics.set(Name.SAMPLE_TIME, time.time())

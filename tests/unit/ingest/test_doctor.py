@@ -13,11 +13,14 @@ import pytest
 from stepline_ingest.doctor import Finding, Kind, Report, audit, examine, open_for_audit
 from stepline_ingest.doctor.pieces import LAST_ID, Piece, cut
 from stepline_ingest.doctor.sequences import merged, missing, shown, within
+from stepline_ingest.metrics import Metrics, Name
+from stepline_ingest.metrics.sampler import Sampler
 from stepline_ingest.schema import tiers
 from stepline_ingest.schema.upkeep import build_rollups
-from stepline_ingest.store import Store
+from stepline_ingest.store import Store, open_store
 from tests.support.audited import METRICS, Sample, moved
 from tests.support.points import RECEIVED
+from tests.support.processes import wait_until
 from tests.support.unprivileged import needs_rights, stepline
 
 
@@ -401,6 +404,19 @@ def test_a_part_set_aside_is_lost_when_nobody_else_has_its_rows(closed: Path) ->
     report = audited(closed)
     assert Kind.PART in kinds(report)
     assert Kind.LEFTOVER not in kinds(report)
+
+
+def test_a_service_says_that_it_goes_on_without_a_damaged_part(
+    closed: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (point_parts(closed)[0] / "columns_substreams.txt").write_text("nothing")
+    store, metrics = open_store(None, closed), Metrics()
+    sampler = Sampler(store, closed, metrics, interval=3600.0)
+    wait_until(lambda: metrics.value(Name.SAMPLE_TIME) > 0, what="the engine was asked for figures")
+    sampler.stop()
+    store.close()
+    assert metrics.value(Name.PARTS_SET_ASIDE) == 1
+    assert "damaged parts, 1 in all" in caplog.text
 
 
 @needs_rights

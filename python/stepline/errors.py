@@ -142,8 +142,8 @@ def from_core(
 
 
 def sentence(text: str) -> str:
-    """TEXT with a full stop, so that a remedy can follow, and with a capital unless it begins with a
-    name or a path."""
+    """TEXT with a full stop, so that a remedy can follow, and with a capital unless it begins with
+    a name or a path."""
     text = text.strip()
     if not text:
         return text

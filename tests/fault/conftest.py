@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.fault.stage import Stage
+from tests.fault.stage import ROUNDS, Stage
 from tests.support.processes import stop_uploaders
+
+
+def pytest_exception_interact(report: pytest.CollectReport | pytest.TestReport) -> None:
+    """A run of hours says at once what has failed: whoever ends it would never know."""
+    if ROUNDS:
+        sys.stderr.write(f"\n{report.nodeid}\n{report.longreprtext}\n")
+        for title, said in report.sections:
+            sys.stderr.write(f"--- {title}\n{said}\n")
+        sys.stderr.flush()
 
 
 @pytest.fixture

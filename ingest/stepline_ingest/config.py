@@ -54,7 +54,7 @@ class ServeConfig:
     limits: Limits = field(default_factory=Limits)
 
     def check(self) -> None:
-        """Raises UsageError when this cannot be served."""
+        """Raises UsageError for what makes no sense, StartupError for what cannot be used."""
         for name, port in self.ports.items():
             if not 0 <= port <= 65535:
                 raise UsageError(f"--{name}-port {port}: a port lies between 0 and 65535")

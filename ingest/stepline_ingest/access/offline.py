@@ -15,6 +15,7 @@ from stepline_ingest.config import STORE_VARIABLE
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.limits import Limits
 from stepline_ingest.store import StoreError, open_store
+from stepline_ingest.store.place import holds_store
 
 
 class OfflineError(Exception):
@@ -45,11 +46,11 @@ def keys(data: Path, store: str | None, *, make: bool) -> Iterator[OfflineKeys]:
     """Opens the store as `stepline serve --data DATA --store STORE` does: STORE is by default what
     STEPLINE_SERVE_STORE says. MAKE one that is not there. Raises OfflineError."""
     store = store or os.environ.get(STORE_VARIABLE) or None
-    if store is None and not make and not (data / "chdb").is_dir():
-        raise OfflineError(
-            f"{data} holds no store: give the directory that `stepline serve --data` was given"
-        )
     try:
+        if store is None and not make and not holds_store(data):
+            raise OfflineError(
+                f"{data} holds no store: give the directory that `stepline serve --data` was given"
+            )
         opened = open_store(store, data)
     except StoreError as error:
         raise OfflineError(

@@ -18,10 +18,12 @@ reading    questions at the store, with limits of memory
 pieces     the points cut into ranges of the primary key
 sequences, doubles, rollups, names, lineage, parts   one kind of check each
 audit      all of them, step by step
+rebuild    builds damaged rollups again
 """
 
 from .audit import Report, Step, audit, examine
 from .finding import Finding, Kind
 from .opening import open_for_audit
+from .rebuild import rebuild
 
-__all__ = ["Finding", "Kind", "Report", "Step", "audit", "examine", "open_for_audit"]
+__all__ = ["Finding", "Kind", "Report", "Step", "audit", "examine", "open_for_audit", "rebuild"]

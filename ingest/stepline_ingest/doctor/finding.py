@@ -54,9 +54,11 @@ REMEDIES = {
     Kind.BAD_SEQUENCE: "no client of ours sends this: find out who wrote these rows",
     Kind.SHARED_WRITER: "two processes logged under one id: give every process its own, and take "
     "neither of them for complete",
-    Kind.MARK: "restart the service, which reads the marks anew; if it stays, report this",
-    Kind.ROLLUP: "the points themselves are not concerned: build the projection named here again, "
-    f"as {DOCUMENT} says under 'A rollup is damaged'",
+    Kind.MARK: "stop the service, which trims and takes batches by this mark, and run "
+    f"`stepline doctor --rebuild`, which computes it from the points ({DOCUMENT}, 'A rollup is "
+    "damaged'); then look for holes and doubles here",
+    Kind.ROLLUP: "the points themselves are not concerned: stop the service and run "
+    f"`stepline doctor --rebuild` ({DOCUMENT}, 'A rollup is damaged')",
     Kind.NAME: "restore table raw_metrics or raw_runs from a backup; the points are there but "
     "cannot be found by name",
     Kind.REFERENCE: "restore the small tables from a backup of the same time as the points",
@@ -91,6 +93,8 @@ class Finding:
     first_seq: int | None = None
     last_seq: int | None = None
 
+    rollup: str = ""
+    """The projection that does not say what its points say, or whose files are damaged."""
     about: str = ""
     """What of it: a projection and a metric, where that is not clear from the rest."""
 

@@ -76,11 +76,12 @@ def check_parts(reader: Reader, table: str) -> Iterator[Finding]:
     for path, passed, message in reader.rows(f"CHECK TABLE `{table}`", settings=settings):
         if not passed:
             said = split(message)[1]
-            rollup = _ROLLUP.search(said)
-            whose = f"projection {rollup[1]} of " if rollup else ""
+            rollup = _rollup(said)
+            whose = f"projection {rollup} of " if rollup else ""
             yield Finding(
                 kind=Kind.ROLLUP if rollup else Kind.PART,
                 message=f"{whose}part {path} of {table} is damaged: {said}",
+                rollup=rollup,
                 about=f"{table} {path}",
             )
 
@@ -88,9 +89,11 @@ def check_parts(reader: Reader, table: str) -> Iterator[Finding]:
 def unreadable(what: str, error: StoreError) -> Finding:
     """WHAT could not be looked at."""
     text = str(error)
+    rollup = _rollup(text)
     return Finding(
-        kind=Kind.ROLLUP if _ROLLUP.search(text) else Kind.PART,
+        kind=Kind.ROLLUP if rollup else Kind.PART,
         message=f"{what} cannot be checked, files are damaged: {text}",
+        rollup=rollup,
         about=what,
     )
 
@@ -114,3 +117,9 @@ def check_engine(reader: Reader) -> Iterator[Finding]:
             message=f"mutation {number} of {table} ({command}) does not end: {split(reason)[1]}",
             about=f"{table} {number}",
         )
+
+
+def _rollup(said: str) -> str:
+    """The projection whose files are damaged, as the engine says; "" when it names none."""
+    found = _ROLLUP.search(said)
+    return found[1] if found else ""

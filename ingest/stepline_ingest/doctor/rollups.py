@@ -77,6 +77,7 @@ def check_rollup(reader: Reader, rollup: Rollup, piece: Piece) -> Iterator[Findi
             run=reader.run_id(found["run"]),
             attempt=found["attempt"],
             rank=found["rank"],
+            rollup=rollup.name,
             about=f"{rollup.name} {found['metric']} {found['cell']}",
         )
 
@@ -120,6 +121,7 @@ def check_ledger(reader: Reader) -> Iterator[Finding]:
             attempt=attempt,
             rank=rank,
             writer=writer_text(writer),
+            rollup=tiers.LEDGER,
             about=tiers.LEDGER,
         )
 

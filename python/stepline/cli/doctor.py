@@ -33,11 +33,19 @@ def add(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.epilog = _EPILOG
     add_store(parser, server="a service that runs; needs a key with the scope admin", dsn=True)
+    parser.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="build damaged rollups again from the points, and audit anew (not with --server)",
+    )
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints what was found and what to do about it."""
+    if args.rebuild and args.server:
+        print("stepline: --rebuild needs --data or --store: stop the service", file=sys.stderr)
+        return UNCHECKED
     try:
         found = _ask(find_server(args.server), args.api_key) if args.server else _audit(args)
     except (SteplineError, ImportError) as error:
@@ -52,23 +60,29 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _audit(args: argparse.Namespace) -> dict[str, Any]:
-    """The report as a JSON object."""
+    """The report as a JSON object; with --rebuild, of what is left, and what was built again."""
     doctor = imported("stepline_ingest.doctor")
     store_error: type[Exception] = imported("stepline_ingest.store.errors").StoreError
+    rebuilt: list[str] = []
     try:
         store = doctor.open_for_audit(args.store, (args.data or Path()).expanduser())
         try:
             with Bar("auditing", total=1) as bar:
-                report = doctor.audit(
-                    store,
-                    progress=lambda step: bar.show(step.done, total=step.total, what=step.what),
-                )
+
+                def show(step: Any) -> None:
+                    bar.show(step.done, total=step.total, what=step.what)
+
+                report = doctor.audit(store, progress=show)
+                if args.rebuild:
+                    rebuilt = doctor.rebuild(store, report.findings, progress=show)
+                if rebuilt:
+                    report = doctor.audit(store, progress=show)
         finally:
             store.close()
     except store_error as error:
         raise SteplineError(f"The store cannot be audited: {error}{_remedy(error)}") from None
     found: dict[str, Any] = report.to_json()
-    return found
+    return {**found, "rebuilt": rebuilt} if args.rebuild else found
 
 
 def _remedy(error: Any) -> str:
@@ -112,6 +126,8 @@ def _place(finding: dict[str, Any]) -> str:
 
 def _print(found: dict[str, Any]) -> None:
     findings: list[dict[str, Any]] = found["findings"]
+    if found.get("rebuilt"):
+        print(f"built again: {', '.join(found['rebuilt'])}")
     points, writers, runs = (_many(found[name + "s"], name) for name in ("point", "writer", "run"))
     size = f"{points} of {writers} in {runs}"
     if found["rejected"]:

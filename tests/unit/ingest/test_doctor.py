@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stepline_ingest.doctor import Finding, Kind, Report, audit, examine, open_for_audit
+from stepline_ingest.doctor import Finding, Kind, Report, audit, examine, open_for_audit, rebuild
 from stepline_ingest.doctor.pieces import LAST_ID, Piece, cut
 from stepline_ingest.doctor.sequences import merged, missing, shown, within
 from stepline_ingest.metrics import Metrics, Name
@@ -18,6 +20,7 @@ from stepline_ingest.metrics.sampler import Sampler
 from stepline_ingest.schema import tiers
 from stepline_ingest.schema.upkeep import build_rollups
 from stepline_ingest.store import Store, open_store
+from stepline_ingest.store.errors import StoreError
 from tests.support.audited import METRICS, Sample, moved
 from tests.support.points import RECEIVED
 from tests.support.processes import wait_until
@@ -375,17 +378,53 @@ def test_no_flipped_byte_ends_the_audit(closed: Path, tmp_path: Path, name: str)
         assert not [f for f in report.findings if "Stack trace" in f.message]
 
 
-def test_a_damaged_rollup_is_told_from_damaged_points(closed: Path) -> None:
-    """And is sound again when it was built again as docs/operations.md says."""
+def doctor(directory: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and report of the command line."""
+    command = [sys.executable, "-m", "stepline.cli", "doctor", "--data", str(directory), "--json"]
+    done = subprocess.run([*command, *options], stdout=subprocess.PIPE, check=False, timeout=120)
+    return done.returncode, json.loads(done.stdout or "{}")
+
+
+def test_a_damaged_rollup_is_told_from_damaged_points_and_built_again(closed: Path) -> None:
     flip(point_parts(closed)[0] / "tier128.proj" / "data.bin", 40)
     report = audited(closed)
     assert kinds(report) == {Kind.ROLLUP}
     assert any("projection tier128 of part" in finding.message for finding in report.findings)
-    text = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
-    _, _, program = text.partition("<<'END'\n")
-    program, _, _ = program.partition("\nEND\n")
-    subprocess.run([sys.executable, "-c", program, str(closed), "tier128"], check=True)
+    assert {finding.rollup for finding in report.findings} == {"tier128"}
+    code, found = doctor(closed, "--rebuild")
+    assert (code, found["clean"], found["rebuilt"]) == (0, True, ["tier128"])
+    assert doctor(closed, "--rebuild")[1]["rebuilt"] == []
     assert audited(closed).clean
+
+
+def test_a_wrong_mark_is_right_again_when_it_is_built_again(embedded: Store) -> None:
+    swap_rollups(embedded, (tiers.LEDGER,), of_the_later=True)
+    found = [finding for finding in audit(embedded).findings if finding.kind is Kind.MARK]
+    assert rebuild(embedded, found) == [tiers.LEDGER]
+    assert audit(embedded).clean
+
+
+def test_rollups_are_not_built_from_damaged_points(closed: Path) -> None:
+    """The engine would try again for ever."""
+    part = point_parts(closed)[0]
+    flip(part / "tier128.proj" / "data.bin", 40)
+    flip(part / "data.bin", 40)
+    assert doctor(closed, "--rebuild") == (2, {})
+    assert Kind.MUTATION not in kinds(audited(closed))
+
+
+def test_a_mutation_that_cannot_end_is_named_and_goes_first(embedded: Store) -> None:
+    Sample().build(embedded)
+    build_rollups(embedded)
+    change = "UPDATE value = throwIf(1, 'no room') WHERE 1"
+    embedded.command(f"ALTER TABLE raw_points {change}", {"mutations_sync": 0})
+    wait_until(lambda: Kind.MUTATION in kinds(audit(embedded)), what="the mutation has failed")
+    (found,) = audit(embedded).findings
+    assert "no room" in found.message
+    assert "does not end" in found.message
+    rollup = Finding(kind=Kind.ROLLUP, message="", rollup="tier128")
+    with pytest.raises(StoreError, match="findings of the kind mutation"):
+        rebuild(embedded, [found, rollup])
 
 
 def test_a_part_set_aside_is_left_over_when_others_have_its_rows(closed: Path) -> None:

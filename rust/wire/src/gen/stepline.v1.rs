@@ -3286,7 +3286,7 @@ pub struct DoctorStep {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DoctorFinding {
-    /// hole | double | rejected-but-stored | bad-sequence | shared-writer | mark | rollup | name | reference | part | schema | kept
+    /// hole | double | rejected-but-stored | bad-sequence | shared-writer | mark | rollup | name | reference | lineage | part | leftover | mutation | schema | kept
     #[prost(string, tag = "1")]
     pub kind: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]

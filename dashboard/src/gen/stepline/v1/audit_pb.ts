@@ -333,7 +333,7 @@ export const DoctorStepSchema: GenMessage<DoctorStep> = /*@__PURE__*/
  */
 export type DoctorFinding = Message<"stepline.v1.DoctorFinding"> & {
   /**
-   * hole | double | rejected-but-stored | bad-sequence | shared-writer | mark | rollup | name | reference | part | schema | kept
+   * hole | double | rejected-but-stored | bad-sequence | shared-writer | mark | rollup | name | reference | lineage | part | leftover | mutation | schema | kept
    *
    * @generated from field: string kind = 1;
    */

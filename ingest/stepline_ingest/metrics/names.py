@@ -166,6 +166,9 @@ class Name(Enum):
     PARTS_SET_ASIDE = _gauge(
         "stepline_store_parts_set_aside", "Parts that the engine found damaged and does not read."
     )
+    OVERDUE_QUERIES = _gauge(
+        "stepline_queries_overdue", "Queries that go on a minute after their limit of time."
+    )
     DISK_FREE_BYTES = _gauge(
         "stepline_disk_free_bytes", "Free on the file system of the data directory."
     )

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 INTERVAL = 15.0
 """Seconds between two looks."""
+GRACE = 60
 
 _TABLES = """
 SELECT table, count(), sum(rows), sum(bytes_on_disk) FROM system.parts
@@ -34,19 +35,34 @@ _SET_ASIDE = (
     "SELECT count() FROM system.detached_parts WHERE database = currentDatabase() "
     "AND reason IN ('broken', 'broken-on-start')"
 )
+_OVERDUE = (
+    "SELECT query_id, Settings['log_comment'], toUInt64(elapsed) FROM system.processes "
+    "WHERE toUInt64OrZero(Settings['max_execution_time']) > 0 "
+    "AND elapsed > toUInt64OrZero(Settings['max_execution_time']) + {grace:UInt32}"
+)
+"""The engine looks at the limit, and at KILL QUERY, between blocks of rows only."""
 
 
 class Sampler:
-    """Looks every INTERVAL seconds until `stop`."""
+    """Looks every INTERVAL seconds until `stop`. A query is overdue GRACE seconds after its
+    limit."""
 
     def __init__(
-        self, store: Store, directory: Path, metrics: Metrics, *, interval: float = INTERVAL
+        self,
+        store: Store,
+        directory: Path,
+        metrics: Metrics,
+        *,
+        interval: float = INTERVAL,
+        grace: int = GRACE,
     ) -> None:
         self._store = store
         self._directory = directory
         self._metrics = metrics
         self._interval = interval
+        self._grace = grace
         self._known_damage = 0
+        self._known_overdue: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
         self._thread.start()
@@ -75,6 +91,18 @@ class Sampler:
             )
         self._known_damage = parts
 
+    def _overdue(self, queries: list[tuple[object, ...]]) -> None:
+        self._metrics.set(Name.OVERDUE_QUERIES, len(queries))
+        for query, whose, seconds in queries:
+            if query not in self._known_overdue:
+                log.warning(
+                    "a query (%s) goes on long after its limit of time, and the engine cannot end "
+                    "it; a restart of the service does, and loses nothing",
+                    whose or "of the service or an admin",
+                    extra={"event": "query_overdue", "seconds": seconds},
+                )
+        self._known_overdue = {str(query) for query, *_ in queries}
+
     def sample(self) -> None:
         """Takes all figures once. Raises StoreError, OSError."""
         disk = shutil.disk_usage(self._directory)
@@ -93,4 +121,5 @@ class Sampler:
                 self._metrics.set(name, whole(value))
         for (value,) in self._store.query(_SET_ASIDE):
             self._set_aside(whole(value))
+        self._overdue(self._store.query(_OVERDUE, {"grace": self._grace}))
         self._metrics.set(Name.SAMPLE_TIME, time.time())

@@ -8,13 +8,14 @@ another.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from stepline_ingest.store import Store, open_store
 from tests.support.clickhouse_http import clickhouse as stand_in
+from tests.support.push_streams import Start, services
 from tests.support.servers import BACKENDS, REAL, database_of, own_database
 
 
@@ -95,3 +96,10 @@ def fault(clickhouse_url: str) -> Callable[[str], None]:
         assert answer.status == 200
 
     return make
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Starts services with a Push port, which end with the test."""
+    async with services() as run:
+        yield run

@@ -94,7 +94,9 @@ class Budget:
         while held_up < len(self._in_line):
             tenant, account = next(iter(self._in_line.items()))
             amount, turn = account.line[0]
-            if not self._room_in_share(account, amount):
+            if turn.done():  # hung up in this turn of the loop
+                account.leave_line(account.line[0])
+            elif not self._room_in_share(account, amount):
                 held_up += 1
             elif not self._room_in_pool(amount):
                 return
@@ -171,7 +173,8 @@ class Account:
         """It has waited for too long."""
         if entry in self.line:
             self.leave_line(entry)
-            entry[1].set_exception(Exhausted(self._reason()))
+            if not entry[1].done():
+                entry[1].set_exception(Exhausted(self._reason()))
             self._budget._serve()
 
     def _give_up(self, entry: Waiting) -> None:

@@ -69,6 +69,41 @@ async def test_who_gives_up_holds_nothing(served: bool) -> None:
     assert budget.used == 10
 
 
+@pytest.mark.parametrize("amounts", [(60,), (60, 5), (5, 60)])
+async def test_who_is_hung_up_while_others_give_back_is_in_nobodys_way(
+    amounts: tuple[int, ...],
+) -> None:
+    """Scenario: a connection breaks, and before its streams hear of it a batch is settled."""
+    budget = Budget(100)
+    other, account = budget.account("other"), budget.account("hung up")
+    await other.acquire(100)
+    waiting = [asyncio.create_task(account.acquire(amount)) for amount in amounts]
+    await asyncio.sleep(0)
+    for task in waiting:
+        task.cancel()
+    other.release(10)
+    other.release(90)
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert (budget.used, budget.waiting) == (0, 0)
+    await other.acquire(100)
+
+
+async def test_who_is_hung_up_when_its_patience_ends_is_in_nobodys_way() -> None:
+    budget = Budget(100, patience=0.01)
+    account = budget.account()
+    await account.acquire(100)
+    waiting = [asyncio.create_task(account.acquire(1)) for _ in range(2)]
+    await asyncio.sleep(0)
+    entries = list(account.line)
+    for task in waiting:
+        task.cancel()
+    for entry in entries:
+        account._refuse(entry)
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(error, asyncio.CancelledError) for error in ended)
+    assert (budget.used, budget.waiting) == (100, 0)
+
+
 async def test_small_requests_of_others_do_not_overtake_a_large_one() -> None:
     """Scenario: two tenants hold the pool in small pieces and always ask for more; a third one asks
     for a larger piece."""

@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from weakref import WeakValueDictionary
 
+from stepline_ingest.errors import ServiceError, later
+from stepline_ingest.metrics import Refusal
+
 
 class RunNames:
     """The names of one run. Shared by all streams of the run, gone when the last of them is."""
@@ -33,6 +36,15 @@ class RunNames:
     def confirm(self, metrics: Iterable[int]) -> None:
         """METRICS are in the store now."""
         self._stored.update(metrics)
+
+
+def names_are_lost() -> ServiceError:
+    """Ends a stream: later batches use names that were only in a batch that is not stored."""
+    return later(
+        "a batch was rejected with the names in it; open a new stream and go on",
+        after=0,
+        refusal=Refusal.INVALID,
+    )
 
 
 class NamesRegistry:

@@ -10,14 +10,15 @@ from typing import Any
 
 import grpc
 
+from stepline import _core
 from stepline_ingest import access
 from stepline_ingest.errors import ServiceError, abort, fault, invalid, later
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc
 from stepline_ingest.limits import MIB
 from stepline_ingest.metrics import Refusal
-from stepline_ingest.names import NamesRegistry
+from stepline_ingest.names import NamesRegistry, names_are_lost
 from stepline_ingest.pace import catch_up, hold_back
-from stepline_ingest.session import Pipeline, Session, names_are_lost
+from stepline_ingest.session import Pipeline, Session
 from stepline_ingest.store.errors import StoreError
 from stepline_ingest.wire import Malformed, malformed
 from stepline_ingest.writers import Binding, Writer, Writers
@@ -208,10 +209,12 @@ class PushStream:
         finally:
             if self._session is not None:
                 self._session.end()
-            if self._reading is not None:
-                await _cancel(self._reading)
-            if self._writer is not None:
-                self._service.writers.release(self._writer, self)
+            try:
+                if self._reading is not None:
+                    await _cancel(self._reading)
+            finally:
+                if self._writer is not None:
+                    self._service.writers.release(self._writer, self)
 
     async def _opened(self) -> bool:
         self._opening = asyncio.create_task(self._open())
@@ -305,7 +308,7 @@ class PushStream:
                     await hold_back(Refusal.INVALID, refusals, on_stream=True)
         except ServiceError as error:
             self.fail(_bare(error))
-        except Exception:
+        except (Exception, _core.PanicException):
             log.exception("a stream of %s ends in an unforeseen way", self.label)
             self.fail(fault("the stream"))
 

@@ -18,7 +18,7 @@ from stepline_ingest.gen.stepline.v1 import ingest_pb2
 from stepline_ingest.items import Points, Reject, Sink
 from stepline_ingest.limits import Limits
 from stepline_ingest.metrics import Refusal, RejectReason, metrics
-from stepline_ingest.names import RunNames
+from stepline_ingest.names import RunNames, names_are_lost
 from stepline_ingest.writers import Writer
 
 log = logging.getLogger(__name__)
@@ -290,11 +290,3 @@ class Session:
         self._received = item.last_seq
         self._pipeline.submit(item)
         return True
-
-
-def names_are_lost() -> ServiceError:
-    return later(
-        "a batch was rejected with the names in it; open a new stream and go on",
-        after=0,
-        refusal=Refusal.INVALID,
-    )

@@ -9,13 +9,16 @@ import grpc
 import pytest
 
 from stepline import _core
+from stepline_ingest.errors import later
 from stepline_ingest.gen.stepline.v1 import ingest_pb2
+from stepline_ingest.push import IngestService
 from stepline_ingest.writers import Binding
 from tests.support.memory_store import MemoryStore, refused
 from tests.support.push_streams import DEADLINE, Client, Ended, Start
 from tests.support.writers import (
     FAST,
     IMPATIENT,
+    Process,
     binding,
     columnar,
     plain,
@@ -165,3 +168,44 @@ async def test_draining_acknowledges_what_was_received(start: Start) -> None:
     with pytest.raises(Ended, match="stopping"):
         await late.hello(place, epoch=2)
     running.store.assert_exactly_once(place.writer, 5)
+
+
+class HungUp:
+    """What gRPC gives to a call: a Hello, and then nothing more."""
+
+    def __init__(self, place: Binding) -> None:
+        hello = ingest_pb2.Hello(
+            writer=place.writer, run_id=place.run_id, attempt=place.attempt, epoch=1
+        )
+        self._messages = [ingest_pb2.PushRequest(hello=hello)]
+
+    async def read(self) -> ingest_pb2.PushRequest:
+        while not self._messages:
+            await asyncio.sleep(3600)
+        return self._messages.pop()
+
+    async def write(self, reply: ingest_pb2.PushReply) -> None:
+        """Nobody reads it."""
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_stream_that_is_hung_up_while_it_ends_is_not_remembered(turns: int) -> None:
+    async with Process(MemoryStore()) as process:
+        place = binding()
+
+        async def bind(hello: ingest_pb2.Hello) -> Binding:
+            return place
+
+        service = IngestService(
+            writers=process.writers, names=process.names, pipeline=process.pipeline, bind=bind
+        )
+        call = asyncio.create_task(service.Push(None, HungUp(place)))  # type: ignore[arg-type]
+        while not process.writers.owners() or not any(s.welcomed for s in service._streams):
+            await asyncio.sleep(0)
+        (owner,) = process.writers.owners()
+        owner.fail(later("the store fails"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        assert process.writers.owners() == []

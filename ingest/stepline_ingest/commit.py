@@ -23,12 +23,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 
+from stepline import _core
 from stepline_ingest.errors import ServiceError, later
 from stepline_ingest.group import Group, PointsStore
 from stepline_ingest.items import Points, Reject
 from stepline_ingest.limits import Limits
 from stepline_ingest.linger import Linger
 from stepline_ingest.metrics import Refusal, metrics
+from stepline_ingest.names import names_are_lost
 from stepline_ingest.persistence import Persistence, Poisoned, Unstored
 from stepline_ingest.rejections import Recorder
 from stepline_ingest.turns import FairQueue
@@ -60,12 +62,12 @@ class Committer:
         self._persistence = Persistence(executor, limits)
         self._recorder = Recorder(
             store,
-            self._persistence,
-            most=limits.group_bytes,
+            limits=limits,
+            executor=executor,
             now=now,
             recorded=self._put_by,
-            lost=self._lose,
-            gave_up=lambda reason: self._send_away(reason, self._unrecorded()),
+            lost=self._lose_rejects,
+            gave_up=self._send_rejects_away,
         )
         self._queue = FairQueue()
         self._ahead: Group | None = None
@@ -249,7 +251,7 @@ class Committer:
         self._ahead = group
         try:
             await asyncio.get_running_loop().run_in_executor(self._executor, group.build)
-        except Exception as error:
+        except (Exception, _core.PanicException) as error:
             log.warning("a block could not be built ahead of its turn: %s", error)
         if self._ahead is group:
             self._built.set()
@@ -289,11 +291,11 @@ class Committer:
             if len(group.points) == 1:
                 await self._put_aside(group.points[0], str(poisoned))
                 return
+            singles = group.split()
             log.warning(
                 "a group of %d batches is stored one by one: %s", len(group.points), poisoned
             )
-            for item in group.points:
-                single = self._group([item])
+            for single in singles:
                 try:
                     await self._store_points(single)
                 except Unstored:
@@ -305,26 +307,22 @@ class Committer:
 
     async def _insert(self, group: Group) -> None:
         """Returns when GROUP is stored. Raises Poisoned or Unstored when it is known not to be."""
-        try:
-            names = group.names()
-            if names:
-                await self._persistence.until_known(
-                    lambda: self._store.insert_names(names), self._send_group_away
-                )
-                group.confirm_names()
-            begun = time.monotonic()
-            await self._persistence.until_known(group.insert, self._send_group_away)
-        except (Poisoned, Unstored):
-            for item in group.points:
-                item.writer.retreat()
-            raise
+        names = group.names()
+        if names:
+            await self._persistence.until_known(
+                lambda: self._store.insert_names(names), self._send_group_away
+            )
+            group.confirm_names()
+        begun = time.monotonic()
+        await self._persistence.until_known(group.insert, self._send_group_away)
         self.groups += group.rows > 0
         self.rows += group.rows
         if group.rows:
             _report(group, time.monotonic() - begun)
 
     async def _put_aside(self, item: Points, reason: str) -> None:
-        """ITEM would spoil every group that it is in."""
+        """ITEM would spoil every group that it is in. Raises Unstored when nothing that lies behind
+        it in its group may be stored."""
         log.error("%s is rejected: %s", item, reason)
         reject = Reject(
             writer=item.writer,
@@ -336,9 +334,18 @@ class Committer:
             held=item.held,
             reason=reason,
         )
-        await self._recorder.record([reject], self._send_group_away)
+        received = int(self._now())
+        try:
+            await self._persistence.until_known(
+                lambda: self._store.insert_rejects([reject], received), self._send_group_away
+            )
+        except Poisoned as error:
+            raise Unstored(f"a rejected batch cannot be recorded: {error}") from error
         self._put_by([reject])
         item.settled = True
+        if item.names.missing(item.new_metrics):
+            item.sink.fail(names_are_lost())
+            raise Unstored("names of metrics cannot be stored")
 
     # --- telling what became of it ---
 
@@ -369,6 +376,16 @@ class Committer:
         self._drop([*items, *self._clear()], _store_fails(reason))
         self._wake.set()
 
+    def _lose_rejects(self, rejects: Sequence[Reject], reason: str) -> None:
+        """REJECTS are known not to be recorded. What lies behind them of their writers, none of
+        which was taken, goes with them."""
+        self._drop([*rejects, *self._behind(rejects)], _store_fails(reason))
+        self._wake.set()
+
+    def _behind(self, rejects: Sequence[Reject]) -> list[Points | Reject]:
+        """Takes out of the queue what it has of the writers of REJECTS."""
+        return [item for reject in rejects for item in self._queue.take_writer(reject)]
+
     def _clear(self) -> list[Points | Reject]:
         """Everything that is neither being stored nor being recorded."""
         ahead, self._ahead = self._ahead, None
@@ -395,15 +412,20 @@ class Committer:
         item.account.release(item.held)
 
     def _send_group_away(self, reason: str) -> None:
-        self._send_away(reason, self._storing.items if self._storing is not None else ())
-
-    def _send_away(self, reason: str, items: Sequence[Points | Reject]) -> None:
-        """The outcome of ITEMS is unknown and stays so. They are not settled, but their clients
-        need not wait."""
+        """The outcome of the group is unknown and stays so. It is not settled, but its clients need
+        not wait, nor those of what lies behind it."""
         error = _store_fails(reason)
-        for item in items:
+        for item in self._storing.items if self._storing is not None else ():
             item.sink.fail(error)
         self._drop(self._clear(), error)
+        self._wake.set()
+
+    def _send_rejects_away(self, rejects: Sequence[Reject], reason: str) -> None:
+        """As above, and nobody else is concerned."""
+        error = _store_fails(reason)
+        for reject in rejects:
+            reject.sink.fail(error)
+        self._drop(self._behind(rejects), error)
         self._wake.set()
 
 

@@ -37,7 +37,10 @@ class Group:
         *,
         received: int,
         store: PointsStore,
+        after: Sequence[int] | None = None,
     ) -> None:
+        """AFTER: of each batch, the sequence behind which it holds anything new; found out here
+        when it is not given."""
         self.points = list(points)
         self.rejects = list(rejects)
         """Recorded when the points are stored: none of these lies behind one of them."""
@@ -45,7 +48,7 @@ class Group:
         """Of the block, once it is built."""
         self._store = store
         self._received = received
-        self._parts = _trim(self.points)
+        self._after = _trim(self.points) if after is None else after
         self._token = uuid.uuid4().hex
         self._block: StagedBlock | None = None
 
@@ -71,6 +74,14 @@ class Group:
         if self._block is not None:
             self._block.close()
 
+    def split(self) -> list[Group]:
+        """A group for each batch, with what it has of it: what is behind them was trimmed by that,
+        so nothing of it may be decided anew."""
+        return [
+            Group([item], (), received=self._received, store=self._store, after=[after])
+            for item, after in zip(self.points, self._after, strict=True)
+        ]
+
     def names(self) -> list[tuple[int, int, str]]:
         """The names that the store does not have yet: (run, metric, name)."""
         fresh = {
@@ -87,15 +98,18 @@ class Group:
             item.names.confirm(metric for metric, _ in item.new_metrics)
 
     def _write(self, handle: int) -> int:
-        return _core.write_block(self._parts, self._received, handle)
+        parts = [
+            (item.batch, after)
+            for item, after in zip(self.points, self._after, strict=True)
+            if after < item.last_seq
+        ]
+        return _core.write_block(parts, self._received, handle)
 
 
-def _trim(points: Sequence[Points]) -> list[tuple[_core.Batch, int]]:
-    """Each batch with the sequence after which it holds anything new."""
-    parts = []
+def _trim(points: Sequence[Points]) -> list[int]:
+    """Of each batch, the sequence behind which it holds anything new."""
+    found = []
     for item in points:
-        after = max(item.writer.built, item.first_seq - 1)
-        if after < item.last_seq:
-            parts.append((item.batch, after))
-            item.writer.built = item.last_seq
-    return parts
+        found.append(max(item.writer.built, item.first_seq - 1))
+        item.writer.built = max(item.writer.built, item.last_seq)
+    return found

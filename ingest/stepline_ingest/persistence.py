@@ -95,9 +95,10 @@ class Persistence:
             except (_core.CoreError, _core.PanicException) as error:
                 raise Poisoned(str(error)) from error
             except StoreError as error:
-                # Behind an attempt that may have taken effect it must be said twice: what was cut
-                # on its way is blamed as well, and bytes that are bad are bad every time.
-                if error.blames_data and (blamed or not unknown):
+                # What was cut on its way is blamed as well, and bytes that are bad are bad every
+                # time. So it must be said twice in a row, and behind an attempt that may have taken
+                # effect as long as there is patience.
+                if error.blames_data and blamed and (not unknown or loop.time() >= end):
                     raise Poisoned(str(error)) from error
                 blamed = error.blames_data
                 unknown = unknown or error.outcome_unknown

@@ -28,8 +28,8 @@ class _Line(Protocol):
 
     def pop(self) -> Points | Reject: ...
 
-    def take_writer(self) -> list[Points | Reject]:
-        """All items of the writer whose one is first, without a charge."""
+    def take_writer(self, item: Points | Reject) -> list[Points | Reject]:
+        """All items of the writer of ITEM, without a charge."""
 
     def __bool__(self) -> bool: ...
 
@@ -76,8 +76,9 @@ class FairQueue:
     def put_aside(self) -> None:
         """The writer whose item is first waits until `restore`, with all that it has here and all
         that is pushed meanwhile."""
-        items = self._tenants.take_writer()
-        self._aside[items[0].writer.binding.writer] = items
+        item = self.first()
+        items = self._tenants.take_writer(item)
+        self._aside[item.writer.binding.writer] = items
         self.rows -= sum(map(_rows, items))
 
     def restore(self, writer: bytes) -> None:
@@ -85,6 +86,15 @@ class FairQueue:
         for item in self._aside.pop(writer, ()):
             self._length -= 1
             self.push(item)
+
+    def take_writer(self, item: Points | Reject) -> list[Points | Reject]:
+        """Takes all items of the writer of ITEM out, those that were put aside too."""
+        items = self._aside.pop(item.writer.binding.writer, None)
+        if items is None:
+            items = self._tenants.take_writer(item)
+            self.rows -= sum(map(_rows, items))
+        self._length -= len(items)
+        return items
 
     def clear(self) -> list[Points | Reject]:
         """Takes all items out, those of a writer in their order."""
@@ -137,10 +147,11 @@ class _Ring:
         self._drop_if_empty(key)
         return item
 
-    def take_writer(self) -> list[Points | Reject]:
-        self.first()
-        key, line = next(iter(self._lines.items()))
-        items = line.take_writer()
+    def take_writer(self, item: Points | Reject) -> list[Points | Reject]:
+        key = self._key(item)
+        if key not in self._lines:
+            return []
+        items = self._lines[key].take_writer(item)
         self._drop_if_empty(key)
         return items
 
@@ -170,7 +181,7 @@ class _Items:
     def pop(self) -> Points | Reject:
         return self._items.popleft()
 
-    def take_writer(self) -> list[Points | Reject]:
+    def take_writer(self, item: Points | Reject) -> list[Points | Reject]:
         items = list(self._items)
         self._items.clear()
         return items

@@ -47,10 +47,13 @@ class MemoryStore:
     """The same, after they took effect."""
     before_rejects: list[Failure | None] = field(default_factory=list)
     after_rejects: list[Failure | None] = field(default_factory=list)
+    before_names: list[Failure | None] = field(default_factory=list)
     hole: str | None = None
     """The first time that something took effect while what lies below it was not settled."""
     poison: Callable[[bytes, int], bool] = lambda writer, seq: False
     """Points that the store refuses, with the whole block that they are in."""
+    unrecordable: Callable[[bytes], bool] = lambda writer: False
+    """Writers whose rejections the store refuses, with all of the same call."""
     out_of_reach: Callable[[bytes, int], bool] = lambda writer, seq: False
     """Points whose blocks find the store down."""
     _blocks: list[StagedBlock] = field(default_factory=list)
@@ -86,12 +89,15 @@ class MemoryStore:
         _next(self.after)
 
     def insert_names(self, names: Sequence[tuple[int, int, str]]) -> None:
+        _next(self.before_names)
         for run, metric, name in names:
             self.stored_names[run, metric] = name
         self.order.append("names")
 
     def insert_rejects(self, rejects: Sequence[Reject], received: int) -> None:
         _next(self.before_rejects)
+        if any(self.unrecordable(reject.writer.binding.writer) for reject in rejects):
+            raise StoreError("Code: 117. INCORRECT_DATA", blames_data=True)
         with self._lock:
             for reject in rejects:
                 writer = reject.writer.binding.writer

@@ -6,18 +6,15 @@ import asyncio
 import threading
 from dataclasses import replace
 
-import grpc
 import pytest
 
 from stepline_ingest.rejections import Recorder
-from stepline_ingest.store.errors import StoreError
 from tests.support.memory_store import MemoryStore, refused, unknown
 from tests.support.writers import (
     FAST,
     IMPATIENT,
     Process,
     binding,
-    columnar,
     oversize,
     plain,
     refuse_after,
@@ -83,7 +80,7 @@ async def test_a_rejection_that_cannot_be_recorded_takes_what_lies_behind_it_alo
     """Guarantee: what was being stored of others meanwhile is not touched."""
     recording, storing = threading.Event(), threading.Event()
     store = MemoryStore(
-        before=[None, lambda: wait(storing)], before_rejects=[lambda: refuse_after(recording)]
+        before=[None, lambda: wait(storing)], before_rejects=[lambda: refuse_after(recording)] * 2
     )
     async with Process(store) as process:
         rejected, other = await process.open(binding(0)), await process.open(binding(1))
@@ -119,8 +116,12 @@ async def test_a_rejection_of_unknown_outcome_sends_its_client_away_until_it_is_
         await stream.send(plain(1, 3), oversize(4), plain(5, 9))
         while stream.error is None:
             await asyncio.sleep(0.001)
-        assert process.committer.trouble
         assert process.committer.recording
+        other = await process.open(binding(1))
+        await other.send(plain(1, 5))
+        await other.settled()
+        assert other.error is None
+        assert process.committer.trouble is None
         store.after_rejects.clear()
         await stream.settled()
         assert stream.writer is not None
@@ -129,47 +130,7 @@ async def test_a_rejection_of_unknown_outcome_sends_its_client_away_until_it_is_
         assert again.writer.committed == 4
         await again.send(plain(1, 9))
         await again.settled()
-        assert process.committer.trouble is None
     store.assert_exactly_once(stream.writer.binding.writer, 9)
-
-
-async def test_a_poison_batch_blocks_nobody() -> None:
-    store = MemoryStore()
-    async with Process(store) as process:
-        streams = [await process.open(binding(rank)) for rank in range(4)]
-        assert streams[2].writer is not None
-        culprit = streams[2].writer.binding.writer
-        store.poison = lambda writer, seq: writer == culprit and seq == 4
-        for stream in streams:
-            await stream.send(columnar(1, 3), plain(4, 6), plain(7, 9))
-        for stream in streams:
-            await stream.settled()
-            assert stream.error is None
-            assert stream.writer is not None
-            assert stream.writer.committed == 9
-            store.assert_exactly_once(stream.writer.binding.writer, 9)
-    assert [(w, first, last) for w, first, last, _ in store.rejects] == [(culprit, 4, 6)]
-    assert streams[2].rejections[0][:2] == (4, 6)
-    assert store.seqs(culprit) == [1, 2, 3, 7, 8, 9]
-
-
-async def test_poison_is_put_aside_before_the_group_behind_it_is_stored() -> None:
-    """The mark passes over a rejected range only together with what lies below."""
-    gate = threading.Event()
-    store = MemoryStore(before=[lambda: wait(gate)])
-    async with Process(store, replace(FAST, group_ahead_rows=1)) as process:
-        stream = await process.open(binding())
-        store.poison = lambda writer, seq: seq == 4
-        await stream.send(columnar(1, 3), plain(4, 6))
-        while not store.inserts:
-            await asyncio.sleep(0.001)
-        await stream.send(plain(7, 9))
-        while process.committer.queued_batches:
-            await asyncio.sleep(0.001)
-        gate.set()
-        await stream.settled()
-    assert [kind for kind in store.order if kind != "names"] == ["points", "reject", "points"]
-    assert store.seqs(stream.writer.binding.writer) == [1, 2, 3, 7, 8, 9]  # type: ignore[union-attr]
 
 
 async def test_what_its_writer_sent_behind_a_rejection_is_in_nobodys_way() -> None:
@@ -254,84 +215,6 @@ async def test_rejections_are_recorded_in_calls_of_bounded_size() -> None:
     assert store.order.count("reject") == 4
 
 
-@pytest.mark.parametrize("outcome", ["never answered", "unknown"])
-async def test_all_of_a_group_are_sent_away_while_a_poisoned_one_cannot_be_put_aside(
-    outcome: str,
-) -> None:
-    answer = threading.Event()
-    store = MemoryStore(
-        before_rejects=[lambda: wait(answer)] if outcome == "never answered" else [],
-        after_rejects=[] if outcome == "never answered" else [unknown] * 10_000,
-    )
-    async with Process(store, replace(IMPATIENT, retry_max=0.1)) as process:
-        poisoned, neighbour = await process.open(binding(0)), await process.open(binding(1))
-        assert poisoned.writer is not None
-        culprit = poisoned.writer.binding.writer
-        store.poison = lambda writer, seq: writer == culprit
-        await poisoned.send(plain(1, 3))
-        await neighbour.send(plain(1, 3))
-        while poisoned.error is None or neighbour.error is None:
-            await asyncio.sleep(0.001)
-        for stream in (poisoned, neighbour):
-            assert stream.error is not None
-            assert stream.error.code is grpc.StatusCode.UNAVAILABLE
-        store.after_rejects.clear()
-        answer.set()
-        await poisoned.settled()
-        await neighbour.settled()
-    assert neighbour.writer is not None
-    store.assert_exactly_once(culprit, 3)
-    store.assert_exactly_once(neighbour.writer.binding.writer, 3)
-
-
-async def test_the_blocks_of_what_cannot_be_put_aside_are_given_back() -> None:
-    store = MemoryStore()
-    async with Process(store, IMPATIENT) as process:
-        places = [binding(rank) for rank in range(2)]
-        store.poison = lambda writer, seq: writer == places[0].writer and seq == 1
-        store.before_rejects = [refused] * 10_000
-        for epoch in range(1, 4):
-            streams = [await process.open(place, epoch) for place in places]
-            for stream in streams:
-                assert stream.writer is not None
-                first = stream.writer.committed + 1
-                await stream.send(plain(first, first + 2))
-            for stream in streams:
-                await stream.settled()
-                assert stream.error is not None
-            assert store.open_blocks == 0
-        store.before_rejects.clear()
-
-
-async def test_bytes_that_were_cut_on_their_way_are_no_poison_behind_an_unknown_outcome() -> None:
-    """Scenario: an INSERT takes effect, its answer is lost, and of the repetition the store sees a
-    part only. Guarantee: it is repeated once more, so that nothing is stored twice or put aside."""
-
-    def cut() -> None:
-        raise StoreError("Code: 33. CANNOT_READ_ALL_DATA", blames_data=True)
-
-    store = MemoryStore(before=[None, cut], after=[unknown])
-    async with Process(store) as process:
-        streams = [await process.open(binding(rank)) for rank in range(2)]
-        for stream in streams:
-            await stream.send(plain(1, 9))
-        for stream in streams:
-            await stream.settled()
-    assert not store.rejects
-    for stream in streams:
-        assert stream.writer is not None
-        store.assert_exactly_once(stream.writer.binding.writer, 9)
-
-
-async def test_poison_behind_an_unknown_outcome_is_put_aside_all_the_same() -> None:
-    store = MemoryStore(before=[unknown], poison=lambda writer, seq: seq == 4)
-    async with Process(store) as process:
-        stream = await process.open(binding())
-        await stream.send(plain(1, 3), plain(4, 6), plain(7, 9))
-        await stream.settled()
-    assert [(first, last) for _, first, last, _ in store.rejects] == [(4, 6)]
-
-
 async def test_a_fault_of_the_recorder_ends_the_committer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -347,3 +230,80 @@ async def test_a_fault_of_the_recorder_ends_the_committer(
     await stream.send(oversize(1))
     with pytest.raises(RuntimeError, match="a fault"):
         await asyncio.wait_for(task, 30)
+
+
+async def test_what_lies_behind_a_rejection_that_is_not_recorded_is_not_recorded_either() -> None:
+    """Scenario: two rejections of a writer are recorded by different calls, and the first call
+    fails for good. Guarantee: the mark does not pass over the first."""
+    recording, storing, down = threading.Event(), threading.Event(), [True]
+
+    def refused_while_down() -> None:
+        if down[0]:
+            refused()
+
+    store = MemoryStore(
+        before=[lambda: wait(storing)],
+        before_rejects=[lambda: wait(recording), *[refused_while_down] * 10_000],
+    )
+    limits = replace(FAST, store_patience=2.0, max_rejected_bytes=800, group_bytes=1_700)
+    async with Process(store, limits) as process:
+        first, second, stream, busy = [await process.open(binding(rank)) for rank in range(4)]
+        for count, one in enumerate((first, second), 1):
+            await one.send(oversize(1))
+            while process.committer.recording < count:
+                await asyncio.sleep(0.001)
+        await busy.send(plain(1, 1))
+        while not store.inserts:
+            await asyncio.sleep(0.001)
+        await stream.send(oversize(1), oversize(2))  # of one group
+        storing.set()
+        while process.committer.recording < 4:
+            await asyncio.sleep(0.001)
+        recording.set()
+        while stream.error is None:
+            await asyncio.sleep(0.001)
+        down[0] = False
+        await stream.settled()
+        assert stream.writer is not None
+        again = await process.open(stream.writer.binding, epoch=2)
+        assert again.writer is not None
+        assert again.writer.committed == 0
+        await again.send(oversize(1), oversize(2), plain(3, 5))
+        await again.settled()
+    store.assert_exactly_once(stream.writer.binding.writer, 5)
+
+
+async def test_a_rejection_that_is_refused_is_the_only_one_to_be_lost() -> None:
+    """Guarantee: neither the others of its call, nor points of others, wherever they are."""
+    recording, storing = threading.Event(), threading.Event()
+    store = MemoryStore(before=[lambda: wait(storing)], before_rejects=[lambda: wait(recording)])
+    async with Process(store) as process:
+        busy, refused_one, rejected = [await process.open(binding(rank)) for rank in range(3)]
+        stored, queued = await process.open(binding(3)), await process.open(binding(4))
+        await busy.send(oversize(1))
+        while not process.committer.recording:
+            await asyncio.sleep(0.001)
+        assert refused_one.writer is not None
+        culprit = refused_one.writer.binding.writer
+        store.unrecordable = lambda writer: writer == culprit
+        await refused_one.send(oversize(1))
+        await rejected.send(oversize(1))
+        while process.committer.recording < 3:
+            await asyncio.sleep(0.001)
+        await stored.send(plain(1, 5))
+        while not store.inserts:
+            await asyncio.sleep(0.001)
+        await queued.send(plain(1, 5))
+        await refused_one.send(plain(2, 5))
+        recording.set()
+        await refused_one.settled()
+        assert refused_one.error is not None
+        storing.set()
+        others = (busy, rejected, stored, queued)
+        for stream in others:
+            await stream.settled()
+        assert [stream.error for stream in others] == [None] * 4
+    assert store.seqs(culprit) == []
+    assert {writer for writer, *_ in store.rejects} == {
+        stream.writer.binding.writer for stream in (busy, rejected) if stream.writer is not None
+    }

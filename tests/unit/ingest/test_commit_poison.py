@@ -1,0 +1,236 @@
+"""Batches that the store refuses, with everything that is in one block with them: put aside, and
+nobody else loses anything."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import grpc
+import pytest
+
+from stepline import _core
+from stepline_ingest.store.errors import StoreError
+from stepline_ingest.store.staging import StagedBlock
+from tests.support.memory_store import MemoryStore, read_block, refused, unknown
+from tests.support.writers import (
+    FAST,
+    IMPATIENT,
+    Process,
+    binding,
+    columnar,
+    plain,
+    wait,
+)
+
+
+async def test_a_poison_batch_blocks_nobody() -> None:
+    store = MemoryStore()
+    async with Process(store) as process:
+        streams = [await process.open(binding(rank)) for rank in range(4)]
+        assert streams[2].writer is not None
+        culprit = streams[2].writer.binding.writer
+        store.poison = lambda writer, seq: writer == culprit and seq == 4
+        for stream in streams:
+            await stream.send(columnar(1, 3), plain(4, 6), plain(7, 9))
+        for stream in streams:
+            await stream.settled()
+            assert stream.error is None
+            assert stream.writer is not None
+            assert stream.writer.committed == 9
+            store.assert_exactly_once(stream.writer.binding.writer, 9)
+    assert [(w, first, last) for w, first, last, _ in store.rejects] == [(culprit, 4, 6)]
+    assert streams[2].rejections[0][:2] == (4, 6)
+    assert store.seqs(culprit) == [1, 2, 3, 7, 8, 9]
+
+
+@pytest.mark.parametrize("meanwhile", ["the next group is large", "the service stops"])
+async def test_poison_of_one_takes_nothing_of_its_neighbours(meanwhile: str) -> None:
+    """Scenario: a group is stored one by one, and before the turn of a neighbour more of it is in
+    the next group. Guarantee: what was trimmed there stays part of this one."""
+    storing, recording = threading.Event(), threading.Event()
+    store = MemoryStore(before=[lambda: wait(storing)], before_rejects=[lambda: wait(recording)])
+    ahead = 1 if meanwhile == "the next group is large" else FAST.group_ahead_rows
+    async with Process(store, replace(FAST, group_ahead_rows=ahead)) as process:
+        busy, poisoned, neighbour = [
+            await process.open(binding(rank, f"run-{rank}")) for rank in range(3)
+        ]
+        assert poisoned.writer is not None
+        assert neighbour.writer is not None
+        culprit = poisoned.writer.binding.writer
+        store.poison = lambda writer, seq: writer == culprit
+        await busy.send(plain(1, 1))
+        while not store.inserts:
+            await asyncio.sleep(0.001)
+        await poisoned.send(plain(1, 3))
+        await neighbour.send(plain(1, 3))
+        storing.set()
+        while len(store.before_rejects):  # the neighbour's turn comes when this one is recorded
+            await asyncio.sleep(0.001)
+        await neighbour.send(plain(4, 6))
+        if meanwhile == "the service stops":
+            stopping = asyncio.create_task(process.committer.stop())
+        while process.committer.queued_batches:
+            await asyncio.sleep(0.001)
+        recording.set()
+        await neighbour.settled()
+        if meanwhile == "the service stops":
+            await stopping
+    assert neighbour.error is None
+    store.assert_exactly_once(neighbour.writer.binding.writer, 6)
+    assert store.seqs(neighbour.writer.binding.writer) == [1, 2, 3, 4, 5, 6]
+    assert [writer for writer, *_ in store.rejects] == [culprit]
+
+
+async def test_poison_is_put_aside_before_the_group_behind_it_is_stored() -> None:
+    """The mark passes over a rejected range only together with what lies below."""
+    gate = threading.Event()
+    store = MemoryStore(before=[lambda: wait(gate)])
+    async with Process(store, replace(FAST, group_ahead_rows=1)) as process:
+        stream = await process.open(binding())
+        store.poison = lambda writer, seq: seq == 4
+        await stream.send(columnar(1, 3), plain(4, 6))
+        while not store.inserts:
+            await asyncio.sleep(0.001)
+        await stream.send(plain(7, 9))
+        while process.committer.queued_batches:
+            await asyncio.sleep(0.001)
+        gate.set()
+        await stream.settled()
+    assert [kind for kind in store.order if kind != "names"] == ["points", "reject", "points"]
+    assert store.seqs(stream.writer.binding.writer) == [1, 2, 3, 7, 8, 9]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("outcome", ["never answered", "unknown"])
+async def test_all_of_a_group_are_sent_away_while_a_poisoned_one_cannot_be_put_aside(
+    outcome: str,
+) -> None:
+    answer = threading.Event()
+    store = MemoryStore(
+        before_rejects=[lambda: wait(answer)] if outcome == "never answered" else [],
+        after_rejects=[] if outcome == "never answered" else [unknown] * 10_000,
+    )
+    async with Process(store, replace(IMPATIENT, retry_max=0.1)) as process:
+        poisoned, neighbour = await process.open(binding(0)), await process.open(binding(1))
+        assert poisoned.writer is not None
+        culprit = poisoned.writer.binding.writer
+        store.poison = lambda writer, seq: writer == culprit
+        await poisoned.send(plain(1, 3))
+        await neighbour.send(plain(1, 3))
+        while poisoned.error is None or neighbour.error is None:
+            await asyncio.sleep(0.001)
+        for stream in (poisoned, neighbour):
+            assert stream.error is not None
+            assert stream.error.code is grpc.StatusCode.UNAVAILABLE
+        store.after_rejects.clear()
+        answer.set()
+        await poisoned.settled()
+        await neighbour.settled()
+    assert neighbour.writer is not None
+    store.assert_exactly_once(culprit, 3)
+    store.assert_exactly_once(neighbour.writer.binding.writer, 3)
+
+
+async def test_the_blocks_of_what_cannot_be_put_aside_are_given_back() -> None:
+    store = MemoryStore()
+    async with Process(store, IMPATIENT) as process:
+        places = [binding(rank) for rank in range(2)]
+        store.poison = lambda writer, seq: writer == places[0].writer and seq == 1
+        store.before_rejects = [refused] * 10_000
+        for epoch in range(1, 4):
+            streams = [await process.open(place, epoch) for place in places]
+            for stream in streams:
+                assert stream.writer is not None
+                first = stream.writer.committed + 1
+                await stream.send(plain(first, first + 2))
+            for stream in streams:
+                await stream.settled()
+                assert stream.error is not None
+            assert store.open_blocks == 0
+        store.before_rejects.clear()
+
+
+async def test_a_batch_that_makes_the_builder_panic_is_put_aside() -> None:
+    class Panicking(MemoryStore):
+        def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
+            block = super().stage_points(write)
+            if any(seq == 4 for _, seq, _, _ in read_block(b"".join(block.chunks()))):
+                block.close()
+                raise _core.PanicException("index out of bounds")
+            return block
+
+    store = Panicking()
+    async with Process(store) as process:
+        streams = [await process.open(binding(rank)) for rank in range(2)]
+        await streams[0].send(plain(1, 3), plain(4, 6), plain(7, 9))
+        await streams[1].send(plain(1, 3))
+        for stream, last in zip(streams, (9, 3), strict=True):
+            await stream.settled()
+            assert stream.error is None
+            assert stream.writer is not None
+            store.assert_exactly_once(stream.writer.binding.writer, last)
+    assert [(first, last) for _, first, last, _ in store.rejects] == [(4, 6)]
+
+
+def cut() -> None:
+    """What a store says that saw a part of the bytes only."""
+    raise StoreError("Code: 33. CANNOT_READ_ALL_DATA", blames_data=True)
+
+
+async def test_bytes_that_were_cut_once_on_their_way_are_no_poison() -> None:
+    store = MemoryStore(before=[cut], before_names=[cut])
+    async with Process(store) as process:
+        stream = await process.open(binding())
+        await stream.send(plain(1, 9))
+        await stream.settled()
+    assert not store.rejects
+    assert stream.writer is not None
+    store.assert_exactly_once(stream.writer.binding.writer, 9)
+
+
+async def test_bytes_that_were_cut_on_their_way_are_no_poison_behind_an_unknown_outcome() -> None:
+    """Scenario: an INSERT takes effect, its answer is lost, and of the repetitions the store sees a
+    part only. Guarantee: it is repeated, so that nothing is stored twice or put aside."""
+    store = MemoryStore(before=[None, cut, cut, cut], after=[unknown])
+    async with Process(store) as process:
+        streams = [await process.open(binding(rank)) for rank in range(2)]
+        for stream in streams:
+            await stream.send(plain(1, 9))
+        for stream in streams:
+            await stream.settled()
+    assert not store.rejects
+    for stream in streams:
+        assert stream.writer is not None
+        store.assert_exactly_once(stream.writer.binding.writer, 9)
+
+
+async def test_poison_behind_an_unknown_outcome_is_put_aside_all_the_same() -> None:
+    store = MemoryStore(before=[unknown], poison=lambda writer, seq: seq == 4)
+    async with Process(store, IMPATIENT) as process:
+        stream = await process.open(binding())
+        await stream.send(plain(1, 3), plain(4, 6), plain(7, 9))
+        await stream.settled()
+    assert [(first, last) for _, first, last, _ in store.rejects] == [(4, 6)]
+
+
+async def test_a_batch_whose_names_are_refused_does_not_leave_points_without_names() -> None:
+    """Guarantee: its stream ends, so that the next one brings the names again."""
+    store = MemoryStore(before_names=[cut] * 4)
+    async with Process(store) as process:
+        stream, other = [await process.open(binding(rank, f"run-{rank}")) for rank in range(2)]
+        await stream.send(plain(1, 3))
+        await stream.send(plain(4, 6))
+        await other.send(plain(1, 3))
+        await stream.settled()
+        await other.settled()
+        assert stream.error is not None
+        assert [(first, last) for _, first, last, _ in store.rejects] == [(1, 3)]
+        for ended, last in ((stream, 6), (other, 3)):
+            assert ended.writer is not None
+            again = await process.open(ended.writer.binding, epoch=2)
+            assert again.writer is not None
+            await again.send(plain(again.writer.committed + 1, last))
+            await again.settled()
+            store.assert_exactly_once(ended.writer.binding.writer, last)

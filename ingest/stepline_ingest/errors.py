@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextvars import ContextVar
 from typing import NoReturn, Protocol
 
 import grpc
@@ -102,12 +103,40 @@ class AbortableContext(Protocol):
     ) -> NoReturn: ...
 
 
+class Refusing(Exception):
+    """Takes ERROR out of all that keeps the request of a call, to be told by `tell`."""
+
+    def __init__(self, error: ServiceError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+_told_outside: ContextVar[bool] = ContextVar("told_outside", default=False)
+
+
+def tell_outside() -> None:
+    """`abort` raises Refusing in the current call from now on: a request may have megabytes, and
+    must not be kept while its refusal is held back."""
+    _told_outside.set(True)
+
+
 async def abort(
     context: AbortableContext, error: ServiceError, *, refusals: int = 1, on_stream: bool = False
 ) -> NoReturn:
     """Ends the call with the status of ERROR, counts it, and tells it at the pace of the caller, as
     one of REFUSALS. ON_STREAM: the caller has heard the Welcome of a stream."""
+    if _told_outside.get():
+        raise Refusing(error)
+    await tell(context, error, refusals=refusals, on_stream=on_stream)
+
+
+async def tell(
+    context: AbortableContext, error: ServiceError, *, refusals: int = 1, on_stream: bool = False
+) -> NoReturn:
+    """What `abort` does, at once where it is called."""
     metrics.refused(error.refusal)
+    # They keep the frames that it came through, and those the request.
+    error.__traceback__ = error.__context__ = error.__cause__ = None
     await hold_back(error.refusal, refusals, on_stream=on_stream)
     # HTTP/2 carries the message in a header; a novel there would be refused by the other side.
     try:

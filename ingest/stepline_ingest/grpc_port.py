@@ -19,7 +19,7 @@ from stepline_ingest.metrics.calls import CallMeter
 def new_server(limits: Limits, *interceptors: grpc.aio.ServerInterceptor) -> grpc.aio.Server:
     return grpc.aio.server(
         # The meter outermost, so that what the others refuse is counted too.
-        interceptors=(CallMeter(metrics, slow_query=limits.slow_query_seconds), *interceptors),
+        interceptors=(CallMeter(metrics, limits), *interceptors),
         options=(
             # With it, two services on one port would both start and share the connections.
             ("grpc.so_reuseport", 0),

@@ -7,6 +7,19 @@ from dataclasses import dataclass
 KIB = 1 << 10
 MIB = 1 << 20
 
+LARGE_REQUESTS: dict[str, int] = {
+    "/stepline.v1.Ingest/Push": 24 * MIB,
+    "/stepline.v1.Runs/CreateRun": 24 * MIB,
+    "/stepline.v1.Runs/UpdateRun": 24 * MIB,
+    "/stepline.v1.Capture/PutContext": 8 * MIB,
+    "/stepline.v1.Capture/AppendConsole": 4 * MIB,
+    "/stepline.v1.Query/Export": 6 * MIB,
+    "/stepline.v1.Query/Chart": 4 * MIB,
+    "/stepline.v1.Live/Watch": 2 * MIB,
+}
+"""Bytes of a request of the calls that need more than `max_request_bytes`: what carries configs,
+batches and printed text; an export that names a million ranks; charts of many long names."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -21,6 +34,9 @@ class Limits:
     max_message_bytes: int = 24 * MIB
     """Of any gRPC request. Large enough for a config at its limit; batches have limits of their
     own."""
+    max_request_bytes: int = 1 * MIB
+    """Of a request of the calls that LARGE_REQUESTS does not name. As objects, small parts take
+    thirty times what they take on the wire, and nothing else runs while they are made."""
     max_batch_bytes: int = 4 * MIB
     """One batch as it travels, in either encoding. A batch of ordinary rows is far smaller; the
     first one of a very wide run carries its names."""
@@ -233,6 +249,10 @@ class Limits:
 
     drain_timeout: float = 6.0
     """Seconds in which groups in flight are committed and their acks sent."""
+
+    def of_a_request(self, method: str) -> int:
+        """The bytes that a request of METHOD, by its full name, may have."""
+        return min(LARGE_REQUESTS.get(method, self.max_request_bytes), self.max_message_bytes)
 
     def of_a_query(self) -> dict[str, int]:
         """The settings that hold the engine to the limits of one request."""

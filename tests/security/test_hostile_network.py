@@ -403,6 +403,25 @@ def test_a_message_beyond_the_limit_is_refused(guarded: Guarded) -> None:
     assert codes == [grpc.StatusCode.RESOURCE_EXHAUSTED]
 
 
+@pytest.mark.parametrize("method", ["Runs/Heartbeat", "Live/Watch", "Capture/ReadConsole"])
+def test_a_message_of_millions_of_parts_is_refused_unparsed(guarded: Guarded, method: str) -> None:
+    """As objects they would take thirty times the bytes that arrive."""
+    parts = b"\x0a\x00" * (11 << 20)
+    metadata = [("authorization", f"Bearer {guarded.admin}")]
+    codes: list[grpc.StatusCode] = []
+
+    def send_it() -> None:
+        with grpc.insecure_channel(guarded.grpc) as channel:
+            call = channel.stream_stream(f"/stepline.v1.{method}")
+            try:
+                list(call(iter([parts]), metadata=metadata, timeout=120))
+            except grpc.RpcError as error:
+                codes.append(error.code())
+
+    assert peak_while(guarded.pid, send_it) < BOMB_BYTES
+    assert codes == [grpc.StatusCode.RESOURCE_EXHAUSTED]
+
+
 # --- SQL in every text ---
 
 METACHARACTERS = (

@@ -4,11 +4,13 @@ what to do; and each refusal is counted under its reason."""
 from __future__ import annotations
 
 import ast
+import gc
 import re
 import threading
 import urllib.error
 import urllib.request
 import uuid
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +20,13 @@ import grpc
 import pytest
 
 import stepline_ingest
+from stepline_ingest import errors
 from stepline_ingest.access import Guard, Scope
 from stepline_ingest.answering import answered
 from stepline_ingest.budget import Budget
-from stepline_ingest.errors import ServiceError, abort
+from stepline_ingest.errors import ServiceError, abort, invalid
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc, runs_pb2, runs_pb2_grpc
+from stepline_ingest.limits import Limits
 from stepline_ingest.metrics import Metrics, Name, Refusal, metrics
 from stepline_ingest.metrics.calls import CallMeter
 from stepline_ingest.push import IngestService
@@ -239,18 +243,55 @@ def test_what_is_no_message_is_refused(guarded: Guarded, method: str) -> None:
     assert guarded.counted("stepline_refusals_total", Refusal.INVALID.value) == before + 1
 
 
+def test_a_request_without_a_message_is_refused(guarded: Guarded) -> None:
+    with grpc.insecure_channel(guarded.grpc) as channel:
+        call = channel.stream_stream("/stepline.v1.Runs/GetRun")
+        metadata = [("authorization", f"Bearer {guarded.admin}")]
+        with pytest.raises(grpc.RpcError) as caught:
+            list(call(iter([]), metadata=metadata, timeout=60))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "most"),
+    [("Runs/Heartbeat", 1 << 20, "1,048,576"), ("Live/Watch", 2 << 20, "2,097,152")],
+)
+def test_a_request_larger_than_its_call_takes(
+    guarded: Guarded, method: str, size: int, most: str
+) -> None:
+    """One byte decides; what is at the limit is parsed."""
+    metadata = [("authorization", f"Bearer {guarded.admin}")]
+    before = guarded.counted("stepline_refusals_total", Refusal.TOO_LARGE.value)
+    heard = []
+    with grpc.insecure_channel(guarded.grpc) as channel:
+        call = channel.stream_stream(f"/stepline.v1.{method}")
+        for data in (b"\x0a\x00" * (size // 2), b"\x0a\x00" * (size // 2) + b"\x10"):
+            with pytest.raises(grpc.RpcError) as caught:
+                list(call(iter([data]), metadata=metadata, timeout=60))
+            heard.append((caught.value.code().name, caught.value.details()))
+    assert [code for code, _ in heard] == ["INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"]
+    assert heard[1][1] == (
+        f"the message has {size + 1:,} bytes, this call takes {most}: send less at a time"
+    )
+    assert guarded.counted("stepline_refusals_total", Refusal.TOO_LARGE.value) == before + 1
+
+
 # --- what takes a broken or a busy service ---
 
 
-class Aborted(Exception):
+class Aborted(grpc.aio.AbortError):
     pass
 
 
 class Context:
-    """The end of a call, as a handler sees it."""
+    """A call, as a handler sees it."""
 
-    def __init__(self) -> None:
+    def __init__(self, request: object = None) -> None:
         self.heard: Told | None = None
+        self._requests = [request]
+
+    async def read(self) -> object:
+        return self._requests.pop()
 
     def code(self) -> None:
         return None
@@ -306,9 +347,9 @@ async def a_fault(context: Context) -> None:
     class Details:
         method = "/stepline.v1.Runs/GetRun"
 
-    meter = CallMeter(Metrics(), slow_query=60.0)
+    meter = CallMeter(Metrics(), Limits())
     wrapped = await meter.intercept_service(continuation, Details())  # type: ignore[arg-type]
-    await wrapped.unary_unary(None, context)
+    await wrapped.stream_unary(None, context)
 
 
 async def _push_to(process: Process) -> None:
@@ -355,6 +396,76 @@ async def test_a_refusal_of_a_service_in_trouble(reason: Refusal) -> None:
     assert (context.heard.code, remedy in context.heard.text) == (code, True), context.heard
     assert "inside" not in context.heard.text
     assert metrics.value(Name.REFUSALS, reason.value) == before + 1
+
+
+class Request:
+    """Of many megabytes."""
+
+
+class Held(Context):
+    """A call whose refusal is told late: when it is, nobody has its request any more."""
+
+    def __init__(self) -> None:
+        request = Request()
+        self.request = weakref.ref(request)
+        super().__init__(request)
+        self.kept: list[str] = []
+
+    async def hold_back(self, *_: object, **__: object) -> None:
+        request = self.request()
+        if request is not None:
+            self.kept = [str(type(keeper)) for keeper in gc.get_referrers(request)]
+
+
+class Servicer:
+    @answered
+    async def unary(self, request: Request) -> None:
+        try:
+            await self._deeper(request)
+        except ValueError as error:
+            raise invalid("it is none: send another one") from error
+
+    async def stream(self, request: Request, context: Context) -> Any:
+        try:
+            yield 1
+            await self._deeper(request)
+        except ValueError:
+            await abort(context, invalid("it is none: send another one"))
+
+    async def _deeper(self, request: Request) -> None:
+        raise ValueError(id(request))
+
+
+async def test_a_request_is_let_go_before_its_refusal_is_held_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Details:
+        method = "/stepline.v1.Runs/GetRun"
+
+    async def measured(handler: Any) -> Any:
+        async def continuation(details: object) -> Any:
+            return handler
+
+        meter = CallMeter(Metrics(), Limits())
+        return await meter.intercept_service(continuation, Details())  # type: ignore[arg-type]
+
+    unary = await measured(grpc.unary_unary_rpc_method_handler(Servicer().unary))
+    stream = await measured(grpc.unary_stream_rpc_method_handler(Servicer().stream))
+
+    async def ask(context: Context) -> None:
+        await unary.stream_unary(None, context)
+
+    async def watch(context: Context) -> None:
+        async for _ in stream.stream_stream(None, context):
+            pass
+
+    for provoke in (ask, watch):
+        context = Held()
+        monkeypatch.setattr(errors, "hold_back", context.hold_back)
+        with pytest.raises(Aborted):
+            await provoke(context)
+        assert context.heard == Told("INVALID_ARGUMENT", "it is none: send another one")
+        assert context.kept == []
 
 
 def test_every_reason_is_provoked_here() -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 import grpc
 
-from stepline_ingest.errors import abort, fault
-from stepline_ingest.wire import Malformed, malformed, tolerant
+from stepline_ingest.errors import Refusing, abort, fault, invalid, tell, tell_outside
+from stepline_ingest.limits import Limits
+from stepline_ingest.wire import Malformed, tolerant
 
 from .reasons import QueryKind
 from .registry import Metrics
@@ -33,11 +34,15 @@ _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
 class CallMeter(grpc.aio.ServerInterceptor):
-    """The outermost interceptor, so that what the others refuse is counted too."""
+    """The outermost interceptor, so that what the others refuse is counted too.
 
-    def __init__(self, metrics: Metrics, *, slow_query: float) -> None:
+    It takes the one request of a call from the wire itself, as gRPC's own handlers keep it until
+    the call has ended, and that of a refused call would wait with it for its turn to be told.
+    """
+
+    def __init__(self, metrics: Metrics, limits: Limits) -> None:
         self._metrics = metrics
-        self._slow_query = slow_query
+        self._limits = limits
 
     async def intercept_service(
         self,
@@ -49,60 +54,80 @@ class CallMeter(grpc.aio.ServerInterceptor):
             self._metrics.call_ended("unknown", "UNIMPLEMENTED")
             return None
         method = handler_call_details.method.rsplit(".", 1)[-1]
+        limit = self._limits.of_a_request(handler_call_details.method)
         make, behaviour = _parts(handler)
-        wrapped = (
-            self._measured_stream(method, behaviour)
-            if inspect.isasyncgenfunction(behaviour)
-            else self._measured(method, behaviour)
+        measured = (
+            self._measured_stream if inspect.isasyncgenfunction(behaviour) else self._measured
         )
         parse = handler.request_deserializer
-        return make(wrapped, parse and tolerant(parse), handler.response_serializer)
+        return make(
+            measured(method, behaviour, one=not handler.request_streaming),
+            parse and tolerant(parse, limit),
+            handler.response_serializer,
+        )
 
     def _measured(
-        self, method: str, behaviour: Callable[..., Awaitable[Any]]
+        self, method: str, behaviour: Callable[..., Awaitable[Any]], *, one: bool
     ) -> Callable[..., Any]:
-        async def call(request: Any, context: Any) -> Any:
-            begun = time.monotonic()
-            code = None
+        """ONE: it takes one request."""
+
+        async def call(requests: Any, context: Any) -> Any:
+            begun, run, code = time.monotonic(), "", None
             try:
-                await _check(request, context)
-                return await behaviour(request, context)
+                try:
+                    request = await _taken(context) if one else requests
+                    run = _run_of(request)
+                    replying = behaviour(request, context)
+                    del request
+                    return await replying
+                except Refusing as refusing:
+                    refused = refusing.error
+                await tell(context, refused)
             except BaseException as error:
                 code = _code_of(error, context)
                 await _tell(error, method, context)
                 raise
             finally:
-                self._ended(method, code or _code_of(None, context), begun, request)
+                self._ended(method, code or _code_of(None, context), begun, run)
 
         return call
 
     def _measured_stream(
-        self, method: str, behaviour: Callable[..., AsyncIterator[Any]]
+        self, method: str, behaviour: Callable[..., AsyncIterator[Any]], *, one: bool
     ) -> Callable[..., AsyncIterator[Any]]:
-        async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-            begun = time.monotonic()
-            code = None
+        """ONE: it takes one request."""
+
+        async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
+            begun, run, code = time.monotonic(), "", None
             try:
-                await _check(request, context)
-                async for reply in behaviour(request, context):
-                    yield reply
+                try:
+                    request = await _taken(context) if one else requests
+                    run = _run_of(request)
+                    replies = behaviour(request, context)
+                    del request
+                    async for reply in replies:
+                        yield reply
+                    return
+                except Refusing as refusing:
+                    refused = refusing.error
+                await tell(context, refused)
             except BaseException as error:
                 code = _code_of(error, context)
                 await _tell(error, method, context)
                 raise
             finally:
-                self._ended(method, code or _code_of(None, context), begun, request)
+                self._ended(method, code or _code_of(None, context), begun, run)
 
         return call
 
-    def _ended(self, method: str, code: str, begun: float, request: Any) -> None:
+    def _ended(self, method: str, code: str, begun: float, run: str) -> None:
         self._metrics.call_ended(method, code)
         kind = _QUERIES.get(method)
         if kind is None:
             return
         seconds = time.monotonic() - begun
         self._metrics.queried(kind, seconds)
-        if seconds >= self._slow_query:
+        if seconds >= self._limits.slow_query_seconds:
             log.warning(
                 "a %s query took %.1f s (%s)",
                 kind.value,
@@ -113,25 +138,30 @@ class CallMeter(grpc.aio.ServerInterceptor):
                     "kind": kind.value,
                     "seconds": round(seconds, 3),
                     "code": code,
-                    "run": _run_of(request),
+                    "run": run,
                 },
             )
 
 
 def _parts(handler: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """How to make a handler like HANDLER, and what it calls."""
-    if handler.request_streaming and handler.response_streaming:
-        return grpc.stream_stream_rpc_method_handler, handler.stream_stream
-    if handler.request_streaming:
-        return grpc.stream_unary_rpc_method_handler, handler.stream_unary
+    """How to make a handler that answers like HANDLER and takes its requests from the wire, and
+    what HANDLER calls."""
     if handler.response_streaming:
-        return grpc.unary_stream_rpc_method_handler, handler.unary_stream
-    return grpc.unary_unary_rpc_method_handler, handler.unary_unary
+        behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
+        return grpc.stream_stream_rpc_method_handler, behaviour
+    behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
+    return grpc.stream_unary_rpc_method_handler, behaviour
 
 
-async def _check(request: Any, context: Any) -> None:
+async def _taken(context: Any) -> Any:
+    """The request of a call that has one."""
+    tell_outside()
+    request = await context.read()
+    if request is grpc.aio.EOF:
+        await abort(context, invalid("the call has no message: send one, it may be empty"))
     if isinstance(request, Malformed):
-        await abort(context, malformed())
+        await abort(context, request.refusal())
+    return request
 
 
 async def _tell(error: BaseException, method: str, context: Any) -> None:
@@ -140,7 +170,7 @@ async def _tell(error: BaseException, method: str, context: Any) -> None:
     if not isinstance(error, Exception) or isinstance(error, grpc.aio.BaseError):
         return  # told already, or nobody is there to be told
     log.error("%s ends in an unforeseen way", method, exc_info=error)
-    await abort(context, fault(method))
+    await tell(context, fault(method))
 
 
 def _code_of(error: BaseException | None, context: Any) -> str:
@@ -155,4 +185,4 @@ def _code_of(error: BaseException | None, context: Any) -> str:
 
 def _run_of(request: Any) -> str:
     runs = getattr(request, "run_ids", None) or [getattr(request, "run_id", "")]
-    return ",".join(list(runs)[:3])
+    return ",".join(runs[:3])

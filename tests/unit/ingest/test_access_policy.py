@@ -12,6 +12,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from stepline_ingest.access.grpc_guard import GuardInterceptor
 from stepline_ingest.access.key import Scope
 from stepline_ingest.access.policy import METHODS, PUBLIC
+from stepline_ingest.limits import LARGE_REQUESTS, MIB, Limits
 
 PROTO = Path(__file__).parents[3] / "proto"
 
@@ -47,6 +48,31 @@ def test_only_probes_are_public() -> None:
         "/stepline.v1.Audit/Doctor",
         *(f"/stepline.v1.Keys/{name}" for name in ("CreateKey", "ListKeys", "RevokeKey")),
     }
+
+
+def test_every_call_has_a_limit_on_its_request(tmp_path: Path) -> None:
+    methods = methods_of_the_protocol(tmp_path)
+    assert set(LARGE_REQUESTS) <= methods
+    limits = Limits()
+    for method in methods:
+        limit = limits.of_a_request(method)
+        if method in LARGE_REQUESTS:
+            assert limits.max_request_bytes < limit <= limits.max_message_bytes
+        else:
+            assert limit == limits.max_request_bytes == MIB
+
+
+def test_what_may_be_sent_fits_into_its_request() -> None:
+    limits = Limits()
+    for method, needed in (
+        ("Runs/CreateRun", limits.max_config_bytes + limits.max_tags * limits.max_name_bytes),
+        ("Capture/PutContext", limits.max_context_bytes),
+        ("Query/Export", limits.max_exported_pattern_bytes + 5 * limits.max_exported_ranks),
+        ("Query/Sql", limits.max_query_bytes),
+        ("Ingest/Push", limits.max_batch_bytes),
+        ("Runs/UpdateRun", limits.max_config_bytes + limits.max_notes_bytes),
+    ):
+        assert needed + 64_000 < limits.of_a_request(f"/stepline.v1.{method}"), method
 
 
 class Details:

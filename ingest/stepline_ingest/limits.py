@@ -81,6 +81,12 @@ class Limits:
     same."""
     max_json_parts: int = 500_000
     """The same in all: as objects of Python small ones take twenty times what they take as text."""
+    max_json_values: int = 500_000
+    """The same of values, which short ones take as well, and time while they are parsed and
+    written."""
+    max_json_digits: int = 256 * KIB
+    """Of the numbers among them that have more than 640 digits: their time grows with the square of
+    their length."""
     max_definitions: int = 5_000
     """Metrics and patterns of which a config says something (`define_metric()`); the first ones
     count."""
@@ -104,8 +110,8 @@ class Limits:
     page."""
     max_cached_runs: int = 10_000
     """Runs kept in memory to spare the store a look-up."""
-    max_cached_bytes: int = 64 * MIB
-    """Of their configs and summaries as JSON, and 64 for each list and object of them."""
+    max_cached_bytes: int = 128 * MIB
+    """Of what they take as objects, with their texts, attempts and ends; at least one is kept."""
     max_cached_writers: int = 200_000
     """Writers whose place is kept in memory."""
     max_seq: int = 1 << 44
@@ -220,6 +226,11 @@ class Limits:
     """Bodies of requests in memory, all together."""
     max_json_bytes: int = 8 * MIB
     """A message in JSON, which takes many times its size while it is parsed."""
+    json_factor: int = 2
+    """A message in JSON may be so many times as large as the same in protobuf may be."""
+    gateway_threads: int = 4
+    """Messages that are turned into JSON or from it at a time; those of one project take half of
+    them at most."""
     max_http_reply_bytes: int = 64 * MIB
     """One message of an answer."""
     http_patience: float = 30.0

@@ -13,7 +13,13 @@ from stepline import _core
 from stepline_ingest.errors import ServiceError, invalid
 from stepline_ingest.forks import Origin, origin
 from stepline_ingest.gen.stepline.v1 import ingest_pb2, runs_pb2
-from stepline_ingest.json_texts import json_value, parts_at_most, shape
+from stepline_ingest.json_texts import (
+    commas_at_most,
+    json_value,
+    long_digits,
+    parts_at_most,
+    shape,
+)
 from stepline_ingest.limits import Limits
 from stepline_ingest.run_record import End, JsonObject
 from stepline_ingest.signs import Key
@@ -240,15 +246,26 @@ def check_size(field: str, text: str, limits: Limits) -> None:
             f"{field} has {size} bytes of JSON, {limits.max_config_bytes} are allowed: "
             "keep large data in files and put their names here"
         )
-    if parts_at_most(text) <= min(limits.max_json_depth, limits.max_json_parts):
-        return
-    depth, parts = shape(text)
-    if depth > limits.max_json_depth:
-        raise _too_deep(field, limits)
-    if parts > limits.max_json_parts:
+    if size > limits.max_json_digits and (digits := long_digits(text)) > limits.max_json_digits:
         raise invalid(
-            f"{field} has {parts:,} lists and objects, {limits.max_json_parts:,} are allowed: keep "
-            "large data in files and put their names here"
+            f"{field} has {digits:,} digits in very long numbers, {limits.max_json_digits:,} are "
+            "allowed: keep large data in files and put their names here"
+        )
+    few_parts = parts_at_most(text) <= min(limits.max_json_depth, limits.max_json_parts)
+    if few_parts and commas_at_most(text) < limits.max_json_values:
+        return
+    found = shape(text)
+    if found.depth > limits.max_json_depth:
+        raise _too_deep(field, limits)
+    if found.parts > limits.max_json_parts:
+        raise invalid(
+            f"{field} has {found.parts:,} lists and objects, {limits.max_json_parts:,} are "
+            "allowed: keep large data in files and put their names here"
+        )
+    if found.commas >= limits.max_json_values:
+        raise invalid(
+            f"{field} has more than {found.commas:,} values, {limits.max_json_values:,} are "
+            "allowed: keep large data in files and put their names here"
         )
 
 

@@ -22,11 +22,11 @@ from stepline_ingest.catalogue.changes import ConfigChange, changed_keys
 from stepline_ingest.coalesce import Coalescer, Lookup
 from stepline_ingest.deleted_runs import DeletedRuns
 from stepline_ingest.errors import ServiceError
-from stepline_ingest.json_texts import weight
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
 from stepline_ingest.run_record import RUNNING, Attempt, End, Missing, RunRecord
-from stepline_ingest.run_request import check_run_id, is_run_id, json_text
+from stepline_ingest.run_request import check_run_id, is_run_id
+from stepline_ingest.run_weight import weight_of_end, weight_of_fields, weight_of_run
 from stepline_ingest.runs_contract import FinishRow, RunTables, WriterRow
 from stepline_ingest.unknown_runs import UnknownRuns
 from stepline_ingest.writers import Binding, conflicting
@@ -37,7 +37,7 @@ Row = TypeVar("Row")
 _LOADED_AT_ONCE = 100
 """Runs of one look-up: their configs may be large."""
 _RUN_WEIGHT = 4 << 10
-"""Bytes of config and summary that weigh as much as the rest of a row."""
+"""Bytes of a run that count as another row."""
 
 
 class RunsRepository:
@@ -48,7 +48,8 @@ class RunsRepository:
         self._executor = executor
         self._limits = limits
         self._cache: OrderedDict[str, RunRecord] = OrderedDict()
-        self._sizes: dict[str, int] = {}
+        self._weights: dict[str, tuple[int, int]] = {}
+        """Of what is in the cache: of a run, and of its config and summary alone."""
         self._cached_bytes = 0
         self._bindings: OrderedDict[bytes, Binding] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -146,7 +147,7 @@ class RunsRepository:
         begun = run.copy()
         begun.descent = descent
         begun.attempts.append(attempt)
-        self._remember(begun)
+        self._remember(begun, same_fields=True)
         return begun
 
     async def redescend(self, run: RunRecord, descent: Descent) -> RunRecord:
@@ -154,7 +155,7 @@ class RunsRepository:
         await self._descents.add(descent)
         changed = run.copy()
         changed.descent = descent
-        self._remember(changed)
+        self._remember(changed, same_fields=True)
         return changed
 
     async def change_attempt(self, run: RunRecord, attempt: Attempt) -> RunRecord:
@@ -162,7 +163,7 @@ class RunsRepository:
         await self._put_attempt(run.run_id, attempt)
         changed = run.copy()
         changed.attempts = [a if a.number != attempt.number else attempt for a in run.attempts]
-        self._remember(changed)
+        self._remember(changed, same_fields=True)
         return changed
 
     async def _put_attempt(self, run_id: str, attempt: Attempt) -> None:
@@ -178,9 +179,9 @@ class RunsRepository:
         # A clock that was set back must not make an older row win.
         run.version = max(time.time_ns(), run.version + 1)
         run.stored_outcome = run.outcome
-        size = _size(run)
-        await self._runs.add((run, size))
-        self._remember(run, size)
+        fields = weight_of_fields(run)
+        await self._runs.add((run, weight_of_run(run, fields)))
+        self._remember(run, fields)
 
     async def change_config(self, run: RunRecord, changed: RunRecord) -> None:
         """Remembers what CHANGED, which is saved next, has otherwise in its config than RUN."""
@@ -239,7 +240,9 @@ class RunsRepository:
             attempt.ends[binding.rank] = end
             attempt.lost = False
 
-        await self.amend(binding.run_id, binding.attempt, ended, updated_ms=finished_ms)
+        await self.amend(
+            binding.run_id, binding.attempt, ended, rank=binding.rank, updated_ms=finished_ms
+        )
 
     async def place_of(self, writer: bytes) -> Binding | None:
         """The place that the writer has already."""
@@ -267,7 +270,7 @@ class RunsRepository:
             attempt.ends.pop(place.rank, None)
             attempt.lost = False
 
-        await self.amend(place.run_id, place.attempt, begun)
+        await self.amend(place.run_id, place.attempt, begun, rank=place.rank)
 
     async def amend(
         self,
@@ -275,25 +278,30 @@ class RunsRepository:
         number: int,
         change: Callable[[Attempt], None],
         *,
+        rank: int | None = None,
         updated_ms: int | None = None,
     ) -> None:
-        """Changes how an attempt fares, and stores it where its outcome is another one then."""
+        """Changes how an attempt fares, and stores it where its outcome is another one then. RANK
+        is the one whose end changes."""
         async with self.lock(run_id):
             run = await self.get(run_id)
             attempt = run.attempt(number) if run is not None else None
             if run is None or attempt is None:
                 return
             before = (attempt.state, attempt.exit_code, attempt.preempting)
+            ended = attempt.ends.get(rank) if rank is not None else None
             change(attempt)
+            if rank is not None:
+                self._grow(run_id, weight_of_end(attempt.ends.get(rank)) - weight_of_end(ended))
             if (attempt.state, attempt.exit_code, attempt.preempting) != before:
                 run = await self.change_attempt(run, attempt)
             if run.outcome != run.stored_outcome:
                 now_ms = time.time_ns() // 1_000_000
                 # The time of the host may be a year off.
                 said = now_ms if updated_ms is None else min(updated_ms, now_ms)
-                ended = run.copy()
-                ended.updated_ms = max(said, run.updated_ms)
-                await self.save(ended)
+                changed = run.copy()
+                changed.updated_ms = max(said, run.updated_ms)
+                await self.save(changed)
 
     async def running(self) -> Sequence[tuple[str, str, int]]:
         """The newest attempts of the runs that are stored as running."""
@@ -367,12 +375,27 @@ class RunsRepository:
         found = await self._blocking(lambda: self._tables.load(run_ids))
         return {run.run_id: run for run in found}
 
-    def _remember(self, run: RunRecord, size: int | None = None) -> None:
-        """SIZE where it is known: it takes as long as writing the config as JSON."""
+    def _remember(
+        self, run: RunRecord, fields: int | None = None, *, same_fields: bool = False
+    ) -> None:
+        """FIELDS is the weight of its config and summary where it is known; SAME_FIELDS says that
+        they are those that it had."""
+        if same_fields and run.run_id in self._weights:
+            fields = self._weights[run.run_id][1]
         self._forget(run.run_id)
+        if fields is None:
+            fields = weight_of_fields(run)
         self._cache[run.run_id] = run
-        self._sizes[run.run_id] = size = _size(run) if size is None else size
-        self._cached_bytes += size
+        self._weights[run.run_id] = 0, fields
+        self._grow(run.run_id, weight_of_run(run, fields))
+
+    def _grow(self, run_id: str, by: int) -> None:
+        """A run takes so much more, if it is at hand. Others make room for it."""
+        if run_id not in self._cache:
+            return
+        weight, fields = self._weights[run_id]
+        self._weights[run_id] = weight + by, fields
+        self._cached_bytes += by
         while len(self._cache) > 1 and (
             len(self._cache) > self._limits.max_cached_runs
             or self._cached_bytes > self._limits.max_cached_bytes
@@ -381,15 +404,10 @@ class RunsRepository:
 
     def _forget(self, run_id: str) -> None:
         if self._cache.pop(run_id, None) is not None:
-            self._cached_bytes -= self._sizes.pop(run_id)
+            self._cached_bytes -= self._weights.pop(run_id)[0]
 
     async def _blocking(self, call: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
-
-
-def _size(run: RunRecord) -> int:
-    """About the bytes of what a run may have much of."""
-    return weight(json_text(run.config)) + weight(json_text(run.summary))
 
 
 def _without_sizes(

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from stepline_ingest.errors import ServiceError
-from stepline_ingest.json_texts import json_value, shape, whole_text
+from stepline_ingest.json_texts import Shape, json_value, shape, whole_text
 from stepline_ingest.limits import Limits
 from stepline_ingest.run_request import json_object
 
@@ -30,6 +30,7 @@ DEPTH = LIMITS.max_json_depth
         ),
         (r'{"a": "\\ud800", "b": 1e400}', {"a": r"\ud800", "b": float("inf")}),
         ('{"a": "\\u00e9"}', {"a": "\xe9"}),
+        (r'{"a": "\\\ud800", "b": "\\\\udfff"}', {"a": "\\\ufffd", "b": r"\\udfff"}),
     ],
 )
 def test_halves_of_surrogate_pairs_are_replaced(text: str, value: object) -> None:
@@ -39,8 +40,16 @@ def test_halves_of_surrogate_pairs_are_replaced(text: str, value: object) -> Non
 
 
 def test_what_has_none_is_kept_as_it_stands() -> None:
-    for text in ("", '{"a" : "\\u00e9",  "b":NaN}'):
+    escaped = r'{"a": "\\ud800", "b" : "\\\\\\udfffe"}'
+    for text in ("", '{"a" : "\\u00e9",  "b":NaN}', escaped):
         assert whole_text(text) is text
+
+
+def test_a_backslash_that_is_escaped_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[object] = []
+    monkeypatch.setattr(json, "dumps", lambda value, **_: written.append(value))
+    assert json_value(r'{"a": "\\ud800\u00e9"}') == {"a": "\\ud800\xe9"}
+    assert not written
 
 
 def _depth(value: object) -> int:
@@ -55,24 +64,31 @@ def _parts(value: object) -> int:
     return 1 + sum(map(_parts, value)) if isinstance(value, list) else 0
 
 
+def _commas(value: object) -> int:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return max(0, len(value) - 1) + sum(map(_commas, value)) if isinstance(value, list) else 0
+
+
 def _random(chance: random.Random, depth: int = 0) -> object:
     kind = chance.randrange(3 if depth < 8 else 1)
     if kind == 0:
-        return chance.choice(["[[[", '"]', "\\", '\\"{', "}\\\\", "\xe9[", 1, None])
+        return chance.choice(["[[[", '"],', "\\", '\\"{', "},\\\\", "\xe9[", 1, None])
     if kind == 1:
         return [_random(chance, depth + 1) for _ in range(chance.randrange(4))]
-    return {f'{n}\\"[': _random(chance, depth + 1) for n in range(chance.randrange(4))}
+    return {f'{n}\\",[': _random(chance, depth + 1) for n in range(chance.randrange(4))}
 
 
-def test_the_depth_is_that_of_the_value() -> None:
+def test_the_shape_is_that_of_the_value() -> None:
     for seed in range(2_000):
         value = _random(random.Random(seed))
         for ascii_only in (True, False):
             text = json.dumps(value, ensure_ascii=ascii_only)
-            assert shape(text) == (_depth(value), _parts(value)), seed
+            assert shape(text) == Shape(_depth(value), _parts(value), _commas(value)), seed
     flat = "[" + ",".join(["[]"] * 800_000) + "]"
-    assert shape(flat) == (2, 800_001)
-    assert shape("[" * 900_000 + "]" * 900_000) == (900_000, 900_000)
+    assert shape(flat) == Shape(2, 800_001, 799_999)
+    assert shape("[" * 900_000 + "]" * 900_000) == Shape(900_000, 900_000, 0)
+    assert shape('["' + "," * 1_200_000 + '",""]') == Shape(1, 1, 1)
 
 
 @pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a":', "}")])
@@ -94,3 +110,22 @@ def test_what_has_too_many_parts_is_refused_before_it_is_parsed() -> None:
     with pytest.raises(ServiceError, match=r"500,001 lists and objects.*keep large data in files"):
         json_object("config", text.replace("[]", "[{}]", 1), LIMITS)
     assert json_object("config", json.dumps({"code": "[" * (most + 1)}), LIMITS)
+
+
+def test_what_has_too_many_values_is_refused_before_it_is_parsed() -> None:
+    most = LIMITS.max_json_values
+    text = '{"x":[' + ",".join(["0"] * most) + "]}"
+    assert len(json_object("config", text, LIMITS)["x"]) == most
+    with pytest.raises(ServiceError, match=r"more than 500,000 values.*keep large data in files"):
+        json_object("summary", text.replace("[", "[0,", 1), LIMITS)
+    assert json_object("config", json.dumps({"code": "," * (most + 1)}), LIMITS)
+
+
+def test_numbers_without_end_are_refused_before_they_are_parsed() -> None:
+    most = LIMITS.max_json_digits
+    ordinary = "[" + ",".join(["9" * 640] * 1_000) + "]"
+    assert len(json_object("config", f'{{"x":{ordinary}}}', LIMITS)["x"]) == 1_000
+    assert json_object("config", f'{{"x":{"9" * 4_000}}}', LIMITS)
+    long = "[" + ",".join(["9" * 4_000] * (most // 4_000 + 10)) + "]"
+    with pytest.raises(ServiceError, match=r"digits in very long numbers.*keep large data in"):
+        json_object("config", f'{{"x":{long}}}', LIMITS)

@@ -13,9 +13,14 @@ import pytest
 
 from stepline_ingest.gen.stepline.v1 import runs_pb2
 from stepline_ingest.limits import Limits
+from stepline_ingest.lineage import Descent
+from stepline_ingest.run_record import Attempt, End
+from stepline_ingest.run_weight import weight_of_run
+from stepline_ingest.runs_repository import RunsRepository
 from stepline_ingest.unknown_runs import UnknownRuns
 from tests.support.memory_runs import MemoryRunTables
 from tests.support.run_process import LIMITS, Context, Process, Refused
+from tests.support.run_records import run_record
 
 
 @pytest.fixture
@@ -127,6 +132,89 @@ async def test_who_reads_many_runs_holds_none_of_the_others(process: Process) ->
         assert not loading.done()
         other.release()
     await loading
+
+
+# --- runs that are at hand ---
+
+
+def test_a_run_weighs_what_it_has_much_of() -> None:
+    def attempt(number: int, *ends: End, **texts: str) -> Attempt:
+        said = {"launch_id": "l", **texts}
+        ended = dict(enumerate(ends))
+        return Attempt(number=number, world_size=1, created_ms=1, ends=ended, **said)  # type: ignore[arg-type]
+
+    plain = run_record("r", [attempt(1)])
+    ends = [End(error_message="x" * 4_000)] * 100
+    much = {
+        "notes": (replace(plain, notes="\xe9" * 100_000), 100_000),
+        "wide notes": (replace(plain, notes="x" * 100_000 + "\U0001f600"), 400_000),
+        "tags": (replace(plain, tags=["t" * 1_000] * 1_000), 1_000_000),
+        "values": (replace(plain, config={"x": [n / 7 for n in range(100_000)]}), 3_200_000),
+        "keys": (replace(plain, summary={str(n): n for n in range(10_000)}), 1_000_000),
+        "lists": (replace(plain, config={"x": [{"a": [1]} for _ in range(1_000)]}), 200_000),
+        "ends": (run_record("r", [attempt(1, *[End()] * 1_000)]), 200_000),
+        "errors": (run_record("r", [attempt(1, *ends)]), 400_000),
+        "attempts": (run_record("r", [attempt(n, host="h" * 900) for n in range(100)]), 110_000),
+        "layers": (replace(plain, descent=Descent.of_attempts(1, range(1_000))), 99_000),
+    }
+    own = weight_of_run(plain)
+    assert own < 3_000
+    for what, (run, least) in much.items():
+        assert least <= weight_of_run(run) - own <= 2 * least, what
+
+
+def _weights(repository: RunsRepository) -> int:
+    return sum(weight_of_run(run) for run in repository._cache.values())
+
+
+async def test_notes_and_tags_of_runs_at_hand_are_bounded() -> None:
+    limits = replace(LIMITS, max_cached_bytes=500_000)
+    process = Process(MemoryRunTables(), limits)
+    for n in range(20):
+        await process.create(run_id=f"r{n}", launch_id=str(n))
+        text = str(n % 10)
+        await process.update(run_id=f"r{n}", notes=text * 100_000, add_tags=[text * 1_000])
+        assert _weights(process.repository) <= limits.max_cached_bytes
+    again = process.restarted()
+    for n in range(20):
+        assert (await again.run(f"r{n}")).notes == str(n % 10) * 100_000
+        assert _weights(again.repository) <= LIMITS.max_cached_bytes
+    assert len(process.repository._cache) == 4
+
+
+async def test_ends_of_ranks_make_others_leave() -> None:
+    limits = replace(LIMITS, max_cached_bytes=500_000)
+    process = Process(MemoryRunTables(), limits)
+    for run_id in ("other", "r"):
+        await process.create(run_id=run_id, launch_id=run_id, world_size=300)
+    for rank in range(200):
+        await process.finish(rank, exit_code=1, error_message="x" * 4_000)
+    assert list(process.repository._cache) == ["r"]
+    assert (await process.run("other")).state == "running"
+
+
+async def test_what_is_at_hand_is_counted_whatever_becomes_of_it(process: Process) -> None:
+    repository = process.repository
+
+    def check() -> None:
+        assert repository._cached_bytes == _weights(repository)
+
+    more = {"resume": runs_pb2.RESUME_ALLOW, "on_live": runs_pb2.ON_LIVE_TAKE_OVER}
+    process.log("r", 1, 0, 9)
+    await process.create(run_id="r2", launch_id="r2", world_size=2)
+    await process.update(config_json='{"a": {"b": [1, 2]}}', summary_json='{"c": "d"}')
+    check()
+    for rank, message in ((0, "x" * 100), (1, ""), (0, "y" * 50)):
+        await process.finish(rank, 1, run_id="r2", error_message=message)
+        check()
+    await process.create(run_id="r2", launch_id="r2", world_size=2, rank=0)
+    check()
+    await process.create(launch_id="l2", host="h" * 100, **more)
+    await process.bring_back(1, 5)
+    check()
+    await process.service.DeleteRun(runs_pb2.DeleteRunRequest(run_id="r"), Context())
+    check()
+    await process.restarted().run("r2")
 
 
 # --- runs that are not there ---

@@ -16,7 +16,7 @@ from stepline_ingest.gen.stepline.v1 import catalogue_pb2
 from stepline_ingest.run_request import json_text
 from stepline_ingest.store.contract import Setting, Store
 
-from .fields import MISSING, RESERVED, fields_of
+from .fields import MAX_ADDRESS, MISSING, RESERVED, fields_of
 
 MAX_CHANGES = 10_000
 """Of one reply: the latest ones."""
@@ -60,8 +60,9 @@ def changed_keys(
         was, now = old.get(key, MISSING), new.get(key, MISSING)
         if was != now:
             found.append((key, _shown(was.json()), _shown(now.json())))
-    if not found:  # beyond what is compared of a text
-        found = [(key, _top(before, key), _top(after, key)) for key in touched]
+    if not found:  # beyond what is compared of a text, or behind a long key
+        first = touched[:_MAX_KEYS]
+        found = [(key[:MAX_ADDRESS], _top(before, key), _top(after, key)) for key in first]
     return tuple(found[:_MAX_KEYS])
 
 

@@ -4,6 +4,9 @@ its config and summary (`config.lr`).
 A key is addressed by its path with dots; slashes count as dots, so that `config.model/depth`,
 `config.model.depth` and a key that was flattened before it came here are one. Where two keys of a
 run have one address, the one that is nested deeper is meant; of two in equal depth, the last.
+
+An inner key has all its outer ones in its address, so that a config of one long key around many
+short ones has addresses many times its size: both their length and their sum are bounded.
 """
 
 from __future__ import annotations
@@ -21,6 +24,10 @@ RESERVED = "_stepline"
 """The key of the config under which the client keeps its own."""
 MAX_FIELDS = 5_000
 """Of the config, and of the summary, of one run: in the order of keys, the first ones count."""
+MAX_ADDRESS = 1_024
+"""Characters of an address; of what has a longer one, nothing is found."""
+MAX_ADDRESSES = 1 << 20
+"""Characters of all addresses of a config, or of a summary; the first ones of it count."""
 MAX_TEXT = 8_192
 """Characters of a text that are compared; a longer list or text is cut there."""
 
@@ -81,8 +88,32 @@ def value_of(value: Any) -> Value:
         return _number(value)
     if isinstance(value, str):
         return Value(Kind.TEXT, 0.0, value[:MAX_TEXT])
-    text = json_text(value)
+    text = "[]" if _is_long(value) else json_text(value)
     return Value(Kind.LIST, 0.0, text if len(text) <= MAX_TEXT else "[]")
+
+
+def _is_long(value: Any) -> bool:
+    """Whether the JSON of VALUE is surely longer than what is compared. No more of it is looked at
+    than that."""
+    waiting = [value]
+    left = MAX_TEXT
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            left -= len(one) + 2
+        elif not isinstance(one, (list, Mapping)):
+            left -= 1
+        elif len(one) > left:
+            return True
+        elif isinstance(one, Mapping):
+            left -= 1 + sum(len(key) + 4 for key in one)
+            waiting += one.values()
+        else:
+            left -= 1 + len(one)
+            waiting += one
+        if left < 0:
+            return True
+    return False
 
 
 def _number(value: int | float) -> Value:
@@ -97,24 +128,26 @@ def _number(value: int | float) -> Value:
 
 def _leaves(values: Mapping[str, Any]) -> Iterator[tuple[int, str, Value]]:
     """(depth, address, value) of each, without recursion: JSON may be nested deeply."""
-    stack = [iter([(0, "", values)])]
+    stack = [(0, "", iter(values.items()))]
+    left = MAX_ADDRESSES
     while stack:
-        entry = next(stack[-1], None)
+        depth, path, inner = stack[-1]
+        entry = next(inner, None)
         if entry is None:
             stack.pop()
             continue
-        depth, path, value = entry
-        if not isinstance(value, Mapping):
-            leaf = value_of(value)
-            if leaf.kind is not Kind.NONE:
-                yield depth, path, leaf
-            continue
-        stack.append(_inner(depth, path, value))
-
-
-def _inner(depth: int, path: str, values: Mapping[str, Any]) -> Iterator[tuple[int, str, Any]]:
-    for key, value in values.items():
-        if depth == 0 and key == RESERVED:
+        key, value = entry
+        # Nothing of that length is made.
+        if len(path) + bool(depth) + len(key) > MAX_ADDRESS or (not depth and key == RESERVED):
             continue
         name = address(key.encode("utf-8", "replace").decode())
-        yield depth + 1, f"{path}.{name}" if depth else name, value
+        place = f"{path}.{name}" if depth else name
+        left -= len(place)
+        if left < 0:
+            return
+        if isinstance(value, Mapping):
+            stack.append((depth + 1, place, iter(value.items())))
+            continue
+        leaf = value_of(value)
+        if leaf.kind is not Kind.NONE:
+            yield depth + 1, place, leaf

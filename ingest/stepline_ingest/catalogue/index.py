@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,16 +38,25 @@ RETRY = 5.0
 """Seconds until the next attempt at a store that failed."""
 _BATCH = 500
 """Runs that are indexed by one INSERT."""
+_BATCH_KEYS = 50_000
+"""Keys of them, with those that they had before: some have ten thousand."""
+_BATCH_BYTES = 32 << 20
+"""Of the configs and summaries that are read together from the store."""
 
 _BEHIND = (
     "SELECT r.run, r.version FROM raw_runs AS r FINAL "
     "LEFT JOIN (SELECT run, max(version) AS version FROM raw_indexed GROUP BY run) AS i "
     "ON i.run = r.run WHERE i.version < r.version ORDER BY r.run"
 )
+_SIZES = (
+    "SELECT run, length(config) + length(summary) FROM raw_runs FINAL "
+    "WHERE run IN {runs:Array(UInt64)}"
+)
 _RUNS = (
     "SELECT run, project, config, summary, version FROM raw_runs FINAL "
     "WHERE run IN {runs:Array(UInt64)}"
 )
+_COUNTS = "SELECT run, length(keys) FROM raw_indexed FINAL WHERE run IN {runs:Array(UInt64)}"
 _INDEXED = "SELECT run, keys, digests FROM raw_indexed FINAL WHERE run IN {runs:Array(UInt64)}"
 _FIELD_COLUMNS = ("key", "run", "project", "kind", "number", "text", "version")
 _INDEXED_COLUMNS = ("run", "version", "keys", "digests")
@@ -130,9 +139,27 @@ class FieldIndex:
         for first in range(0, len(behind), _BATCH):
             if self._stopping.is_set():
                 break
-            with self._writing:
-                self._write_what_can_be(list(self._stored(behind[first : first + _BATCH])))
+            for some in self._portions(behind[first : first + _BATCH]):
+                with self._writing:
+                    self._write_what_can_be(list(self._stored(some)))
         return len(behind)
+
+    def _portions(self, runs: Sequence[int]) -> Iterator[list[int]]:
+        """RUNS, as many at a time as may be read together; one at least."""
+        sizes = self._numbers(_SIZES, runs)
+        some: list[int] = []
+        size = 0
+        for run in runs:
+            size += sizes.get(run, 0)
+            if some and size > _BATCH_BYTES:
+                yield some
+                some, size = [], sizes.get(run, 0)
+            some.append(run)
+        yield some
+
+    def _numbers(self, sql: str, runs: Sequence[int]) -> dict[int, int]:
+        rows = self._store.query(sql, {"runs": list(runs)})
+        return {int(str(run)): int(str(number)) for run, number in rows}
 
     def _stored(self, runs: Sequence[int]) -> Iterable[_Change]:
         for run, project, config, summary, version in self._store.query(
@@ -161,16 +188,29 @@ class FieldIndex:
     def _write(self, changes: Sequence[_Change]) -> None:
         if not changes:
             return
+        before = self._numbers(_COUNTS, [change.run for change in changes])
+        together: list[tuple[_Change, dict[str, Value]]] = []
+        keys = 0
+        for change in changes:
+            fields = _fields(change)
+            count = len(fields) + before.get(change.run, 0)
+            keys += count
+            if together and keys > _BATCH_KEYS:
+                self._write_fields(together)
+                together, keys = [], count
+            together.append((change, fields))
+        self._write_fields(together)
+
+    def _write_fields(self, changes: Sequence[tuple[_Change, dict[str, Value]]]) -> None:
         known: dict[int, dict[str, int]] = {}
-        asked = [change.run for change in changes]
+        asked = [change.run for change, _ in changes]
         for run, keys, digests in self._store.query(_INDEXED, {"runs": asked}):
             assert isinstance(keys, list)
             assert isinstance(digests, list)
             known[int(str(run))] = dict(zip(keys, digests, strict=True))
         rows: list[tuple[object, ...]] = []
         marks: list[tuple[object, ...]] = []
-        for change in changes:
-            fields = _fields(change)
+        for change, fields in changes:
             digests = {key: _digest(value) for key, value in fields.items()}
             before = known.get(change.run, {})
             for key, value in fields.items():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stepline._core import siphash64
+from stepline_ingest.catalogue.changes import changed_keys
+from stepline_ingest.catalogue.fields import MAX_ADDRESSES
 from stepline_ingest.catalogue.filter_parse import parse_filter
 from stepline_ingest.catalogue.index import FieldIndex
 from stepline_ingest.catalogue.known import Scope
@@ -146,6 +148,75 @@ def test_a_run_that_cannot_be_indexed_keeps_no_other_waiting(embedded: Store) ->
     finally:
         index.stop()
     assert find(embedded, "config.lr = 1") == ["a", "c", "d", "e"]
+
+
+class Counting:
+    """Counts the rows of each call at a store, by what is asked or written."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.read: list[int] = []
+        self.written: list[int] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def query(self, sql: str, *how: object) -> list[tuple[object, ...]]:
+        rows = self._store.query(sql, *how)  # type: ignore[arg-type]
+        if "summary, version FROM raw_runs" in sql:
+            self.read.append(len(rows))
+        return rows
+
+    def insert_rows(self, table: str, columns: object, rows: list[tuple[object, ...]]) -> None:
+        if table == "raw_fields":
+            self.written.append(len(rows))
+        self._store.insert_rows(table, columns, rows)  # type: ignore[arg-type]
+
+
+def test_large_configs_are_not_indexed_all_together(
+    embedded: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepline_ingest.catalogue.index._BATCH_KEYS", 25)
+    monkeypatch.setattr("stepline_ingest.catalogue.index._BATCH_BYTES", 700)
+    store = Counting(embedded)
+    index = FieldIndex(store)  # type: ignore[arg-type]
+    ten = {f"k{n}": "x" * 10 for n in range(10)}
+    for run in "abcde":
+        put(embedded, None, run, 1, **ten)
+    assert index.catch_up() == 5
+    assert store.read == [3, 2]
+    assert store.written == [20, 10, 20]
+    store.written.clear()
+    for run in "abcde":  # what goes counts like what comes
+        put(embedded, index, run, 2, k0=run)
+    index.flush()
+    assert store.written == [20, 20, 10]
+    assert find(embedded, 'config.k0 != "a"') == ["b", "c", "d", "e"]
+    put(embedded, index, "f", 1, **{f"k{n}": n for n in range(100)})
+    index.flush()
+    assert find(embedded, "config.k99 = 99") == ["f"]
+    assert FieldIndex(embedded).catch_up() == 0
+
+
+def test_a_config_of_one_long_key_around_many_is_indexed_in_its_own_size(embedded: Store) -> None:
+    index = FieldIndex(embedded)
+    put(embedded, index, "a", 1, **{"k" * 100_000: {str(n): n for n in range(20_000)}, "lr": 1})
+    put(embedded, index, "b", 1, **{"k" * 900: {str(n): n for n in range(20_000)}})
+    index.flush()
+    assert find(embedded, "config.lr = 1") == ["a"]
+    ((chars,),) = embedded.query("SELECT sum(length(key)) FROM raw_fields")
+    assert 900 < int(str(chars)) < 1.1 * MAX_ADDRESSES
+
+
+def test_what_changed_behind_a_long_key_is_told_in_short() -> None:
+    long = "k" * 100_000
+    before: dict[str, object] = {f"{n}{long}": {str(i): i for i in range(10)} for n in range(2_000)}
+    after = {key: {"0": 1} for key in before}
+    for changed in ({"a": 1, **after}, after):
+        keys = changed_keys(before, changed)
+        assert 1 <= len(keys) <= 1_000
+        assert max(len(text) for key in keys for text in key) <= 1_100
+    assert changed_keys(before, {**before, "a": 1}) == (("a", "", "1"),)
 
 
 def test_a_config_that_cannot_be_read_is_passed_over(embedded: Store) -> None:

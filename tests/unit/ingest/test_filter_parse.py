@@ -7,11 +7,20 @@ from datetime import datetime, timezone
 
 import pytest
 
-from stepline_ingest.catalogue.fields import Kind, fields_of
+from stepline_ingest.catalogue import fields
+from stepline_ingest.catalogue.fields import (
+    MAX_ADDRESS,
+    MAX_ADDRESSES,
+    Kind,
+    Value,
+    fields_of,
+    value_of,
+)
 from stepline_ingest.catalogue.filter_parse import parse_fields, parse_filter, parse_sort
 from stepline_ingest.catalogue.filter_text import MAX_TEXT, quoted, typed_name
 from stepline_ingest.catalogue.filter_tree import Both, Comparison, Either, Not
 from stepline_ingest.errors import ServiceError
+from stepline_ingest.run_request import json_text
 
 NOW = datetime(2026, 1, 8, tzinfo=timezone.utc)
 
@@ -160,9 +169,48 @@ def test_keys_with_one_address() -> None:
 def test_a_config_without_end_has_bounded_fields() -> None:
     deep: dict[str, object] = {}
     inner = deep
-    for _ in range(20_000):
+    for _ in range(500):
         inner["a"] = inner = {}  # type: ignore[assignment]
     inner["end"] = "x" * 1_000_000
     (value,) = fields_of(deep).values()
     assert (value.kind, len(value.text)) == (Kind.TEXT, 8_192)
     assert len(fields_of({str(n): n for n in range(100_000)})) == 5_000
+
+
+def test_a_long_key_around_many_short_ones_is_left_out() -> None:
+    many = {str(n): n for n in range(5_000)}
+    long = "k" * MAX_ADDRESS
+    assert list(fields_of({long: many, long[1:]: many, long[2:]: many, "lr": 1, long * 9: 1})) == [
+        *(f"{long[2:]}.{n}" for n in range(10)),
+        "lr",
+    ]
+    assert list(fields_of({long: 1})) == [long]
+    assert fields_of({"a": {long: 1}}) == {}
+
+
+@pytest.mark.parametrize("value", [1, None, {}])
+def test_the_addresses_of_a_config_are_bounded_together(value: object) -> None:
+    made = 0
+
+    class Key(str):
+        def encode(self, *how: str) -> bytes:
+            nonlocal made
+            made += 1
+            return super().encode(*how)
+
+    outer = "k" * (MAX_ADDRESS - 24)
+    found = fields_of({outer: {Key(f"{n:020}"): value for n in range(10_000)}, "lr": 1})
+    assert sum(map(len, found)) <= MAX_ADDRESSES
+    assert made <= MAX_ADDRESSES / len(outer)
+
+
+def test_a_long_list_is_not_written_to_be_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[object] = []
+    monkeypatch.setattr(fields, "json_text", lambda value: str(written.append(value)))
+    long = [0.5] * 4_096
+    for value in (long, [long], [{"a": [long]}], ["x" * 8_192], [{"x" * 8_192: 1}], [[]] * 5_000):
+        assert value_of(value) == Value(Kind.LIST, 0.0, "[]")
+    assert not written
+    monkeypatch.undo()
+    shown = [[0.5, "\xe9", {"a": [], "b": {}}], *range(1_500)]
+    assert value_of(shown) == Value(Kind.LIST, 0.0, json_text(shown))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from stepline_ingest.errors import invalid
 from stepline_ingest.run_record import RunRecord
-from stepline_ingest.similar import closest
+from stepline_ingest.similar import MAX_LENGTH, closest
 
 from .blocks import Array
 from .quantiles import quantiles_over
@@ -29,6 +30,11 @@ _FIELDS: Mapping[str, Callable[[RunRecord], Sequence[str]]] = {
     "project": lambda run: [run.project],
 }
 _MISSING = object()
+_NEAR = 20_000
+"""Keys among which the one is looked for that a wrong one may have meant."""
+_LOOKED_AT = 200_000
+"""Keys of all configs among which these are looked for."""
+_SHOWN = 5
 _LATEST = np.iinfo(np.int64).max
 
 
@@ -81,21 +87,37 @@ def _nothing_in_common(
             f"none of the {len(runs)} runs has {group_by!r} set: set it with init(), or group by "
             f"{', '.join(name for name in _FIELDS if name != group_by)} or the key of a config"
         )
-    known = list(dict.fromkeys(name for run in runs for name in _keys(run.config)))
+    known = _known_keys(run.config for run in runs)
     near = closest(key, [*known, *_FIELDS], cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _examples(known)
-    return invalid(f"none of the {len(runs)} runs has {key!r} in its config; {hint}")
+    said = key if len(key) <= MAX_LENGTH else f"{key[:MAX_LENGTH]}.."
+    return invalid(f"none of the {len(runs)} runs has {said!r} in its config; {hint}")
 
 
 def _examples(known: Sequence[str]) -> str:
     if not known:
-        return f"their configs are empty: group by {', '.join(_FIELDS)}"
-    return f"there are {', '.join(map(repr, known[:5]))}{', ..' if len(known) > 5 else ''}"
+        return f"their configs have no short key: group by {', '.join(_FIELDS)}"
+    more = ", .." if len(known) > _SHOWN else ""
+    return f"there are {', '.join(map(repr, known[:_SHOWN]))}{more}"
 
 
-def _keys(config: Mapping[str, Any], prefix: str = "", depth: int = 4) -> Iterable[str]:
+def _known_keys(configs: Iterable[Mapping[str, Any]]) -> Sequence[str]:
+    found: dict[str, None] = {}
+    keys = (key for config in configs for key in _keys(config))
+    for key in islice(keys, _LOOKED_AT):
+        if key:
+            found[key] = None
+        if len(found) >= _NEAR:
+            break
+    return list(found)
+
+
+def _keys(config: Mapping[str, Any], prefix: str = "", depth: int = 4) -> Iterator[str]:
+    """Each with those around it; empty for one that nobody looks for, as it is too long."""
     for name, value in config.items():
-        if isinstance(value, Mapping) and depth:
+        if len(prefix) + len(name) > MAX_LENGTH:
+            yield ""
+        elif isinstance(value, Mapping) and depth:
             yield from _keys(value, f"{prefix}{name}.", depth - 1)
         else:
             yield f"{prefix}{name}"

@@ -30,7 +30,7 @@ from .answers import MAX_KEPT_BYTES, answer_to
 from .chart import read_chart
 from .export import Cursor, ExportQuery, read_export
 from .failure import query_failure
-from .groups import groups_of
+from .groups import Groups, groups_of
 from .history import HistoryQuery, read_history
 from .metrics import read_metrics
 from .names import NamesQuery, UnknownMetricsError, unknown_metrics_text
@@ -211,7 +211,10 @@ class QueryService(query_pb2_grpc.QueryServicer):
     ) -> AsyncGenerator[query_pb2.ChartLine, None]:
         descents = {run_id: run.descent for run_id, run in runs.items()}
         began = {run_id: run.created_ms for run_id, run in runs.items()}
-        groups = groups_of(query.group_by, [*runs.values()]) if query.group_by else None
+        groups: Groups | None = None
+        if query.group_by:
+            # What they have in common may be a large part of their configs.
+            groups = await self._blocking(lambda: groups_of(query.group_by, [*runs.values()]))
         read = self._read_together(
             lambda limits: read_chart(
                 self._store, query, descents, limits, began=began, groups=groups

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import cast
 
@@ -13,6 +14,7 @@ import pytest
 
 from stepline_ingest.catalogue.known import nearest
 from stepline_ingest.errors import ServiceError
+from stepline_ingest.query import groups
 from stepline_ingest.query.groups import groups_of
 from stepline_ingest.query.names import UnknownMetricsError, unknown_metrics_text
 from stepline_ingest.run_record import RunRecord
@@ -42,6 +44,43 @@ def test_whatever_the_names_are_few_are_compared(monkeypatch: pytest.MonkeyPatch
     closest(names[0][::-1], names)
     assert 0 < counted["quick_ratio"] <= MAX_CANDIDATES
     assert 0 < counted["ratio"] <= MAX_COMPARED
+
+
+def refused(name: str, *configs: dict[str, object]) -> str:
+    """What who groups by NAME hears."""
+    runs = [SimpleNamespace(run_id=str(n), config=config) for n, config in enumerate(configs)]
+    with pytest.raises(ServiceError) as caught:
+        groups_of(name, cast("list[RunRecord]", runs))
+    return caught.value.message
+
+
+def test_keys_that_are_too_long_are_not_made() -> None:
+    long = "k" * 10_000
+    many = {str(n): n for n in range(10_000)}
+    said = refused("nosuch", {long: many, "a": {long: 1, "b": {long: many, "dropout": 1}}, "lr": 1})
+    assert said.endswith("has 'nosuch' in its config; there are 'a.b.dropout', 'lr'")
+    assert "did you mean 'a.b.dropout'?" in refused("a.b.dropuot", {"a": {"b": {"dropout": 1}}})
+    assert "have no short key: group by group" in refused("nosuch", {long: many}, {})
+    assert len(refused(long, {"lr": 1})) < 400
+    wide = {f"{'k' * 195}{n}": n for n in range(10)}
+    assert len(refused("nosuch", wide)) < 1_200
+
+
+def test_few_keys_of_all_configs_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+    monkeypatch.setattr(
+        groups, "closest", lambda name, names, **_: compared.append(len(names)) or []
+    )
+    refused("nosuch", *({f"{run}.{n}": n for n in range(5_000)} for run in range(10)))
+    refused("nosuch", *({str(n): n for n in range(50)} for _ in range(100)), {"lr": 1})
+    assert compared[0] < 21_000
+    assert compared[1] == 51 + 5
+
+    class Endless(dict[str, object]):
+        def items(self) -> Iterator[tuple[str, object]]:  # type: ignore[override]
+            return zip(itertools.repeat("k" * 1_000), itertools.repeat(1))
+
+    assert "no short key" in refused("nosuch", Endless(a=1))
 
 
 class Names:

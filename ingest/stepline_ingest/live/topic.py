@@ -57,7 +57,7 @@ class Topic:
         """Runs for which points were stored since the last read; None for all, also those that
         were never read."""
         self._look_at_runs = False
-        self._said: list[str] = []
+        self._said: list[object] = []
         """What the runs said of their metrics when they were read."""
         self._wake = asyncio.Event()
         self._wake.set()
@@ -148,8 +148,8 @@ class Topic:
         stored, self._stored = self._stored, set()
         try:
             records = [await self._find(run_id) for run_id in self.query.chart.run_ids]
-            # What define_metric() says may come after the points.
-            said = [repr(run.config.get(RESERVED)) for run in records]
+            # What define_metric() says may come after the points. Mostly it is the same object.
+            said = [run.config.get(RESERVED) for run in records]
             stale = stored is None or bool(stored) or said != self._said
             lines = await self._read(self.query, records) if stale else ()
             self._said = said

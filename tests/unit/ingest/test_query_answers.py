@@ -18,6 +18,7 @@ from stepline_ingest.gen.stepline.v1 import query_pb2 as pb
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
 from stepline_ingest.query import service as query_service
+from stepline_ingest.query.groups import groups_of
 from stepline_ingest.query.packing import packed
 from stepline_ingest.query.reader import Reader
 from stepline_ingest.query.request import COLUMNS, chart_query
@@ -73,6 +74,33 @@ async def test_points_of_the_run_change_the_etag_and_others_do_not(service):
     changed, (line,) = await asked(service, etag=first["etag"])
     assert changed["etag"] != first["etag"]
     assert line.rows == 6
+
+
+async def test_a_config_is_not_written_to_name_an_answer(service):
+    class Large:
+        def __repr__(self):
+            raise AssertionError("a config may be large")
+
+    first, lines = await asked(service)
+    service.runs.configs["r"] = {"_stepline": Large(), "a": Large()}
+    assert await asked(service) == (first, lines)
+
+
+async def test_runs_are_grouped_beside_the_event_loop(service, monkeypatch):
+    made = []
+
+    def watched(*arguments):
+        made.append(threading.current_thread())
+        return groups_of(*arguments)
+
+    monkeypatch.setattr(query_service, "groups_of", watched)
+    (line,) = await service.chart(run_ids=["r"], metrics=["m"], group_by="state")
+    assert (line.group, list(line.group_run_ids)) == ("running", ["r"])
+    with pytest.raises(grpc.aio.AioRpcError, match="has 'nosuch' in its config") as caught:
+        await service.chart(run_ids=["r"], metrics=["m"], group_by="nosuch")
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert len(made) == 2
+    assert threading.current_thread() not in made
 
 
 async def test_points_of_the_run_that_a_fork_shows_change_its_etag(service):

@@ -147,16 +147,19 @@ class Writers:
                     "leave the writer to it",
                 )
             )
+        ready = asyncio.ensure_future(self._ready(writer))
         try:
-            await asyncio.wait_for(self._ready(writer), self._settle_timeout)
-        except asyncio.TimeoutError:
-            self.release(writer, owner)
-            raise later(
-                f"earlier batches of {binding.label} are not settled yet: the store does not "
-                "answer; "
-                "nothing is lost, try again later"
-            ) from None
+            # Not wait_for, which swallows a cancellation when it is ready in the same turn.
+            await asyncio.wait({ready}, timeout=self._settle_timeout)
+            if not ready.done():
+                raise later(
+                    f"earlier batches of {binding.label} are not settled yet: the store does not "
+                    "answer; "
+                    "nothing is lost, try again later"
+                )
+            ready.result()
         except BaseException:
+            ready.cancel()
             self.release(writer, owner)
             raise
         if writer.owner is not owner:

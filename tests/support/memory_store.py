@@ -106,6 +106,12 @@ class MemoryStore:
             self._look_for_holes({reject.writer.binding.writer for reject in rejects})
         _next(self.after_rejects)
 
+    def forget_blocks(self) -> None:
+        """Those of a process that has crashed go with it."""
+        for block in self._blocks:
+            block.close()
+        self._blocks.clear()
+
     @property
     def open_blocks(self) -> int:
         """Staged and not given back."""
@@ -114,8 +120,9 @@ class MemoryStore:
     # --- what a new process reads ---
 
     async def mark(self, binding: Binding) -> int:
-        stored = [seq for writer, seq, _ in self.points if writer == binding.writer]
-        put_aside = [last for writer, _, last, _ in self.rejects if writer == binding.writer]
+        with self._lock:
+            stored = [seq for writer, seq, _ in self.points if writer == binding.writer]
+            put_aside = [last for writer, _, last, _ in self.rejects if writer == binding.writer]
         return max([0, *stored, *put_aside])
 
     async def names(self, run: int) -> list[int]:
@@ -130,6 +137,12 @@ class MemoryStore:
         """Sequences 1..LAST_SEQ are stored or rejected, none twice, and every name came before its
         points."""
         assert self.hole is None, self.hole
+        both = [
+            (first, last)
+            for of, first, last, _ in self.rejects
+            if of == writer and not set(range(first, last + 1)).isdisjoint(self.seqs(writer))
+        ]
+        assert not both, f"rejected and stored: {both[:5]}"
         doubled = {point: times for point, times in self.points.items() if times > 1}
         assert not doubled, f"stored more than once: {doubled}"
         settled = self._settled(writer)

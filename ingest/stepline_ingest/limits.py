@@ -79,9 +79,9 @@ class Limits:
     max_json_depth: int = 200
     """Lists and objects of a config, a summary or a context in each other; the client refuses the
     same."""
-    max_json_parts: int = 500_000
+    max_json_parts: int = 250_000
     """The same in all: as objects of Python small ones take twenty times what they take as text."""
-    max_json_values: int = 500_000
+    max_json_values: int = 250_000
     """The same of values, which short ones take as well, and time while they are parsed and
     written."""
     max_json_digits: int = 256 * KIB

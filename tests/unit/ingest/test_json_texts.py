@@ -107,7 +107,7 @@ def test_what_has_too_many_parts_is_refused_before_it_is_parsed() -> None:
     most = LIMITS.max_json_parts
     text = '{"x":["[[[{{{",' + ",".join(["[]"] * (most - 2)) + "]}"
     assert len(json_object("config", text, LIMITS)["x"]) == most - 1
-    with pytest.raises(ServiceError, match=r"500,001 lists and objects.*keep large data in files"):
+    with pytest.raises(ServiceError, match=r"250,001 lists and objects.*keep large data in files"):
         json_object("config", text.replace("[]", "[{}]", 1), LIMITS)
     assert json_object("config", json.dumps({"code": "[" * (most + 1)}), LIMITS)
 
@@ -116,7 +116,7 @@ def test_what_has_too_many_values_is_refused_before_it_is_parsed() -> None:
     most = LIMITS.max_json_values
     text = '{"x":[' + ",".join(["0"] * most) + "]}"
     assert len(json_object("config", text, LIMITS)["x"]) == most
-    with pytest.raises(ServiceError, match=r"more than 500,000 values.*keep large data in files"):
+    with pytest.raises(ServiceError, match=r"more than 250,000 values.*keep large data in files"):
         json_object("summary", text.replace("[", "[0,", 1), LIMITS)
     assert json_object("config", json.dumps({"code": "," * (most + 1)}), LIMITS)
 

@@ -146,7 +146,7 @@ class Server:
         self._guard = Guard(required=config.keys_required, pace=self._pace)
         self._grpc = grpc_port.new_server(config.limits, GuardInterceptor(self._guard))
         self._rechecking: asyncio.Task[None] | None = None
-        self._gateway = Gateway(config.limits)
+        self._gateway = Gateway(config.limits, self._guard)
         self._http = HttpPorts(config, self._guard, self._certificates)
         self._taking_in: asyncio.Task[None] | None = None
         # Apart, so that slow queries keep neither commits nor new streams waiting.

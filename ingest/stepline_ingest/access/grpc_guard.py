@@ -31,21 +31,25 @@ class GuardInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
-        method = handler_call_details.method
         try:
-            if method not in METHODS:
-                log.error("%s is in no policy and open to nobody", method)
-                raise ServiceError(
-                    grpc.StatusCode.PERMISSION_DENIED,
-                    f"{method} has no policy: this is a bug of the service, report it",
-                )
             # The handler runs in this very task, so it finds its caller.
-            await self._guard.admit(
-                secret_in(handler_call_details.invocation_metadata), METHODS[method]
+            await admit(
+                self._guard, handler_call_details.method, handler_call_details.invocation_metadata
             )
         except ServiceError as error:
             return _refusal(error)
         return handler
+
+
+async def admit(guard: Guard, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:
+    """Asks GUARD for a call of METHOD with METADATA. Raises ServiceError."""
+    if method not in METHODS:
+        log.error("%s is in no policy and open to nobody", method)
+        raise ServiceError(
+            grpc.StatusCode.PERMISSION_DENIED,
+            f"{method} has no policy: this is a bug of the service, report it",
+        )
+    await guard.admit(secret_in(metadata), METHODS[method])
 
 
 def secret_in(metadata: Iterable[tuple[str, str | bytes]]) -> str | None:

@@ -7,7 +7,8 @@
 - `gateway`: makes the call on the service's own gRPC server, and answers.
 
 The gateway decides nothing: keys, limits and errors are those of the gRPC server, which it reaches
-over a socket in the data directory with the Authorization of its caller.
+over a socket in the data directory with the Authorization of its caller. It asks the same guard
+before it reads a body, so that strangers cost nothing.
 """
 
 from .gateway import Gateway

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import zlib
 
-import grpc
 from google.protobuf import json_format
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
-from stepline_ingest.errors import ServiceError, invalid
-from stepline_ingest.metrics import Refusal
+from stepline_ingest.errors import invalid
+from stepline_ingest.wire import too_large
 
 _TOLD = 400
 """Characters of a parser's complaint that are passed on."""
@@ -19,16 +18,8 @@ _GZIP = 31
 _FAST = 1
 
 
-def to_bytes(kind: type[Message], encoding: str, payload: bytes) -> bytes:
-    """The message of KIND in PAYLOAD as protobuf bytes. Raises ServiceError for garbage."""
-    if encoding == "proto":
-        try:
-            kind.FromString(payload)
-        except DecodeError as error:
-            raise invalid(
-                f"the body is no message {kind.DESCRIPTOR.full_name}: send it as it is in proto/"
-            ) from error
-        return payload
+def to_bytes(kind: type[Message], payload: bytes) -> bytes:
+    """The message of KIND in the JSON of PAYLOAD. Raises ServiceError for garbage."""
     message = kind()
     try:
         if not payload.lstrip().startswith(b"{"):
@@ -68,11 +59,3 @@ def gunzipped(data: bytes, limit: int) -> bytes:
 def gzipped(data: bytes) -> bytes:
     packer = zlib.compressobj(_FAST, wbits=_GZIP)
     return packer.compress(data) + packer.flush()
-
-
-def too_large(limit: int) -> ServiceError:
-    return ServiceError(
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        f"the message is larger than {limit} bytes: send less at a time",
-        refusal=Refusal.TOO_LARGE,
-    )

@@ -6,20 +6,23 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 from aiohttp import web
 
+from stepline_ingest import access
+from stepline_ingest.access.grpc_guard import admit
 from stepline_ingest.errors import ServiceError, later
+from stepline_ingest.fair_threads import FairThreads
 from stepline_ingest.http_port import write_to
 from stepline_ingest.limits import Limits
 from stepline_ingest.metrics import Refusal, metrics
+from stepline_ingest.pace import hold_back
 
 from . import codec, wire
 from .methods import Method, all_methods
-from .request import Asked, Room, encoding_of, read
+from .request import Asked, Room, encoding_of, passed_on, read
 
 _SMALL = 16 << 10
 """Bytes up to which a message is converted on the event loop; a thread costs more."""
@@ -30,15 +33,20 @@ _PREFIX = "/stepline."
 
 
 class Gateway:
-    """All methods of proto/, for `add_routes` of an HTTP application."""
+    """All methods of proto/, for `add_routes` of an HTTP application.
 
-    def __init__(self, limits: Limits) -> None:
+    GUARD is that of the gRPC server, which asks it again: it is asked here as well, so that nothing
+    is read and parsed for who may not make the call.
+    """
+
+    def __init__(self, limits: Limits, guard: access.Guard) -> None:
         self._limits = limits
+        self._guard = guard
         self._channel: grpc.aio.Channel | None = None
         self._room = Room(limits)
         self._open = 0
-        # One thread: what parses JSON holds the interpreter, and takes many times its size.
-        self._thread = ThreadPoolExecutor(1, "gateway")
+        # Few: what parses JSON holds the interpreter, and takes many times its size.
+        self._threads = FairThreads(limits.gateway_threads, "gateway", tenant=access.project)
         self.methods = {method.path: method for method in all_methods()}
 
     def add_routes(self, app: web.Application) -> None:
@@ -60,7 +68,7 @@ class Gateway:
     async def close(self) -> None:
         if self._channel is not None:
             await self._channel.close()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _handler(self, method: Method) -> Callable[[web.Request], Any]:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -102,23 +110,32 @@ class Gateway:
         try:
             if self._channel is None:
                 raise later("the service starts; try again later", refusal=Refusal.STARTING)
-            if self._open >= self._limits.max_http_calls:
-                raise later("too many calls at a time; try again later", refusal=Refusal.OVERLOADED)
-            self._open += 1
-            try:
-                asked = await read(request, method, encoding, self._limits, self._room)
-                message = await self._threaded(
-                    encoding == "json" and len(asked.message),
-                    lambda: codec.to_bytes(method.request, encoding, asked.message),
-                )
-                answer = self._stream if method.gives_stream else self._unary
-                return await answer(request, self._channel, asked, message)
-            finally:
-                self._open -= 1
+            await admit(self._guard, method.path, passed_on(request))
+            return await self._answered(request, self._channel, method, encoding)
         except ServiceError as error:
-            if method.gives_stream:
-                return _failed_stream(error, encoding)
-            return _failure(error)
+            refused = error
+        # It keeps the frames that had the body.
+        refused.__traceback__ = refused.__context__ = refused.__cause__ = None
+        await hold_back(refused.refusal)
+        return _failed_stream(refused, encoding) if method.gives_stream else _failure(refused)
+
+    async def _answered(
+        self, request: web.Request, channel: grpc.aio.Channel, method: Method, encoding: str
+    ) -> web.StreamResponse:
+        if self._open >= self._limits.max_http_calls:
+            raise later("too many calls at a time; try again later", refusal=Refusal.OVERLOADED)
+        self._open += 1
+        try:
+            asked = await read(request, method, encoding, self._limits, self._room)
+            message = asked.message
+            if encoding == "json":
+                message = await self._threaded(
+                    len(message), lambda: codec.to_bytes(method.request, asked.message)
+                )
+            answer = self._stream if method.gives_stream else self._unary
+            return await answer(request, channel, asked, message)
+        finally:
+            self._open -= 1
 
     async def _unary(
         self, request: web.Request, channel: grpc.aio.Channel, asked: Asked, message: bytes
@@ -216,10 +233,10 @@ class Gateway:
         return await self._threaded(len(body), lambda: codec.gzipped(body))
 
     async def _threaded(self, size: int, convert: Callable[[], bytes]) -> bytes:
-        """CONVERT(), in the thread when what it converts is large."""
+        """CONVERT(), in a thread when what it converts is large; projects take turns there."""
         if size <= _SMALL:
             return convert()
-        return await asyncio.get_running_loop().run_in_executor(self._thread, convert)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, convert)
 
 
 def _digest(encoding: str, body: bytes) -> str:

@@ -15,6 +15,7 @@ from aiohttp import web
 from stepline_ingest.errors import ServiceError, invalid, later
 from stepline_ingest.limits import Limits
 from stepline_ingest.metrics import Refusal
+from stepline_ingest.wire import too_large
 
 from . import codec, wire
 from .methods import Method
@@ -76,22 +77,21 @@ async def read(
 ) -> Asked:
     """What REQUEST asks METHOD. Raises ServiceError for garbage and for what is too large."""
     timeout = _timeout(request)
+    limit = _largest(method, encoding, limits)
     if request.method == "GET":
-        message = _message_of_query(request, limits)
-    elif method.gives_stream:
-        message = _unwrapped(request, await _body(request, encoding, limits, room), limits)
+        message = _message_of_query(request, limit)
     else:
-        message = await _body(request, encoding, limits, room)
-        packing = request.headers.get("Content-Encoding", _PLAIN)
-        message = _unpacked(packing, message, _largest(encoding, limits))
+        message = await _body(request, limit, limits.http_patience, room)
+        if method.gives_stream:
+            message = _unwrapped(request, message, limit)
+        else:
+            message = _unpacked(request.headers.get("Content-Encoding", _PLAIN), message, limit)
     return Asked(
         method=method,
         encoding=encoding,
         message=message,
         timeout=timeout,
-        metadata=tuple(
-            (name, text) for name in _PASSED_ON if _printable(text := request.headers.get(name, ""))
-        ),
+        metadata=passed_on(request),
         gzip=_accepts_gzip(
             request.headers.get(
                 wire.STREAM_ACCEPTS if method.gives_stream else "Accept-Encoding", ""
@@ -102,19 +102,28 @@ async def read(
     )
 
 
+def passed_on(request: web.Request) -> tuple[tuple[str, str], ...]:
+    """The headers of REQUEST that the gRPC server gets to see, as metadata."""
+    return tuple(
+        (name, text) for name in _PASSED_ON if _printable(text := request.headers.get(name, ""))
+    )
+
+
 def _printable(text: str) -> bool:
     """Whether gRPC takes TEXT as metadata. No key of ours and no ETag has other characters."""
     return bool(text) and text.isascii() and text.isprintable()
 
 
-def _largest(encoding: str, limits: Limits) -> int:
-    return limits.max_json_bytes if encoding == "json" else limits.max_message_bytes
+def _largest(method: Method, encoding: str, limits: Limits) -> int:
+    """The bytes that a message for METHOD may have, unpacked."""
+    limit = limits.of_a_request(method.path)
+    return min(limits.json_factor * limit, limits.max_json_bytes) if encoding == "json" else limit
 
 
-async def _body(request: web.Request, encoding: str, limits: Limits, room: Room) -> bytes:
-    limit = _largest(encoding, limits) + wire.ENVELOPE.size
-    if (request.content_length or 0) > limit:
-        raise codec.too_large(limit)
+async def _body(request: web.Request, limit: int, patience: float, room: Room) -> bytes:
+    most = limit + wire.ENVELOPE.size
+    if (request.content_length or 0) > most:
+        raise too_large(limit, request.content_length)
     taken = 0
     pieces = []
 
@@ -123,17 +132,17 @@ async def _body(request: web.Request, encoding: str, limits: Limits, room: Room)
         async for piece in request.content.iter_any():
             taken += len(piece)
             room.take(len(piece))
-            if taken > limit:
-                raise codec.too_large(limit)
+            if taken > most:
+                raise too_large(limit)
             pieces.append(piece)
 
     try:
-        await asyncio.wait_for(pull(), limits.http_patience)
+        await asyncio.wait_for(pull(), patience)
         return b"".join(pieces)
     except asyncio.TimeoutError as error:
         raise ServiceError(
             grpc.StatusCode.DEADLINE_EXCEEDED,
-            f"the body did not arrive within {limits.http_patience:g} s: send it faster",
+            f"the body did not arrive within {patience:g} s: send it faster",
             refusal=Refusal.INVALID,
         ) from error
     except web.RequestPayloadError as error:
@@ -142,7 +151,7 @@ async def _body(request: web.Request, encoding: str, limits: Limits, room: Room)
         room.release(taken)
 
 
-def _message_of_query(request: web.Request, limits: Limits) -> bytes:
+def _message_of_query(request: web.Request, limit: int) -> bytes:
     query = request.query
     if query.get("connect", "v1") != "v1":
         raise invalid("the parameter connect is not v1: this is version 1 of the protocol")
@@ -158,14 +167,14 @@ def _message_of_query(request: web.Request, limits: Limits) -> bytes:
             ) from error
     else:
         message = text.encode("utf-8", "surrogateescape")
-    return _unpacked(query.get("compression", _PLAIN), message, _largest(query["encoding"], limits))
+    return _unpacked(query.get("compression", _PLAIN), message, limit)
 
 
 def _padded(text: str) -> str:
     return text + "=" * (-len(text) % 4)
 
 
-def _unwrapped(request: web.Request, body: bytes, limits: Limits) -> bytes:
+def _unwrapped(request: web.Request, body: bytes, limit: int) -> bytes:
     """The one message of the stream that a client sends to a call that takes one."""
     if len(body) < wire.ENVELOPE.size:
         raise invalid("the stream of the request has no message: send one in an envelope")
@@ -184,8 +193,7 @@ def _unwrapped(request: web.Request, body: bytes, limits: Limits) -> bytes:
             f"a message is marked as packed, and {wire.STREAM_ENCODING} names no packing: "
             f"name {_GZIP}, or clear the mark"
         )
-    encoding = wire.STREAM_TYPES[request.content_type]
-    return _unpacked(packing, message, _largest(encoding, limits))
+    return _unpacked(packing, message, limit)
 
 
 def _unpacked(packing: str, data: bytes, limit: int) -> bytes:
@@ -200,7 +208,7 @@ def _unpacked(packing: str, data: bytes, limit: int) -> bytes:
 
 def _plain(data: bytes, limit: int) -> bytes:
     if len(data) > limit:
-        raise codec.too_large(limit)
+        raise too_large(limit, len(data))
     return data
 
 

@@ -4,7 +4,13 @@ holds a bounded amount for whoever sends or reads slowly. The gRPC server is a s
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
+import json
+import re
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +20,10 @@ import grpc
 import pytest
 from aiohttp import web
 
+from stepline_ingest.access import Guard, Key, KeyRing, Scope
+from stepline_ingest.access.key import digest, new_secret
 from stepline_ingest.errors import abort, later
-from stepline_ingest.gateway import Gateway
+from stepline_ingest.gateway import Gateway, codec
 from stepline_ingest.gen.stepline.v1 import query_pb2, query_pb2_grpc
 from stepline_ingest.http_port import HttpPort
 from stepline_ingest.limits import Limits
@@ -66,6 +74,38 @@ class Servicer(query_pb2_grpc.QueryServicer):
             self.ended.set()
 
 
+class Keys:
+    """A table with an ingest and a read key of two projects, and a guard that asks for them."""
+
+    def __init__(self) -> None:
+        self._keys: list[Key] = []
+        self.read, self.other = self._add(Scope.READ, "p"), self._add(Scope.READ, "other")
+        self.ingest = self._add(Scope.INGEST, "p")
+
+    def load(self) -> list[Key]:
+        return self._keys
+
+    def guard(self, executor: ThreadPoolExecutor) -> Guard:
+        ring = KeyRing(self, executor, max_age=60.0, min_age=60.0, patience=60.0)
+        return Guard(ring, required=True)
+
+    def _add(self, scope: Scope, project: str) -> str:
+        secret = new_secret()
+        self._keys.append(
+            Key(digest=digest(secret), scope=scope, project=project, name="", created_ms=1)
+        )
+        return f"Bearer {secret}"
+
+
+class Open(Guard):
+    """Lets everybody in."""
+
+    def __init__(self) -> None:
+        super().__init__(required=False)
+
+    async def admit(self, secret: str | None, scope: Scope | None) -> None: ...
+
+
 class Stage:
     """A gateway before the stand-in, and a client."""
 
@@ -79,6 +119,8 @@ class Stage:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if kind is STREAM:
             data = envelope(data)
+        if isinstance(data, bytes):
+            data = io.BytesIO(data)
         return self._client.post(self.address + path, data=data, headers={**kind, **named})
 
     def get(self, path: str, message: str = "{}", **headers: str) -> Any:
@@ -89,14 +131,20 @@ class Stage:
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    servicer, server, gateway = Servicer(), grpc.aio.server(), Gateway(LIMITS)
+    async with staged(tmp_path, Open()) as found:
+        yield found
+
+
+@contextlib.asynccontextmanager
+async def staged(tmp_path: Path, guard: Guard, limits: Limits = LIMITS) -> AsyncIterator[Stage]:
+    servicer, server, gateway = Servicer(), grpc.aio.server(), Gateway(limits, guard)
     query_pb2_grpc.add_QueryServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port(f"unix:{tmp_path}/s")
     assert port
     await server.start()
     app = web.Application()
     gateway.add_routes(app)
-    served = HttpPort(app, LIMITS)
+    served = HttpPort(app, limits)
     address = f"http://127.0.0.1:{await served.listen('127.0.0.1', 0, name='http')}"
     async with aiohttp.ClientSession() as client:
         async with client.post(address + METRICS, data=b"{}", headers=JSON) as early:
@@ -290,6 +338,85 @@ async def test_connections_at_a_time() -> None:
     for _, writer in held:
         writer.close()
     await served.close()
+
+
+# --- who pays for what ---
+
+
+@pytest.mark.parametrize("key", ["", "Bearer stepline_0", "Basic eDp5", "ingest"])
+@pytest.mark.parametrize("path", [METRICS, CHART])
+async def test_the_body_of_who_may_not_call_is_not_read(
+    tmp_path: Path, key: str, path: str
+) -> None:
+    """It never comes, and the answer does not wait for it."""
+    keys = Keys()
+    with ThreadPoolExecutor(1) as executor:
+        async with staged(tmp_path, keys.guard(executor)) as stage:
+            host, port = stage.address.removeprefix("http://").rsplit(":", 1)
+            reader, writer = await asyncio.open_connection(host, int(port))
+            kind = JSON if path == METRICS else STREAM
+            writer.write(
+                f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind['Content-Type']}\r\n"
+                f"Authorization: {keys.ingest if key == 'ingest' else key}\r\n"
+                "Content-Length: 1000000\r\n\r\n".encode()
+            )
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            (length,) = re.findall(r"Content-Length: (\d+)", head)
+            answer = await reader.readexactly(int(length))
+            writer.close()
+    error = opened(answer)[1]["error"] if path == CHART else json.loads(answer)
+    assert error["code"] == ("permission_denied" if key == "ingest" else "unauthenticated")
+    assert not stage.servicer.seen
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"), [(METRICS, 2 << 20), (SQL, 2 << 20), (CHART, LIMITS.max_json_bytes)]
+)
+async def test_a_message_in_json_has_the_limit_of_its_call(
+    tmp_path: Path, path: str, limit: int
+) -> None:
+    limits = replace(LIMITS, max_http_body_bytes=64 << 20, http_patience=30.0)
+    async with staged(tmp_path, Open(), limits) as stage:
+        for size, code in ((limit, "invalid_argument"), (limit + 6, "resource_exhausted")):
+            async with stage.post(path, b" " * size) as answer:
+                error = await answer.json() if path == METRICS else opened(await answer.read())[1]
+            error = error.get("error", error)
+            assert error["code"] == code, error
+        assert f"takes {limit:,}: send less at a time" in error["message"]
+
+
+async def test_conversions_of_a_project_keep_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many of one project last, and in which direction."""
+    keys, go, entered = Keys(), threading.Event(), asyncio.Semaphore(0)
+    loop, made = asyncio.get_running_loop(), codec.to_bytes
+
+    def last(kind: Any, payload: bytes) -> bytes:
+        if b"slow" in payload:
+            loop.call_soon_threadsafe(entered.release)
+            assert go.wait(60)
+        return made(kind, payload)
+
+    monkeypatch.setattr(codec, "to_bytes", last)
+    limits = replace(LIMITS, max_http_calls=20, max_http_body_bytes=64 << 20)
+    large = json.dumps({"prefix": "x" * 100_000}).encode()
+    slow = json.dumps({"prefix": "slow" * 25_000}).encode()
+    with ThreadPoolExecutor(1) as executor:
+        async with staged(tmp_path, keys.guard(executor), limits) as stage:
+            held = [
+                asyncio.create_task(stage.post(METRICS, slow, Authorization=keys.read).__aenter__())
+                for _ in range(10)
+            ]
+            try:
+                await entered.acquire()
+                async with stage.post(METRICS, large, Authorization=keys.other) as answer:
+                    assert answer.status == 200
+            finally:
+                go.set()
+            for answer in await asyncio.gather(*held):
+                assert answer.status == 200
+                answer.close()
 
 
 # --- the files of the page ---

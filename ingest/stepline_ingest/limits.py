@@ -126,6 +126,8 @@ class Limits:
     max_console_line_bytes: int = 64 * KIB
     max_console_lines: int = 10_000
     """Lines in one request, and in one answer."""
+    max_console_writers: int = 10_000
+    """Processes of one rank whose lines are read page by page: a cursor names each."""
 
     # --- attempts ---
 

@@ -8,15 +8,18 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
+import grpc
+
 from stepline import _core
 from stepline_ingest import run_request
 from stepline_ingest.answering import answered
 from stepline_ingest.capture.tables import CaptureTables, ConsoleRow, ContextRow, Line, Marks
 from stepline_ingest.coalesce import Coalescer
-from stepline_ingest.errors import invalid
+from stepline_ingest.errors import ServiceError, invalid
 from stepline_ingest.gen.stepline.v1 import capture_pb2, capture_pb2_grpc, ingest_pb2
 from stepline_ingest.json_texts import whole_text
 from stepline_ingest.limits import Limits
+from stepline_ingest.metrics import Refusal
 from stepline_ingest.runs_repository import RunsRepository
 from stepline_ingest.writers import Binding
 
@@ -24,6 +27,11 @@ Result = TypeVar("Result")
 
 _CONTROL = dict.fromkeys((*range(9), *range(10, 32), 127, *range(128, 160)))
 """All but the tab: text that was printed must not drive the terminal of who reads it."""
+_MOST_ORDINAL = 2**63 - 1
+_MARK_BYTES = 56
+"""Of a writer in a cursor: 32 digits, the ordinal, and what is around them."""
+_CURSOR_BYTES = 16
+"""Of what else is in it."""
 
 
 class CaptureService(capture_pb2_grpc.CaptureServicer):
@@ -102,6 +110,11 @@ class CaptureService(capture_pb2_grpc.CaptureServicer):
                 raise invalid(
                     f"line {line.line} has the stream {line.stream}: give one of ConsoleStream"
                 )
+            if line.ordinal > _MOST_ORDINAL:
+                raise invalid(
+                    f"line {line.line} has the ordinal {line.ordinal}: count the states of lines "
+                    f"from 1 on, up to {_MOST_ORDINAL}"
+                )
         place = await self._bind(_hello(request))
         if request.lines:
             # In a thread: much text takes a while.
@@ -114,6 +127,13 @@ class CaptureService(capture_pb2_grpc.CaptureServicer):
     async def ReadConsole(
         self, request: capture_pb2.ReadConsoleRequest
     ) -> capture_pb2.ReadConsoleReply:
+        longest = _CURSOR_BYTES + _MARK_BYTES * self._limits.max_console_writers
+        if len(request.cursor) > longest:
+            # The service gives no such cursor, and all others would wait while it is parsed.
+            raise invalid(
+                f"the cursor has {len(request.cursor):,} bytes, those of earlier replies have at "
+                f"most {longest:,}: begin without one"
+            )
         run = await self._run(request.run_id)
         most = self._limits.max_console_lines
         limit = min(request.limit or most, most)
@@ -130,7 +150,7 @@ class CaptureService(capture_pb2_grpc.CaptureServicer):
             marks = self._tables.marks(run, attempt, rank)
             tail = min(request.tail, limit)
             lines = self._tables.tail(run, attempt, rank, contains=contains, limit=tail)
-            return _reply(lines, attempt, marks, more=False)
+            return self._reply(lines, attempt, marks, more=False)
         lines = self._tables.lines(
             run, attempt, rank, marks=marks, contains=contains, limit=limit + 1
         )
@@ -138,7 +158,20 @@ class CaptureService(capture_pb2_grpc.CaptureServicer):
         reached = dict(marks)
         for writer, _, ordinal, *_ in shown:
             reached[writer] = max(ordinal, reached.get(writer, 0))
-        return _reply(shown, attempt, reached, more=len(lines) > limit)
+        return self._reply(shown, attempt, reached, more=len(lines) > limit)
+
+    def _reply(
+        self, lines: Iterable[Line], attempt: int, marks: Marks, *, more: bool
+    ) -> capture_pb2.ReadConsoleReply:
+        most = self._limits.max_console_writers
+        if len(marks) > most:
+            raise ServiceError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"more than {most:,} processes printed as this rank in attempt {attempt}, and are "
+                "not read page by page: look for single lines with `contains`",
+                refusal=Refusal.TOO_LARGE,
+            )
+        return _reply(lines, attempt, marks, more=more)
 
     async def _run(self, run_id: str) -> int:
         run_request.check_run_id(run_id)
@@ -212,7 +245,7 @@ def _parse_cursor(cursor: bytes) -> tuple[int, dict[bytes, int]]:
         attempt, known = json.loads(cursor)
         marks = {bytes.fromhex(writer): ordinal for writer, ordinal in known.items()}
         numbers = [attempt, *marks.values()]
-        if not all(type(n) is int and 0 <= n < 2**63 for n in numbers) or attempt >= 2**32:
+        if not all(type(n) is int and 0 <= n < 2**64 for n in numbers) or attempt >= 2**32:
             raise ValueError
         if not all(len(writer) == 16 for writer in marks):
             raise ValueError

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from stepline._core import siphash64
 from stepline_ingest.capture import CaptureService, CaptureTables, service
 from stepline_ingest.capture.tables import ConsoleRow
 from stepline_ingest.gen.stepline.v1 import capture_pb2, runs_pb2
@@ -22,7 +23,13 @@ from stepline_ingest.writers import Binding
 from tests.support.memory_runs import MemoryRunTables
 from tests.support.run_process import Context, Process, Refused
 
-LIMITS = replace(Limits(), max_context_bytes=500, max_console_line_bytes=100, max_console_lines=50)
+LIMITS = replace(
+    Limits(),
+    max_context_bytes=500,
+    max_console_line_bytes=100,
+    max_console_lines=50,
+    max_console_writers=2_000,
+)
 OUT = capture_pb2.CONSOLE_STREAM_OUT
 _RUNS = itertools.count()
 
@@ -216,6 +223,71 @@ async def test_what_is_no_line_is_refused(capture: Capture) -> None:
     for cursor in (*malformed, *out_of_range):
         with pytest.raises(Refused, match="the cursor is not one of an earlier reply"):
             await capture.read(cursor=cursor)
+
+
+async def test_a_cursor_is_as_long_as_the_service_gives(
+    capture: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A longer one is not even parsed."""
+    most = 16 + 56 * LIMITS.max_console_writers
+    widest = {bytes([n >> 8, n & 255]) * 8: 2**64 - 1 for n in range(LIMITS.max_console_writers)}
+    cursor = service._cursor(2**32 - 1, widest)
+    assert most - 100 < len(cursor) <= most
+    assert texts(await capture.read(cursor=cursor)) == []
+
+    def parse(cursor: bytes) -> None:
+        raise AssertionError("parsed")
+
+    monkeypatch.setattr(service, "_parse_cursor", parse)
+    with pytest.raises(Refused, match=f"INVALID_ARGUMENT: the cursor has {most + 1:,} bytes"):
+        await capture.read(cursor=b"[" * (most + 1))
+
+
+async def test_no_cursor_is_given_that_would_not_be_taken(
+    capture: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture.service, "_limits", replace(LIMITS, max_console_writers=2))
+    for _ in range(2):
+        await capture.print((1, 1, "a"), writer=os.urandom(16))
+    assert texts(await capture.read(cursor=(await capture.read(tail=9)).cursor)) == []
+    await capture.print((1, 1, "a"), writer=os.urandom(16))
+    for asked in ({"tail": 1}, {}):
+        with pytest.raises(Refused, match="RESOURCE_EXHAUSTED: more than 2 processes"):
+            await capture.read(**asked)
+    assert texts(await capture.read(limit=2)) == ["a", "a"]
+
+
+async def test_an_ordinal_that_no_line_reaches_is_refused(capture: Capture) -> None:
+    for ordinal in (2**63, 2**64 - 1):
+        with pytest.raises(Refused, match=f"line 1 has the ordinal {ordinal}: count"):
+            await capture.print((1, ordinal, "a"))
+    await capture.print((1, 2**63 - 1, "a"))
+    assert texts(await capture.read(cursor=(await capture.read()).cursor)) == []
+
+
+async def test_a_console_with_such_an_ordinal_is_read_on(capture: Capture, embedded: Store) -> None:
+    """Earlier versions stored them."""
+    await capture.print((1, 1, "before"))
+    row = ConsoleRow(
+        binding=Binding(
+            run=siphash64(capture.run_id),
+            run_id=capture.run_id,
+            attempt=1,
+            rank=0,
+            writer=capture.writer,
+        ),
+        line=2,
+        ordinal=2**64 - 1,
+        stream=1,
+        open=False,
+        time_ms=7,
+        text="far",
+    )
+    CaptureTables(embedded).put_lines([row])
+    first = await capture.read(tail=1)
+    assert texts(first) == ["far"]
+    assert texts(await capture.read(cursor=first.cursor)) == []
+    assert texts(await capture.read(cursor=(await capture.read(limit=1)).cursor)) == ["far"]
 
 
 async def test_a_run_that_is_not_there_has_neither(capture: Capture) -> None:

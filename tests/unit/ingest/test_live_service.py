@@ -165,6 +165,27 @@ async def test_everything_is_told_once_however_fast_it_is_stored(world: World) -
     assert world.reads < 50
 
 
+async def test_a_chart_is_read_again_when_its_metrics_are_defined_otherwise(world: World) -> None:
+    class Large(dict[str, object]):
+        def __repr__(self) -> str:
+            raise AssertionError("what a config says may be large")
+
+    world.begin("r", 1)
+    said = Large(metrics={"loss": {"unit": "nats"}})
+    world.runs["r"] = replace(world.runs["r"], config={"_stepline": said})
+    call = world.watch("r")
+    await some(call)
+    for updated_ms, config, reads in (
+        (5, {"_stepline": said, "lr": 1}, 1),
+        (6, {"_stepline": Large(said), "lr": 1}, 1),
+        (7, {"_stepline": Large(metrics={"loss": {"x": "epoch"}})}, 2),
+    ):
+        world.runs["r"] = replace(world.runs["r"], config=config, updated_ms=updated_ms)
+        while not (runs := (await some(call)).runs) or runs[0].updated_ms != updated_ms:
+            pass
+        assert world.reads == reads
+
+
 async def test_nothing_is_read_while_nothing_is_stored(world: World) -> None:
     world.begin("r", 1)
     world.begin("other", 1)

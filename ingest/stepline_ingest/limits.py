@@ -248,8 +248,8 @@ class Limits:
     """Buckets of watched charts that are held, at some 150 bytes each."""
     max_chart_buckets: int = 250_000
     """The same of one chart."""
-    live_threads: int = 2
-    """Watched charts that are read at a time."""
+    live_threads: int = 4
+    """Watched charts that are read at a time; those of one project take half of them at most."""
 
     # --- points that expire ---
 

@@ -155,7 +155,7 @@ class Server:
         self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "decode")
         self._lookups = FairThreads(config.limits.lookup_threads, "lookup", tenant=access.project)
         self._queries = FairThreads(config.limits.query_threads, "query", tenant=access.project)
-        self._watched = ThreadPoolExecutor(config.limits.live_threads, "live")
+        self._watched = FairThreads(config.limits.live_threads, "live", tenant=live.reading_for)
         self._backups = ThreadPoolExecutor(1, "backup")
 
     async def start(self) -> None:
@@ -391,7 +391,7 @@ class Server:
         while True:
             await asyncio.sleep(self._config.limits.key_max_age)
             for service in services:
-                await service.recheck(self._guard.recheck)
+                await self._guard.recheck_streams(service)
 
     async def _drain(self) -> None:
         self._pace.end()

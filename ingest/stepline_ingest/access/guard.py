@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from typing import Protocol
 
 import grpc
 
@@ -37,6 +38,12 @@ def project() -> str | None:
 def caller() -> Key | None:
     """The key of the current request; None where no key was asked for."""
     return _caller.get()
+
+
+class Streams(Protocol):
+    """What has streams that were opened with a key."""
+
+    async def recheck(self, check: Callable[[Key], Awaitable[None]]) -> None: ...
 
 
 class Guard:
@@ -114,6 +121,14 @@ class Guard:
         """Raises ServiceError when KEY, which was good, is good no more."""
         if self._ring is not None:
             self._check_age(await self._ring.current(key) or key)
+
+    async def recheck_streams(self, service: Streams) -> None:
+        """Ends those of SERVICE whose key is good no more. Raises nothing: who asks for it again
+        and again must not stop, or streams would outlive their keys."""
+        try:
+            await service.recheck(self.recheck)
+        except Exception:
+            log.exception("the keys of open streams cannot be checked now")
 
     def _check_age(self, key: Key) -> None:
         for reason, when in (

@@ -94,7 +94,7 @@ class KeyRing:
         if not self._is_older(self._tried_at, max_age):
             self._check_age()
             return
-        if self._reading is None:
+        if self._reading is None or self._reading.done():
             self._reading = start_shared(self._read())
         # A caller that goes away must not end the query of the others.
         await asyncio.shield(self._reading)
@@ -108,6 +108,9 @@ class KeyRing:
             keys = await loop.run_in_executor(self._executor, self._tables.load)
         except StoreError as error:
             log.warning("the keys cannot be read: %s", error)
+        except Exception:
+            # A failure like those of the store: known keys go on for a while.
+            log.exception("the keys cannot be read")
         if changes != self._changes:
             return  # what was read may be older than the change
         self._tried_at = begun

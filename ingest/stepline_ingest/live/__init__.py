@@ -14,5 +14,6 @@ build     puts them together
 from .build import build
 from .hub import Hub
 from .service import LiveService
+from .source import reading_for
 
-__all__ = ["Hub", "LiveService", "build"]
+__all__ = ["Hub", "LiveService", "build", "reading_for"]

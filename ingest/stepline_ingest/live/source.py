@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from concurrent.futures import Executor
+from contextvars import ContextVar
 from dataclasses import replace
 
 from stepline_ingest.gen.stepline.v1 import query_pb2
@@ -22,6 +23,14 @@ from stepline_ingest.store.contract import Store, StoreError
 
 from .request import WatchedQuery
 
+_reading_for: ContextVar[str | None] = ContextVar("reading_for", default=None)
+
+
+def reading_for() -> str | None:
+    """The project whose chart is read in the current context. A chart has no caller: several may
+    watch it."""
+    return _reading_for.get()
+
 
 class ChartSource:
     """EXECUTOR runs what blocks."""
@@ -36,6 +45,7 @@ class ChartSource:
         self, query: WatchedQuery, runs: Sequence[RunRecord]
     ) -> list[query_pb2.ChartLine]:
         """The lines of RUNS, none while they have no point of the chart. Raises ServiceError."""
+        _reading_for.set(runs[0].project if runs else None)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self._lines, query, runs)
 

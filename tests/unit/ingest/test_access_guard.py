@@ -31,11 +31,12 @@ class Table:
         self.keys: dict[str, Key] = {}
         self.loads = 0
         self.failing = False
+        self.failure: Exception = StoreError("down")
 
     def load(self) -> list[Key]:
         self.loads += 1
         if self.failing:
-            raise StoreError("down")
+            raise self.failure
         return list(self.keys.values())
 
     def add(self, scope: Scope = Scope.INGEST, project: str = "p", **more: int) -> str:
@@ -205,10 +206,12 @@ async def test_a_new_key_is_found_within_half_a_second(
     await guard(ring).admit(secret, Scope.INGEST)
 
 
+@pytest.mark.parametrize("failure", [StoreError("down"), ValueError("a row that is none")])
 async def test_known_keys_outlive_a_short_failure_of_the_store(
-    ring: KeyRing, table: Table, clock: Clock
+    ring: KeyRing, table: Table, clock: Clock, failure: Exception
 ) -> None:
     secret = table.add()
+    table.failure = failure
     await guard(ring).admit(secret, Scope.INGEST)
     table.failing = True
     clock.now += 30
@@ -220,6 +223,17 @@ async def test_known_keys_outlive_a_short_failure_of_the_store(
     table.failing = False
     clock.now += 3
     await guard(ring).admit(secret, Scope.INGEST)
+
+
+async def test_a_check_of_open_streams_that_fails_is_no_end_of_checking(
+    ring: KeyRing, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        async def recheck(self, check: object) -> None:
+            raise RuntimeError("what nobody foresaw")
+
+    await guard(ring).recheck_streams(Broken())
+    assert "what nobody foresaw" in caplog.text
 
 
 def test_the_key_of_a_call() -> None:

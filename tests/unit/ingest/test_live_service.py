@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import Any
 
@@ -19,8 +20,9 @@ from stepline_ingest.gen.stepline.v1 import live_pb2 as pb
 from stepline_ingest.gen.stepline.v1 import live_pb2_grpc, query_pb2
 from stepline_ingest.limits import Limits
 from stepline_ingest.lineage import Descent
-from stepline_ingest.live import Hub, LiveService, service, topic
+from stepline_ingest.live import Hub, LiveService, reading_for, service, topic
 from stepline_ingest.live.picture import Room
+from stepline_ingest.live.source import ChartSource
 from stepline_ingest.live.topic import Topic
 from stepline_ingest.run_record import Attempt, RunRecord
 from stepline_ingest.runs import to_message
@@ -345,3 +347,22 @@ async def test_points_of_other_services_are_found(world: World) -> None:
     world.points["r"] = 2
     marks["r"] = 2
     assert await rows_until(call, 1) == [1]
+
+
+async def test_a_chart_is_read_in_the_line_of_its_project() -> None:
+    """Not in one line of all charts, nor in that of who watched it first."""
+    lines: list[str | None] = []
+
+    class Threads(Executor):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            lines.append(reading_for())
+            read: Future[Any] = Future()
+            read.set_result([])
+            return read
+
+    world = World()
+    world.begin("r")
+    source = ChartSource(None, LIMITS, Threads())  # type: ignore[arg-type]
+    for project in ("a", "b"):
+        await source.read(None, [replace(world.runs["r"], project=project)])  # type: ignore[arg-type]
+    assert lines == ["a", "b"]

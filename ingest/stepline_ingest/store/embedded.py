@@ -16,7 +16,7 @@ from .cancel import CANCEL
 from .engine_config import ANALYST_ROLE, write_config
 from .errors import StoreError, insert_error, query_error, split, unusable
 from .expired import Expired
-from .formats import STREAMED, WITH_HEADER, split_format
+from .formats import STREAMED, WITH_HEADER, check_format, split_format
 from .gate import Gate
 from .inserts import (
     POINTS_COLUMNS,
@@ -236,6 +236,7 @@ class EmbeddedStore:
         bare, fmt = split_format(statement, checked_name("format", fmt))
         if named is not None:
             named(fmt)
+        check_format(fmt)
         streams = fmt in STREAMED and can_stream(statement)
         given = analyst_settings(settings, streams=streams)
         if project is not None:
@@ -390,5 +391,14 @@ def _raised_as(kind: Callable[[str], StoreError]) -> Iterator[None]:
 
     try:
         yield
-    except (chdb.ChdbError, RuntimeError) as error:
-        raise kind(str(error)) from error
+    except (chdb.ChdbError, RuntimeError, UnicodeDecodeError) as error:
+        raise kind(_engine_text(error)) from error
+
+
+def _engine_text(error: Exception) -> str:
+    """What the engine said. It may quote a value that is not UTF-8: what chDB raises then is that
+    it cannot decode the text, which the exception has in bytes."""
+    for raised in (error, error.__cause__):
+        if isinstance(raised, UnicodeDecodeError) and b"Code: " in raised.object:
+            return bytes(raised.object).decode("utf-8", "replace")
+    return str(error)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from .analyst import TOKEN
+from .errors import StoreError
 
 _ROWS_ONLY = (
     "Native",
@@ -34,7 +35,12 @@ WITH_HEADER = frozenset(
 )
 STREAMED = WITH_HEADER.union(_ROWS_ONLY)
 
+OBJECTS = frozenset({"arrowtable", "dataframe", "datastore"})
+"""No formats of the engine: chDB makes Python objects of such an answer, in whatever case the name
+is written, and holds the interpreter until all of it is made."""
+
 _NAME = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
+_UNKNOWN_FORMAT = 73
 
 
 def split_format(statement: str, default: str) -> tuple[str, str]:
@@ -58,3 +64,14 @@ def split_format(statement: str, default: str) -> tuple[str, str]:
         return statement, default
     start, end, name_ = found
     return (statement[: start - 1] + statement[end:]).strip(), name_
+
+
+def check_format(name: str) -> None:
+    """Raises StoreError where NAME makes no bytes that could be sent."""
+    if name.lower() in OBJECTS:
+        raise StoreError(
+            f"{name} is an object in the memory of a program and cannot be sent: use Arrow, "
+            "Parquet or JSONEachRow, and make it of the answer",
+            code=_UNKNOWN_FORMAT,
+            blames_query=True,
+        )

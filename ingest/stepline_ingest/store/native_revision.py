@@ -73,7 +73,7 @@ def _rewritten(data: bytes) -> Iterator[bytes]:
             name_size, at = read_varint(data, at)
             type_size, at = read_varint(data, at + name_size)
             cells = at + type_size
-            kind = _cells_of(data[at:cells].decode())
+            kind = _cells_of(data[at:cells].decode("utf-8", "replace"))
             yield data[done:cells]
             yield _USUAL_ORDER
             at = kind.skip(data, cells + 8 * kind.dictionaries, rows) if rows else cells

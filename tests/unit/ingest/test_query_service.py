@@ -315,3 +315,26 @@ async def test_sql_reads_and_only_reads(service):
     code, text = await refused(service.sql("SELECT 1 AS a FORMAT Native", "CSV"))
     assert code == grpc.StatusCode.INVALID_ARGUMENT
     assert "leave FORMAT out" in text
+
+
+@pytest.mark.parametrize("fmt", ["DataFrame", "dataframe", "ArrowTable", "DATASTORE"])
+async def test_an_object_of_python_is_no_answer(service, fmt):
+    for asked in (service.sql("SELECT 1", fmt), service.sql(f"SELECT 1 FORMAT {fmt}")):
+        code, text = await refused(asked)
+        assert code == grpc.StatusCode.INVALID_ARGUMENT
+        assert "use Arrow, Parquet or JSONEachRow" in text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT toInt8(unhex('ff'))",
+        "SELECT throwIf(1, unhex('ff'))",
+        "SELECT throwIf(number = 300000, unhex('ff')) FROM numbers(1000000) FORMAT JSON",
+        "SELECT throwIf(number = 300000, unhex('ff')) FROM numbers(1000000) FORMAT TSV",
+    ],
+)
+async def test_an_error_that_is_no_text_is_one_of_the_query(service, query):
+    code, text = await refused(service.sql(query))
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
+    assert "\ufffd" in text

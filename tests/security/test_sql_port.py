@@ -11,7 +11,9 @@ from urllib.parse import urlencode
 
 import pytest
 import urllib3
+from chdb.state import sqlitelike as sqlite_like
 
+from stepline_ingest.store.formats import OBJECTS
 from tests.security.conftest import Guarded
 from tests.support.service import Service
 
@@ -94,6 +96,49 @@ def test_no_format_harms(service: Service) -> None:
         answer = ask(service, f"SELECT 1 AS a, 'x' AS b FORMAT {name}")
         assert answer.status in (200, 400), name
     assert service.alive
+
+
+def test_no_format_of_chdb_alone_is_made(service: Service) -> None:
+    """They are made by Python, of the whole answer at once, while nothing else runs."""
+    assert sqlite_like._arrow_format | sqlite_like._df_format == OBJECTS
+    for name in ("DataFrame", "dataFRAME", "ArrowTable", "arrowtable", "DataStore"):
+        for answer in (
+            ask(service, f"SELECT 1 FORMAT {name}"),
+            ask(service, f"SHOW TABLES FORMAT `{name}`"),
+            ask(service, "SELECT 1", default_format=name),
+        ):
+            assert (answer.status, answer.headers["X-ClickHouse-Exception-Code"]) == (400, "73")
+            assert b"JSONEachRow" in answer.data
+
+
+def test_an_error_may_quote_what_is_no_text(service: Service) -> None:
+    for sql in ("SELECT toInt8(unhex('ff'))", "SELECT throwIf(1, unhex('ff'))"):
+        answer = ask(service, sql)
+        assert answer.status == 400
+        assert "\ufffd" in answer.data.decode()
+
+
+def test_an_error_may_be_a_megabyte_of_blanks(service: Service) -> None:
+    answer = ask(service, "SELECT throwIf(1, repeat(' ', 1000000))")
+    assert (answer.status, answer.headers["X-ClickHouse-Exception-Code"]) == (400, "395")
+
+
+def test_the_log_has_no_text_of_a_query(service: Service) -> None:
+    secret = "k7391"
+    for sql in (
+        f"SELECT throwIf(1, 'Code: 999. DB::Exception: {secret}')",
+        f"SELECT groupArray(repeat('{secret}', 1000)) FROM numbers(1000000000)",
+        f"SELECT sum(sipHash64(number, '{secret}')) FROM numbers(100000000000)",
+        f"SELECT repeat('{secret}', 100) FROM numbers(10000000) FORMAT JSON",
+    ):
+        answer = ask(service, sql, max_execution_time="1", max_memory_usage="100000000")
+        assert answer.data.startswith(b"Code: "), sql
+    with pytest.raises(urllib3.exceptions.ProtocolError):
+        ask(service, f"SELECT throwIf(number = 3000000, '{secret}') FROM numbers(10000000)")
+    log = service.log.read_text()
+    assert "a query failed: code 241 (MEMORY_LIMIT_EXCEEDED)" in log
+    assert "a query failed in the middle of its answer: code 395" in log
+    assert secret not in log
 
 
 def test_no_setting_writes_or_leads_elsewhere(service: Service, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from stepline_ingest.errors import ServiceError, invalid, later
 from stepline_ingest.limits import Limits
 from stepline_ingest.metrics import Refusal
 from stepline_ingest.store.contract import StoreError
+from stepline_ingest.store.errors import without_query
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def query_failure(error: StoreError, limits: Limits) -> ServiceError:
         return invalid(
             "the engine cannot compile the patterns of this request: use fewer or shorter ones"
         )
-    log.warning("a query failed at the store: %s", error)
+    log.warning("a query failed at the store: %s", without_query(error))
     return later(f"the store fails: {error}; try again later")
 
 

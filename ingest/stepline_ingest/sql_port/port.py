@@ -23,7 +23,7 @@ from stepline_ingest.metrics import QueryKind, Refusal, metrics
 from stepline_ingest.query.ask import Transform, asked
 from stepline_ingest.query.failure import ACCESS_DENIED, refusal_of_query
 from stepline_ingest.store.contract import Store
-from stepline_ingest.store.errors import StoreError
+from stepline_ingest.store.errors import StoreError, kind_of, without_query
 
 from .packing import packed_as, packing_of
 from .question import SYNTAX_ERROR, Question, question_of
@@ -125,7 +125,7 @@ class SqlPort:
             except StoreError as error:
                 if size <= _HELD:
                     raise
-                log.info("a query failed in the middle of its answer: %.1000s", error)
+                log.info("a query failed in the middle of its answer: %s", kind_of(error))
                 metrics.refused(refusal_of_query(error))
                 ending.broken = True
                 yield _told_within(error, ending.tag)
@@ -245,7 +245,7 @@ def _refusal(error: StoreError, headers: dict[str, str]) -> web.Response:
     if error.blames_query:
         status = 403 if refusal is Refusal.DENIED else 400
         return _failure(status, error.code or ACCESS_DENIED, message, headers, refusal)
-    log.warning("a query failed: %.1000s", error)
+    log.warning("a query failed: %.1000s", without_query(error))
     return _failure(500, error.code or _UNKNOWN, message, headers, refusal)
 
 

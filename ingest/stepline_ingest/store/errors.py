@@ -9,13 +9,25 @@ from typing import NamedTuple
 
 log = logging.getLogger(__name__)
 
-_ENGINE_MESSAGE = re.compile(r"Code: (\d+)\.\s*(?:DB::Exception:\s*)?(.*)", re.DOTALL)
-_TRAILERS = re.compile(r"(?:\s*\((?:version|for url) [^()]*(?:\([^()]*\))?\))+\s*$")
-
-_TRACE = re.compile(r",?\s*Stack trace \(when copying.*", re.DOTALL)
+_ENGINE_MESSAGE = re.compile(r"Code: (\d{1,9})\.\s*(?:DB::Exception:\s*)?(.*)", re.DOTALL)
+# A message may hold a megabyte of blanks, which are of the query: no pattern here begins with any
+# number of them, so that each looks at a place once.
+_TRAILER = re.compile(r"\((?:version|for url) [^()]*(?:\([^()]*\))?\)")
+_MOST_TRAILERS = 8
+_TRACE = "Stack trace (when copying"
 _GUESSES = re.compile(
-    r"\s*This is most likely due to hardware failure.*?(?=: While|\(CHECK|\Z)", re.DOTALL
+    r"\s?This is most likely due to hardware failure.*?(?=: While|\(CHECK|\Z)", re.DOTALL
 )
+
+_NAME_OF_CODE = re.compile(r"\(([A-Z][A-Z0-9_]*)\)\s*\Z")
+_QUOTE = re.compile(
+    r"\b(?:in scope|while|in query|in statement|query:|default expression)(?!\w).*",
+    re.DOTALL | re.IGNORECASE,
+)
+"""Where the engine begins to say in which part of a query something happened, and writes it out."""
+_AT_LIMIT = frozenset({159, 241, 396})
+"""Time, memory, size of an answer. These are raised wherever a query stands, and quote it in many
+ways."""
 
 
 class _Kind(NamedTuple):
@@ -118,23 +130,54 @@ def query_error(text: str) -> StoreError:
     return StoreError(message, code=code, blames_query=not may_pass, is_retryable=may_pass)
 
 
+def kind_of(error: StoreError) -> str:
+    """ERROR for the log, without a word that could be of the query or of its values: the engine's
+    number of it, and its name for the number."""
+    if error.code is None:
+        return "an error without a number"
+    name = _NAME_OF_CODE.search(str(error))
+    return f"code {error.code}" + (f" ({name[1]})" if name else "")
+
+
+def without_query(error: StoreError) -> str:
+    """ERROR for the log, without the query, which the engine quotes behind what it has to say. For
+    errors that are not the fault of a query: others may begin with its words."""
+    if error.code in _AT_LIMIT:
+        return kind_of(error)
+    told = _QUOTE.sub("", str(error)).rstrip(" :.,(")
+    return told if error.code is None else f"{kind_of(error)}: {told}"
+
+
 def split(text: str) -> tuple[int | None, str]:
     """Number and message of an engine's error text, without wrapping, version and address."""
     text = _without_trace(text)
     found = _ENGINE_MESSAGE.search(text)
     if found is None:
         return None, text.strip()
-    code, message = int(found[1]), _TRAILERS.sub("", found[2])
+    code, message = int(found[1]), _without_trailers(found[2])
     # Nested: "Code: 33. DB::Exception: Code: 33. DB::Exception: ..."
+    # Another number is not the engine's: throwIf() says whatever it is told to.
     inner = _ENGINE_MESSAGE.match(message)
-    if inner is not None:
-        code, message = int(inner[1]), inner[2]
-    return code, _TRAILERS.sub("", message).strip()
+    if inner is not None and int(inner[1]) == code:
+        message = inner[2]
+    return code, _without_trailers(message).strip()
+
+
+def _without_trailers(message: str) -> str:
+    """Without version and address, which the engine and drivers add at the end."""
+    message = message.rstrip()
+    for _ in range(_MOST_TRAILERS):
+        at = max(message.rfind("(version "), message.rfind("(for url "))
+        if at < 0 or not message.endswith(")") or not _TRAILER.fullmatch(message, at):
+            break
+        message = message[:at].rstrip()
+    return message
 
 
 def _without_trace(text: str) -> str:
     """Without the engine's stacks and its guesses about hardware; the log has them at debug."""
-    brief = _GUESSES.sub("", _TRACE.sub("", text)).strip()
+    before, trace, _ = text.partition(_TRACE)
+    brief = _GUESSES.sub("", before.rstrip(", \t\n") if trace else text).strip()
     if brief != text.strip():
-        log.debug("the engine says: %s", text)
+        log.debug("the engine says: %s", _QUOTE.sub("", text))
     return brief

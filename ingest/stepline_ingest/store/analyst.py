@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from .errors import StoreError
+from .functions import refused, why_refused
 from .params import Setting
 
 LIMITS: dict[str, Setting] = {
@@ -67,36 +68,6 @@ _SYSTEM_TABLES = frozenset(
 )
 """Those of `system` that speak of the engine and of what the session may see; the engine opens all
 of them to everyone, the running queries and past errors of others included."""
-_REFUSED_FUNCTIONS = frozenset(
-    {
-        "file",  # a file of the service, without any right
-        "sqlite",  # would make an empty file before it is refused
-        "catboostevaluate",  # loads a library
-        "eval",  # a query in a text, which is not judged
-    }
-)
-_ENDLESS_FUNCTIONS = frozenset(
-    {
-        "arraylevenshteindistance",
-        "arraylevenshteindistanceweighted",
-        "arrayreduceinranges",
-        "arraysimilarity",
-        "dameraulevenshteindistance",
-        "editdistance",
-        "editdistanceutf8",
-        "extracttextfromhtml",
-        "h3kring",
-        "jarosimilarity",
-        "jarowinklersimilarity",
-        "jsonmergepatch",
-        "levenshteindistance",
-        "levenshteindistanceutf8",
-        "polygonsdistancespherical",
-        "seriesdecomposestl",
-    }
-)
-"""They take the square of the length of a value, which may be hours for one row: a limit of time is
-looked at between blocks of rows, and not at all for a constant."""
 _SYNTAX_ERROR = 62
 TOKEN = re.compile(
     r"""
@@ -140,61 +111,44 @@ def judged(text: str, canonical: Callable[[str], str], *, tenant: bool = False) 
     tokens = list(_tokens(statement))
     first = next((token for token in tokens if token != "("), "")
     if first.upper() not in _READS:
-        raise _refused(f"{first.upper()} changes something: this port only reads, use SELECT")
-    around = zip(["", "", *tokens], ["", *tokens], tokens, [*tokens[1:], ""], strict=False)
-    for *before, token, following in around:
+        raise refused(f"{first.upper()} changes something: this port only reads, use SELECT")
+    for at, (token, following) in enumerate(zip(tokens, [*tokens[1:], ""], strict=True)):
         if token.upper() == "INTO" and following.upper() == "OUTFILE":
-            raise _refused(
+            raise refused(
                 "INTO OUTFILE writes on the server: leave it out, the answer comes back here"
             )
-        name = token.lower()
-        if name in _REFUSED_FUNCTIONS and _is_called(before, following):
-            raise _refused(f"{token}() reaches beyond the database of this service: leave it out")
-        if name in _ENDLESS_FUNCTIONS and _is_called(before, following):
-            raise _refused(
-                f"{token}() can take hours for one row, and nothing ends it: leave it out, and "
-                "compare in a program of your own what the query gives"
-            )
+        reason = why_refused(tokens, at, tenant=tenant)
+        if reason is not None:
+            raise refused(reason)
     if tenant:
         _judge_tenant(first.upper(), tokens)
     return statement
 
 
-def _is_called(before: Sequence[str], following: str) -> bool:
-    """Whether what stands between them is called, or given to what calls it: by APPLY, or as the
-    first argument of a function such as arrayMap()."""
-    farther, nearer = before
-    if following == "(" or nearer.upper() == "APPLY":
-        return True
-    return nearer == "(" and (farther.upper() == "APPLY" or following.upper() in (",", ")", "AS"))
-
-
 def _judge_tenant(first: str, tokens: Sequence[str]) -> None:
     """What the rights of the engine leave open to a session of one project."""
     if first not in _TENANT_READS:
-        raise _refused(f"{first} counts rows of all projects: it takes an admin key")
+        raise refused(f"{first} counts rows of all projects: it takes an admin key")
     words = iter([*tokens, "", ""])
     before, token, following = "", next(words), next(words)
     for after in words:
         if token.upper() == "SHOW" and before == "" and following.upper() not in _SHOWN:
-            raise _refused(f"SHOW {following} is about all projects: it takes an admin key")
+            raise refused(f"SHOW {following} is about all projects: it takes an admin key")
         if token.lower() == "system" and following == "." and after.lower() not in _SYSTEM_TABLES:
-            raise _refused(f"system.{after} is about all projects: it takes an admin key")
-        if token.lower() == "merge" and following == "(":
-            raise _refused("merge() names tables by a pattern: name the view itself")
+            raise refused(f"system.{after} is about all projects: it takes an admin key")
         if token == ":" and following.lower() == "identifier":
-            raise _refused("a parameter cannot be the name of a table here: write the name itself")
+            raise refused("a parameter cannot be the name of a table here: write the name itself")
         before, token, following = token, following, after
 
 
 def _tokens(statement: str) -> Iterator[str]:
-    """Names without their quotes, and punctuation; string literals and blanks are left out."""
+    """Names without their quotes, texts with theirs, and punctuation; blanks are left out."""
     for found in TOKEN.finditer(statement):
         if found["name"]:
-            yield found["name"].strip('`"')
-        elif found["other"] and not found["other"].isspace():
+            name = found["name"].strip('`"')
+            # So that no name is taken for a text.
+            yield found["name"] if name.startswith("'") else name
+        elif found["text"]:
+            yield found["text"]
+        elif not found["other"].isspace():
             yield found["other"]
-
-
-def _refused(message: str) -> StoreError:
-    return StoreError(message, code=164, blames_query=True)

@@ -16,6 +16,7 @@ from .tenants import GRANTED, ROW_FILTERS, TENANT_ROLE, TENANT_USER, tenant_data
 SERVICE_ROLE = "service"
 ANALYST_ROLE = "analyst"
 
+# - Drivers ask for displayName(), which would otherwise be the name of the host.
 # - Merges would sketch every column of every row for the query planner, which needs none of it:
 #   what is read is found by the primary key.
 # - A merge is not synced to the disk, so what it was made of has to stay until the system has
@@ -23,6 +24,7 @@ ANALYST_ROLE = "analyst"
 # - Parts that are not needed any more are deleted in one thread: many threads, for hundreds of
 #   parts at once, kept the INSERT of the moment waiting for 0.3 to 0.8 s.
 _MAIN = """<clickhouse>
+  <display_name>stepline</display_name>
   <users_config>{users}</users_config>
   <merge_tree>
     <auto_statistics_types></auto_statistics_types>

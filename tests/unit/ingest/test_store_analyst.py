@@ -9,6 +9,7 @@ import pytest
 from stepline_ingest.limits import Limits
 from stepline_ingest.store import StoreError
 from stepline_ingest.store.analyst import judged
+from stepline_ingest.store.functions import COMBINATORS
 from tests.support.points import block, line
 
 
@@ -108,6 +109,8 @@ def store(shared):
         "SELECT * FROM sqlite('OUT', 'x')",
         "SELECT * FROM executable('x', 'TSV', 'x String')",
         "SELECT * FROM Python(secret)",
+        "DESCRIBE python('secret')",
+        "DESCRIBE arrowstream('secret')",
         "SELECT catboostEvaluate('SECRET', 1)",
         "",
         "nonsense ' (",
@@ -143,11 +146,87 @@ def test_what_does_more_than_read_is_refused(store, secret, sql):
         "JSONMergePatch('{}', '{}')",
         "polygonsDistanceSpherical([[[(0., 0.)]]], [[[(0., 0.)]]])",
         "seriesDecomposeSTL([1., 2.], 1)",
+        "kolmogorovSmirnovTest('two-sided', 'exact')(1., 1)",
+        "kolmogorovSmirnovTestIf(1., 1, 1)",
+        "polygonsUnionCartesian([[[(0., 0.)]]], [[[(0., 0.)]]])",
+        "polygonsIntersectionSpherical([[[(0., 0.)]]], [[[(0., 0.)]]])",
+        "polygonsSymDifferenceCartesian([[[(0., 0.)]]], [[[(0., 0.)]]])",
+        "polygonsWithinSpherical([[[(0., 0.)]]], [[[(0., 0.)]]])",
     ],
 )
 def test_what_takes_the_square_of_a_value_is_refused(store, call):
     with pytest.raises(StoreError, match="leave it out, and compare in a program of your own"):
         ask(store, f"SELECT {call}")
+
+
+STATE = "CAST(unhex('00'), concat('Aggregate', 'Function(count)'))"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"SELECT finalizeAggregation({STATE})",
+        f"SELECT `finalizeAggregation`({STATE})",
+        f"SELECT arrayMap(finalizeAggregation, [{STATE}])",
+        f"SELECT arrayMap(x -> finalizeAggregation(x), [{STATE}])",
+        f"SELECT * APPLY finalizeAggregation FROM (SELECT {STATE} AS x)",
+        f"SELECT runningAccumulate({STATE})",
+        f"SELECT countMerge({STATE})",
+        f"SELECT countMergeState({STATE})",
+        f"SELECT COUNTMergeIfOrNull({STATE}, 1)",
+        f"SELECT countMerge({STATE}) FILTER (WHERE 1)",
+        f"SELECT countMerge({STATE}) OVER ()",
+        f"SELECT * APPLY(countMerge) FROM (SELECT {STATE} AS x)",
+        f"SELECT arrayReduce('countMerge', [{STATE}])",
+        f"SELECT initializeAggregation('countMergeState', {STATE})",
+    ],
+)
+def test_states_that_anyone_could_have_made_are_refused(store, sql):
+    with pytest.raises(StoreError, match="aggregate the values themselves"):
+        ask(store, sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT arrayReduce(concat('kolmogorov', 'SmirnovTest'), [1.], [1])",
+        "SELECT arrayReduce('kolmogorovSmirnovTest(0.5)', [1.], [1])",
+        "SELECT arrayReduce({f:String}, [1.], [1])",
+        "WITH 'sum' AS f SELECT arrayReduce(f, [1])",
+        "WITH 'kolmogorovSmirnovTest' AS `'sum'` SELECT arrayReduce(`'sum'`, [1.], [1])",
+        "SELECT arrayReduce(x'6B6F6C6D6F676F726F76536D69726E6F7654657374', [1.], [1])",
+        "SELECT arrayReduce($$kolmogorovSmirnovTest$$, [1.], [1])",
+        "SELECT initializeAggregation('kolmogorovSmirnovTest' AS f, 1., 1)",
+        "SELECT arrayMap(arrayReduce, ['sum'], [[1]])",
+    ],
+)
+def test_a_function_is_not_named_in_a_roundabout_way(store, sql):
+    params = {"f": "kolmogorovSmirnovTest"} if "{f" in sql else None
+    with pytest.raises(StoreError, match=r"hours for one row|as a plain text"):
+        ask(store, sql, params=params)
+
+
+@pytest.mark.parametrize(
+    ("sql", "answer"),
+    [
+        ("SELECT arrayReduce('sum', [1, 2]), arrayReduce('quantiles(0.5)', [1])", b"3\t[1]\n"),
+        ("SELECT finalizeAggregation FROM (SELECT 1 AS finalizeAggregation)", b"1\n"),
+        ("SELECT max(lastMerge) FROM (SELECT 1 AS lastMerge)", b"1\n"),
+        ("WITH lastMerge AS (SELECT 1 AS a) SELECT a FROM lastMerge", b"1\n"),
+        ("SELECT uniqIf(number, number < 2), sumOrNull(number) FROM numbers(3)", b"2\t3\n"),
+        ("SELECT quantilesExactArray(0.5)([number, 5]) FROM numbers(1)", b"[5]\n"),
+        ("SELECT rankCorr(number, number), median(number) FROM numbers(3)", b"1\t1\n"),
+        ("SELECT sumForEach([number]), sumMap(map(1, number)) FROM numbers(2)", b"[1]\t{1:1}\n"),
+        ("SELECT max(python), max(hostname) FROM (SELECT 1 AS python, 2 AS hostname)", b"1\t2\n"),
+    ],
+)
+def test_what_people_use_is_left_alone(store, sql, answer):
+    assert ask(store, sql) == answer
+
+
+def test_the_combinators_are_those_of_the_engine(store):
+    names = store.query("SELECT name FROM system.aggregate_function_combinators")
+    assert {name for (name,) in names} == set(COMBINATORS)
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,8 @@ class Budget:
             amount, turn = account.line[0]
             if turn.done():  # hung up in this turn of the loop
                 account.leave_line(account.line[0])
-            elif not self._room_in_share(account, amount):
+                continue
+            if not self._room_in_share(account, amount):
                 held_up += 1
             elif not self._room_in_pool(amount):
                 return

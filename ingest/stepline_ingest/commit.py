@@ -31,7 +31,7 @@ from stepline_ingest.limits import Limits
 from stepline_ingest.linger import Linger
 from stepline_ingest.metrics import Refusal, metrics
 from stepline_ingest.names import names_are_lost
-from stepline_ingest.persistence import Persistence, Poisoned, Unstored
+from stepline_ingest.persistence import Persistence, Poisoned, Undecided, Unstored
 from stepline_ingest.rejections import Recorder
 from stepline_ingest.turns import FairQueue
 
@@ -272,6 +272,9 @@ class Committer:
             try:
                 await self._commit(group)
             except Unstored as failure:
+                if isinstance(failure, Undecided):
+                    for item in group.items:
+                        item.writer.loaded = False
                 self._lose(group.items, str(failure))
             self._storing = None
             group.close()  # not when this task was cancelled: an INSERT may still read the block
@@ -282,7 +285,7 @@ class Committer:
     async def _commit(self, group: Group) -> None:
         if group.points:
             await self._store_points(group)
-        self._recorder.add(group.rejects)
+        self._recorder.add([reject for reject in group.rejects if not reject.settled])
 
     async def _store_points(self, group: Group) -> None:
         try:
@@ -297,7 +300,8 @@ class Committer:
             )
             for single in singles:
                 try:
-                    await self._store_points(single)
+                    if not single.points[0].settled:
+                        await self._store_points(single)
                 except Unstored:
                     single.close()
                     raise
@@ -321,8 +325,7 @@ class Committer:
             _report(group, time.monotonic() - begun)
 
     async def _put_aside(self, item: Points, reason: str) -> None:
-        """ITEM would spoil every group that it is in. Raises Unstored when nothing that lies behind
-        it in its group may be stored."""
+        """ITEM would spoil every group that it is in."""
         log.error("%s is rejected: %s", item, reason)
         reject = Reject(
             writer=item.writer,
@@ -344,8 +347,8 @@ class Committer:
         self._put_by([reject])
         item.settled = True
         if item.names.missing(item.new_metrics):
+            self._drop(self._behind_in_all(item), names_are_lost())
             item.sink.fail(names_are_lost())
-            raise Unstored("names of metrics cannot be stored")
 
     # --- telling what became of it ---
 
@@ -385,6 +388,15 @@ class Committer:
     def _behind(self, rejects: Sequence[Reject]) -> list[Points | Reject]:
         """Takes out of the queue what it has of the writers of REJECTS."""
         return [item for reject in rejects for item in self._queue.take_writer(reject)]
+
+    def _behind_in_all(self, item: Points) -> list[Points | Reject]:
+        """Takes out what lies behind ITEM of its writer, wherever it is; a group that holds some of
+        it, with the rest of the group."""
+        storing = self._storing.items if self._storing is not None else []
+        behind = [it for it in storing if it.writer is item.writer and not it.settled]
+        if self._ahead is not None and any(it.writer is item.writer for it in self._ahead.items):
+            return [*behind, *self._clear()]
+        return [*behind, *self._queue.take_writer(item)]
 
     def _clear(self) -> list[Points | Reject]:
         """Everything that is neither being stored nor being recorded."""

@@ -29,6 +29,11 @@ class Unstored(Exception):
     """The store fails, and nothing of the call took effect."""
 
 
+class Undecided(Unstored):
+    """The data is refused again and again, but an earlier attempt may have taken effect. No attempt
+    is under way any more, so the store knows."""
+
+
 class Persistence:
     """Repeats a call with backoff: as long as the store's patience lasts, and beyond it while an
     attempt may have taken effect.
@@ -63,7 +68,7 @@ class Persistence:
         self, call: Callable[[], None], gave_up: Callable[[str], None] = lambda reason: None
     ) -> None:
         """Returns when CALL took effect. Raises Poisoned or Unstored when it is known that it did
-        not.
+        not, and Undecided.
 
         When the patience ends before the outcome is known, GAVE_UP is called once and the attempts
         go on.
@@ -96,17 +101,19 @@ class Persistence:
                 raise Poisoned(str(error)) from error
             except StoreError as error:
                 # What was cut on its way is blamed as well, and bytes that are bad are bad every
-                # time. So it must be said twice in a row, and behind an attempt that may have taken
-                # effect as long as there is patience.
-                if error.blames_data and blamed and (not unknown or loop.time() >= end):
-                    raise Poisoned(str(error)) from error
+                # time. So it must be said twice in a row.
+                if error.blames_data and blamed:
+                    if not unknown:
+                        raise Poisoned(str(error)) from error
+                    if loop.time() >= end:
+                        raise Undecided(str(error)) from error
                 blamed = error.blames_data
                 unknown = unknown or error.outcome_unknown
                 reason = str(error)
             except Exception as error:
                 # Nothing that the store foresaw, so it may have happened after the commit.
                 log.exception("a call at the store failed in an unforeseen way")
-                unknown = True
+                unknown, blamed = True, False
                 reason = repr(error)
             else:
                 return
@@ -114,7 +121,7 @@ class Persistence:
             log.warning(
                 "the store failed, trying again: %s", reason, extra={"event": "store_failed"}
             )
-            if loop.time() >= end:
+            if loop.time() >= end and (unknown or not blamed):
                 if not unknown:
                     raise Unstored(reason)
                 self._give_up(call, gave_up, reason)

@@ -266,7 +266,9 @@ class PushStream:
         session.skip(
             hello.first_unacknowledged - 1, f"the sequences {lost} were lost before upload"
         )
-        await writer.settled()
+        while writer.inflight_batches and self._error is None:
+            self._wake.clear()
+            await self._wake.wait()
         self._rejected.clear()  # Welcome tells it
         self.to_answer_for = 0
         if self._error is not None:

@@ -18,7 +18,7 @@ from concurrent.futures import Executor
 from stepline_ingest.group import PointsStore
 from stepline_ingest.items import Reject
 from stepline_ingest.limits import Limits
-from stepline_ingest.persistence import Persistence, Poisoned, Unstored
+from stepline_ingest.persistence import Persistence, Poisoned, Undecided, Unstored
 
 
 class Recorder:
@@ -103,6 +103,10 @@ class Recorder:
             else:
                 self._lose(rejects, f"a rejected batch cannot be recorded: {error}")
         except Unstored as failure:
+            self._one_by_one = 0
+            if isinstance(failure, Undecided):
+                for reject in rejects:
+                    reject.writer.loaded = False
             self._lose(rejects, str(failure))
         else:
             self._recording = []

@@ -64,6 +64,8 @@ class Writer:
     """Everything up to here is stored or part of the group being stored. Trimming at this mark
     keeps a point from being stored twice, however its batches overlap."""
     loaded: bool = False
+    """`committed` was read from the store, and nothing has happened since that only the store
+    knows."""
     epoch: int = 0
     owner: Owner | None = None
     inflight_batches: int = 0

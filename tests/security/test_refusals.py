@@ -7,6 +7,7 @@ import ast
 import gc
 import re
 import threading
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -250,6 +251,21 @@ def test_a_request_without_a_message_is_refused(guarded: Guarded) -> None:
         with pytest.raises(grpc.RpcError) as caught:
             list(call(iter([]), metadata=metadata, timeout=60))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_who_hangs_up_before_its_message_is_refused_nothing(guarded: Guarded) -> None:
+    before = guarded.counted("stepline_refusals_total", Refusal.INVALID.value)
+    metadata = [("authorization", f"Bearer {guarded.admin}")]
+    more = threading.Event()
+    with grpc.insecure_channel(guarded.grpc) as channel:
+        method = channel.stream_unary("/stepline.v1.Query/ListMetrics")
+        calls = [method.future(iter(more.wait, True), metadata=metadata) for _ in range(5)]
+        time.sleep(0.5)
+        for call in calls:
+            call.cancel()
+        time.sleep(1.0)
+        more.set()
+    assert guarded.counted("stepline_refusals_total", Refusal.INVALID.value) == before
 
 
 @pytest.mark.parametrize(

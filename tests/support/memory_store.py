@@ -39,6 +39,8 @@ class MemoryStore:
     stored_names: dict[tuple[int, int], str] = field(default_factory=dict)
     rejects: list[tuple[bytes, int, int, str]] = field(default_factory=list)
     inserts: list[Insert] = field(default_factory=list)
+    reject_calls: list[int] = field(default_factory=list)
+    """How many each call of insert_rejects had."""
     order: list[str] = field(default_factory=list)
     """The kinds of inserts in the order in which they took effect."""
     before: list[Failure | None] = field(default_factory=list)
@@ -95,6 +97,7 @@ class MemoryStore:
         self.order.append("names")
 
     def insert_rejects(self, rejects: Sequence[Reject], received: int) -> None:
+        self.reject_calls.append(len(rejects))
         _next(self.before_rejects)
         if any(self.unrecordable(reject.writer.binding.writer) for reject in rejects):
             raise StoreError("Code: 117. INCORRECT_DATA", blames_data=True)

@@ -30,6 +30,9 @@ _QUERIES = {
     "Capture/GetContext": QueryKind.CONTEXT,
     "Capture/ReadConsole": QueryKind.CONSOLE,
 }
+_GOODBYE = 0.1
+_SHOWN = 80
+"""Letters of a run id in the log."""
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
@@ -72,10 +75,11 @@ class CallMeter(grpc.aio.ServerInterceptor):
         """ONE: it takes one request."""
 
         async def call(requests: Any, context: Any) -> Any:
-            begun, run, code = time.monotonic(), "", None
+            begun, run, code = None, "", None
             try:
                 try:
                     request = await _taken(context) if one else requests
+                    begun = time.monotonic()
                     run = _run_of(request)
                     replying = behaviour(request, context)
                     del request
@@ -98,10 +102,11 @@ class CallMeter(grpc.aio.ServerInterceptor):
         """ONE: it takes one request."""
 
         async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
-            begun, run, code = time.monotonic(), "", None
+            begun, run, code = None, "", None
             try:
                 try:
                     request = await _taken(context) if one else requests
+                    begun = time.monotonic()
                     run = _run_of(request)
                     replies = behaviour(request, context)
                     del request
@@ -120,10 +125,11 @@ class CallMeter(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _ended(self, method: str, code: str, begun: float, run: str) -> None:
+    def _ended(self, method: str, code: str, begun: float | None, run: str) -> None:
+        """BEGUN: when its request was there, by the monotonic clock; None when it never was."""
         self._metrics.call_ended(method, code)
         kind = _QUERIES.get(method)
-        if kind is None:
+        if kind is None or begun is None:
             return
         seconds = time.monotonic() - begun
         self._metrics.queried(kind, seconds)
@@ -158,6 +164,7 @@ async def _taken(context: Any) -> Any:
     tell_outside()
     request = await context.read()
     if request is grpc.aio.EOF:
+        await asyncio.sleep(_GOODBYE)  # who was hung up on is cancelled, and refused nothing
         await abort(context, invalid("the call has no message: send one, it may be empty"))
     if isinstance(request, Malformed):
         await abort(context, request.refusal())
@@ -184,5 +191,7 @@ def _code_of(error: BaseException | None, context: Any) -> str:
 
 
 def _run_of(request: Any) -> str:
+    """The run that is asked about, or the first of them; cut, as it is kept while a refusal is held
+    back."""
     runs = getattr(request, "run_ids", None) or [getattr(request, "run_id", "")]
-    return ",".join(runs[:3])
+    return ",".join(run[:_SHOWN] for run in runs[:3])

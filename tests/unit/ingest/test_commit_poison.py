@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -206,31 +207,89 @@ async def test_bytes_that_were_cut_on_their_way_are_no_poison_behind_an_unknown_
         store.assert_exactly_once(stream.writer.binding.writer, 9)
 
 
-async def test_poison_behind_an_unknown_outcome_is_put_aside_all_the_same() -> None:
+async def test_poison_behind_an_unknown_outcome_is_put_aside_when_it_comes_again() -> None:
     store = MemoryStore(before=[unknown], poison=lambda writer, seq: seq == 4)
     async with Process(store, IMPATIENT) as process:
         stream = await process.open(binding())
         await stream.send(plain(1, 3), plain(4, 6), plain(7, 9))
         await stream.settled()
+        assert stream.error is not None
+        assert not store.rejects
+        assert stream.writer is not None
+        again = await process.open(stream.writer.binding, epoch=2)
+        await again.send(plain(1, 3), plain(4, 6), plain(7, 9))
+        await again.settled()
     assert [(first, last) for _, first, last, _ in store.rejects] == [(4, 6)]
+    store.assert_exactly_once(stream.writer.binding.writer, 9)
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+async def test_what_is_stored_is_not_rejected_however_often_its_repetition_is_cut(
+    batches: int,
+) -> None:
+    """Scenario: an INSERT takes effect, its answer is lost, and until the patience ends the store
+    sees only parts of the repetitions. Guarantee: the mark is read from the store then."""
+    cuts = [True]
+
+    def cut_while_it_lasts() -> None:
+        time.sleep(0.01)
+        if cuts[0]:
+            cut()
+
+    store = MemoryStore(before=[None, *[cut_while_it_lasts] * 1_000], after=[unknown])
+    async with Process(store, IMPATIENT) as process:
+        stream = await process.open(binding())
+        await stream.send(*[plain(3 * n + 1, 3 * n + 3) for n in range(batches)])
+        await stream.settled()
+        cuts[0] = False
+        assert stream.error is not None
+        assert stream.writer is not None
+        again = await process.open(stream.writer.binding, epoch=2)
+        assert again.writer is not None
+        mark = again.writer.committed
+        assert mark == await store.mark(again.writer.binding) >= 3
+        await again.send(plain(mark + 1, 9))
+        await again.settled()
+    assert not store.rejects
+    store.assert_exactly_once(stream.writer.binding.writer, 9)
+
+
+async def test_poison_is_found_also_by_a_store_that_takes_longer_than_the_patience() -> None:
+    store = MemoryStore(before=[lambda: time.sleep(0.15)] * 1_000)
+    async with Process(store, replace(FAST, store_patience=0.1)) as process:
+        poisoned, neighbour = await process.open(binding(0)), await process.open(binding(1))
+        assert poisoned.writer is not None
+        assert neighbour.writer is not None
+        culprit = poisoned.writer.binding.writer
+        store.poison = lambda writer, seq: writer == culprit
+        await poisoned.send(plain(1, 3))
+        await neighbour.send(plain(1, 3))
+        await poisoned.settled()
+        await neighbour.settled()
+    store.assert_exactly_once(culprit, 3)
+    store.assert_exactly_once(neighbour.writer.binding.writer, 3)
 
 
 async def test_a_batch_whose_names_are_refused_does_not_leave_points_without_names() -> None:
-    """Guarantee: its stream ends, so that the next one brings the names again."""
-    store = MemoryStore(before_names=[cut] * 4)
+    """Guarantee: its stream ends, so that the next one brings the names again; nobody else's does,
+    and what others have in the same group is stored."""
+    store = MemoryStore(before_names=[cut] * 4)  # twice for the group, twice for its first batch
     async with Process(store) as process:
         stream, other = [await process.open(binding(rank, f"run-{rank}")) for rank in range(2)]
-        await stream.send(plain(1, 3))
-        await stream.send(plain(4, 6))
+        await stream.send(plain(1, 3), plain(4, 6))
         await other.send(plain(1, 3))
         await stream.settled()
         await other.settled()
         assert stream.error is not None
+        assert "names" in stream.error.message
+        assert other.error is None
         assert [(first, last) for _, first, last, _ in store.rejects] == [(1, 3)]
-        for ended, last in ((stream, 6), (other, 3)):
-            assert ended.writer is not None
-            again = await process.open(ended.writer.binding, epoch=2)
-            assert again.writer is not None
-            await again.send(plain(again.writer.committed + 1, last))
-            await again.settled()
-            store.assert_exactly_once(ended.writer.binding.writer, last)
+        assert stream.writer is not None
+        assert other.writer is not None
+        again = await process.open(stream.writer.binding, epoch=2)
+        assert again.writer is not None
+        assert again.writer.committed == 3
+        await again.send(plain(4, 6))
+        await again.settled()
+        store.assert_exactly_once(stream.writer.binding.writer, 6)
+        store.assert_exactly_once(other.writer.binding.writer, 3)

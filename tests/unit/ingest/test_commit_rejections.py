@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import replace
+from itertools import groupby
 
 import pytest
 
 from stepline_ingest.rejections import Recorder
+from stepline_ingest.store.errors import StoreError
 from tests.support.memory_store import MemoryStore, refused, unknown
 from tests.support.writers import (
     FAST,
@@ -271,6 +273,28 @@ async def test_what_lies_behind_a_rejection_that_is_not_recorded_is_not_recorded
         await again.send(oversize(1), oversize(2), plain(3, 5))
         await again.settled()
     store.assert_exactly_once(stream.writer.binding.writer, 5)
+
+
+async def test_a_store_that_goes_down_after_a_refusal_keeps_each_waiting_once() -> None:
+    """Scenario: a call is refused, so its rejections are tried one by one, and the store fails.
+    Guarantee: behind the first of them the others go together again."""
+    busy = threading.Event()
+
+    def blame() -> None:
+        raise StoreError("Code: 117. INCORRECT_DATA", blames_data=True)
+
+    store = MemoryStore(before_rejects=[lambda: wait(busy), blame, blame, *[refused] * 100_000])
+    async with Process(store, IMPATIENT) as process:
+        streams = [await process.open(binding(rank)) for rank in range(9)]
+        for count, stream in enumerate(streams, 1):
+            await stream.send(oversize(1))
+            while process.committer.recording < count:
+                await asyncio.sleep(0.001)
+        busy.set()
+        for stream in streams:
+            await stream.settled()
+        assert all(stream.error is not None for stream in streams[1:])
+    assert [size for size, _ in groupby(store.reject_calls)] == [1, 8, 1, 7]
 
 
 async def test_a_rejection_that_is_refused_is_the_only_one_to_be_lost() -> None:

@@ -10,7 +10,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from stepline_ingest.errors import ServiceError, abort, later
+from stepline_ingest.gen.stepline.v1 import query_pb2, runs_pb2
 from stepline_ingest.metrics import Kind, Metrics, Name, QueryKind, Refusal, RejectReason, metrics
+from stepline_ingest.metrics.calls import _run_of
 from stepline_ingest.metrics.names import PROCESS_NAMES
 
 OPERATIONS = Path(__file__).resolve().parents[3] / "docs" / "operations.md"
@@ -99,3 +101,11 @@ async def test_every_refusal_is_counted() -> None:
 def test_every_code_has_a_reason() -> None:
     for code in grpc.StatusCode:
         assert ServiceError(code, "no").refusal in Refusal
+
+
+def test_what_is_kept_of_a_request_is_short() -> None:
+    """It is kept while a refusal is held back, and the ids are not checked yet."""
+    kept = _run_of(runs_pb2.GetRunRequest(run_id="\U0001f600" * 1_000_000))
+    assert len(kept) < 100
+    kept = _run_of(query_pb2.ChartRequest(run_ids=["r" * 1_000_000] * 10))
+    assert len(kept) < 300

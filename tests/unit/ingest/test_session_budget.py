@@ -88,6 +88,24 @@ async def test_who_is_hung_up_while_others_give_back_is_in_nobodys_way(
     await other.acquire(100)
 
 
+async def test_who_stands_behind_a_hung_up_one_is_served_in_its_place() -> None:
+    budget = Budget(1_000, per_tenant=10)
+    accounts = [budget.account(name) for name in "abc"]
+    for account in accounts:
+        await account.acquire(10)
+    lines = []
+    for account in (accounts[0], accounts[1], accounts[1], accounts[2]):
+        lines.append(asyncio.create_task(account.acquire(5)))
+        await asyncio.sleep(0)
+    lines[1].cancel()
+    accounts[1].release(10)
+    await asyncio.wait_for(lines[2], 10)
+    assert not lines[0].done()
+    for task in lines:
+        task.cancel()
+    await asyncio.gather(*lines, return_exceptions=True)
+
+
 async def test_who_is_hung_up_when_its_patience_ends_is_in_nobodys_way() -> None:
     budget = Budget(100, patience=0.01)
     account = budget.account()

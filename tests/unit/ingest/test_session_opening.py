@@ -15,6 +15,7 @@ from stepline_ingest.writers import Binding
 from tests.support.memory_store import MemoryStore, unknown
 from tests.support.push_streams import Client, Ended, Start
 from tests.support.writers import (
+    IMPATIENT,
     binding,
     columnar,
     plain,
@@ -171,6 +172,15 @@ async def test_a_gap_beyond_all_sequences_is_refused(start: Start, first: int) -
         await client.hello(binding(), first_unacknowledged=first, lost_before_upload=True)
     assert (await client.ended())[0] is grpc.StatusCode.INVALID_ARGUMENT
     assert not running.store.rejects
+
+
+async def test_lost_data_that_cannot_be_recorded_is_told_so(start: Start) -> None:
+    running = await start(limits=IMPATIENT)
+    running.store.before_rejects = [unknown] * 100_000
+    client = Client(running)
+    with pytest.raises(Ended, match="the store fails"):
+        await client.hello(binding(), first_unacknowledged=5, lost_before_upload=True)
+    running.store.before_rejects.clear()
 
 
 async def test_lost_data_is_not_passed_over_in_silence(start: Start) -> None:

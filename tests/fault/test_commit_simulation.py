@@ -86,7 +86,7 @@ class Simulation:
     @contextmanager
     def _bad_weather(self) -> Iterator[None]:
         store, many = self.store, 10_000
-        store.before = [self._one_of(*[None] * 6, refused, unknown)] * many
+        store.before = [self._one_of(*[None] * 6, refused, unknown, blamed)] * many
         store.after = [self._one_of(*[None] * 8, unknown)] * many
         store.before_names = [self._one_of(*[None] * 6, refused, unknown, blamed)] * many
         store.before_rejects = [self._one_of(*[None] * 6, refused, refused, unknown, blamed)] * many

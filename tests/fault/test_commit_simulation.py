@@ -1,9 +1,10 @@
 """Many writers in one committer, over a store that fails at random, through lives of the process
 that end at random.
 
-Scenario: eight writers of three projects send ranges cut at random; some of their batches can never
-be stored, of some the store refuses the whole block. Groups, calls and the memory for batches are
-tiny, so everything has to wait for everything. Streams are hung up at any moment, names are
+Scenario: eight writers of three projects send ranges cut at random, in both encodings, with
+overlaps; some of their batches can never be stored, of some the store refuses the whole block, of
+some it cannot even record the rejection. Groups, calls and the memory for batches are tiny, so
+everything has to wait for everything. Streams are hung up or taken over at any moment, names are
 refused, outcomes stay unknown beyond all patience, and processes crash or drain.
 Guarantees: in the end each sequence is stored once or recorded as rejected, and nothing is both;
 nothing ever takes effect before what lies below it; a stream begins where the store stands; what a
@@ -27,7 +28,16 @@ from stepline_ingest.store.errors import StoreError
 from stepline_ingest.writers import Binding
 from tests.fault.stage import rounds
 from tests.support.memory_store import Failure, MemoryStore, refused, unknown
-from tests.support.writers import FAST, Process, Stream, binding, oversize, plain
+from tests.support.writers import (
+    FAST,
+    Process,
+    Stream,
+    binding,
+    columnar,
+    damaged,
+    oversize,
+    plain,
+)
 
 LAST = 60
 """Sequences of each writer."""
@@ -38,7 +48,7 @@ PATIENCE = 60.0
 
 
 def test_everything_at_once(seed: int) -> None:
-    for number in rounds(short=6, share=0.4):
+    for number in rounds(short=4, share=0.4):
         chance = random.Random(f"{seed}-{number}")
         try:
             asyncio.run(Simulation(chance).run())
@@ -64,7 +74,10 @@ class Simulation:
         ]
         self.malformed = self._some_of_each(0, 6, 20)
         self.poison = self._some_of_each(0, 1, 3)
+        unlucky = {place.writer for place in self.places if chance.random() < 0.3}
         self.store.poison = lambda writer, seq: seq in self.poison[writer]
+        self.store.unrecordable = lambda writer: not self.calm and writer in unlucky
+        self.store.out_of_reach = lambda writer, seq: not self.calm and chance.random() < 0.01
         self.epochs = dict.fromkeys((place.writer for place in self.places), 0)
 
     async def run(self) -> None:
@@ -89,7 +102,7 @@ class Simulation:
         store.before = [self._one_of(*[None] * 6, refused, unknown, blamed)] * many
         store.after = [self._one_of(*[None] * 8, unknown)] * many
         store.before_names = [self._one_of(*[None] * 6, refused, unknown, blamed)] * many
-        store.before_rejects = [self._one_of(*[None] * 6, refused, refused, unknown, blamed)] * many
+        store.before_rejects = [self._one_of(*[None] * 6, refused, refused, unknown)] * many
         store.after_rejects = [self._one_of(*[None] * 5, unknown)] * many
         self.calm = False
         yield
@@ -144,11 +157,16 @@ class Simulation:
             assert process.budget.used == 0, "a process that has drained holds bytes"
             assert self.store.open_blocks == 0
             assert not process.committer.recording
+            assert not process.committer.queued_batches
+            for writer in process.writers._writers.values():
+                assert (writer.inflight_batches, writer.inflight_bytes) == (0, 0)
+                assert writer.built == writer.committed
 
     def _limits(self) -> Limits:
         chance = self.chance
         return replace(
             FAST,
+            hello_timeout=chance.choice([0.01, 0.05, 5.0]),
             store_patience=chance.choice([0.02, 0.05, 5.0]),
             retry_max=0.004,
             max_rejected_bytes=500,
@@ -160,6 +178,29 @@ class Simulation:
     # --- a writer ---
 
     async def _client(self, process: Process, place: Binding) -> None:
+        """Until everything is settled; now and then another stream takes over."""
+        rival = asyncio.create_task(self._take_over(process, place))
+        try:
+            await self._settle(process, place)
+        finally:
+            rival.cancel()
+            await asyncio.wait({rival})
+        if not rival.cancelled():
+            rival.result()
+
+    async def _take_over(self, process: Process, place: Binding) -> None:
+        while True:
+            await asyncio.sleep(self.chance.uniform(0.005, 0.3))
+            self.epochs[place.writer] += 1
+            with suppress(ServiceError):
+                stream = await process.open(place, self.epochs[place.writer])
+                assert stream.session is not None
+                try:
+                    await self._send(stream, stream.session.received + 1)
+                finally:
+                    stream.session.end()
+
+    async def _settle(self, process: Process, place: Binding) -> None:
         """Sends until everything is settled, on a new stream whenever one has ended."""
         while True:
             self.epochs[place.writer] += 1
@@ -169,6 +210,8 @@ class Simulation:
                 continue  # its batches are not settled yet
             assert stream.writer is not None
             mark = await self.store.mark(place)
+            if stream.error is not None:
+                continue
             assert stream.writer.committed == mark
             if mark >= LAST:
                 return
@@ -193,12 +236,14 @@ class Simulation:
                 await asyncio.sleep(0.001)
             last = at
             if at in malformed:
-                batch = oversize(at) if chance.random() < 0.1 else _nameless(at)
+                make = chance.choices([oversize, _damaged, _nameless], [1, 3, 6])[0]
+                batch = make(at)
             else:
                 longest = min(LAST, at + chance.randrange(9))
                 while last < longest and last + 1 not in malformed:
                     last += 1
-                batch = plain(at, last)
+                encode = chance.choice([columnar, plain])
+                batch = encode(max(1, at - chance.choice([0, 0, 0, 1, 3])), last)
             sending = asyncio.ensure_future(stream.session.accept(batch))
             if chance.random() < 0.05:
                 pause = chance.choice([0, 0.001, 0.004])
@@ -213,11 +258,17 @@ class Simulation:
                 stream.session.end()
                 return
             sending.result()
+            if stream.session.names_lost:
+                return
             at = last + 1
             if chance.random() < 0.3:
                 await asyncio.sleep(chance.choice([0, 0.001, 0.003]))
             if chance.random() < 0.01:
                 return
+
+
+def _damaged(seq: int) -> ingest_pb2.Batch:
+    return damaged(seq, seq)
 
 
 def _nameless(seq: int) -> ingest_pb2.Batch:

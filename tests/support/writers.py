@@ -15,7 +15,7 @@ from stepline_ingest.commit import Committer
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.gen.stepline.v1 import ingest_pb2
 from stepline_ingest.limits import Limits
-from stepline_ingest.names import NamesRegistry
+from stepline_ingest.names import NamesRegistry, names_are_lost
 from stepline_ingest.session import Pipeline, Session
 from stepline_ingest.store.errors import StoreError
 from stepline_ingest.writers import Binding, Writer, Writers
@@ -101,6 +101,8 @@ class Stream:
 
     def rejected(self, first_seq: int, last_seq: int, reason: str, *, nbytes: int) -> None:
         self.rejections.append((first_seq, last_seq, reason))
+        if self.session is not None and self.session.names_lost:
+            self.fail(names_are_lost())
 
     def fail(self, error: ServiceError) -> None:
         self.error = self.error or error
@@ -149,6 +151,9 @@ class Process:
         stream = Stream()
         stream.writer = await self.writers.claim(binding, epoch, stream)
         names = await self.names.open(binding.run)
+        if stream.error is not None:  # a newer one came meanwhile
+            self.writers.release(stream.writer, stream)
+            raise stream.error
         stream.session = Session(stream.writer, names, stream, self.pipeline)
         return stream
 

@@ -150,6 +150,7 @@ def test_writers_push_while_certificates_are_renewed(
         knocking = Knocking(service, authority.ca)
         writers = [Logging(f"through-{number}", server, spools) for number in range(2)]
         with at_work(knocking, *writers):
+            wait_until(lambda: knocking.sees(given[0]), what="the first certificate is seen")
             for turn in range(RENEWALS):
                 new = authority.issue(f"new-{turn}")
                 if turn == 1:

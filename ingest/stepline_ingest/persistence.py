@@ -90,6 +90,8 @@ class Persistence:
         unknown = blamed = False
         while True:
             attempt = loop.run_in_executor(self._executor, call)
+            # Heard also when this task is cancelled meanwhile.
+            attempt.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             if call not in self._open:
                 patience = max(self._limits.retry_max, end - loop.time())
                 await asyncio.wait({attempt}, timeout=patience)

@@ -253,7 +253,7 @@ class Simulation:
             finally:
                 if not sending.done():  # this life is over
                     sending.cancel()
-                    await asyncio.wait({sending})
+                    await asyncio.gather(sending, return_exceptions=True)
             if sending.cancelled():
                 stream.session.end()
                 return

@@ -47,12 +47,14 @@ def test_a_phone_shows_everything_within_its_width(page: Page, service: Service)
 
 def test_both_themes_have_a_ground_of_their_own(page: Page) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
     page.emulate_media(color_scheme="dark")
-    dark = page.evaluate(ground)
+    # The page hears of it, and of a key, a moment later.
+    page.wait_for_function(f"{ground} !== '{light}'")
     page.keyboard.press("t")
-    assert page.evaluate(ground) != dark
+    page.wait_for_function(f"{ground} === '{light}'")
     page.reload()
-    assert page.evaluate(ground) != dark, "the choice is remembered"
+    page.wait_for_function(f"{ground} === '{light}'")  # the choice is remembered
 
 
 def test_the_page_weighs_less_than_300_kib() -> None:

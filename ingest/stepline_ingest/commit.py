@@ -274,7 +274,7 @@ class Committer:
             except Unstored as failure:
                 if isinstance(failure, Undecided):
                     for item in group.items:
-                        item.writer.loaded = False
+                        item.writer.doubt()
                 self._lose(group.items, str(failure))
             self._storing = None
             group.close()  # not when this task was cancelled: an INSERT may still read the block

@@ -106,7 +106,7 @@ class Recorder:
             self._one_by_one = 0
             if isinstance(failure, Undecided):
                 for reject in rejects:
-                    reject.writer.loaded = False
+                    reject.writer.doubt()
             self._lose(rejects, str(failure))
         else:
             self._recording = []

@@ -106,6 +106,10 @@ class Writer:
         """What was built is known not to be stored."""
         self.built = self.committed
 
+    def doubt(self) -> None:
+        """Only the store knows what is stored: the next stream reads the mark from it."""
+        self.loaded = False
+
 
 class Writers:
     """The writers of this process."""

@@ -240,7 +240,7 @@ class Committer:
     def _unrecorded(self) -> list[Reject]:
         """Rejections that were taken and are not recorded yet."""
         storing = self._storing.rejects if self._storing is not None else ()
-        return [*self._recorder.unrecorded, *storing]
+        return [*self._recorder.unrecorded, *(it for it in storing if not it.settled)]
 
     def _group(self, points: Sequence[Points], rejects: Sequence[Reject] = ()) -> Group:
         return Group(points, rejects, received=int(self._now()), store=self._store)
@@ -318,11 +318,22 @@ class Committer:
             )
             group.confirm_names()
         begun = time.monotonic()
-        await self._persistence.until_known(group.insert, self._send_group_away)
+        if await self._persistence.until_known(group.insert, self._send_group_away):
+            await self._look_for(group)
         self.groups += group.rows > 0
         self.rows += group.rows
         if group.rows:
             _report(group, time.monotonic() - begun)
+
+    async def _look_for(self, group: Group) -> None:
+        """The engine notes a token before the part is in its place. So the success of a repetition
+        may mean no more than that the token is known. Raises Undecided unless GROUP is there."""
+        try:
+            there = await asyncio.wait_for(group.is_there(), self._limits.store_patience)
+        except Exception as error:
+            raise Undecided(f"what it has cannot be read: {error!r}") from error
+        if not there:
+            raise Undecided("it takes an INSERT for done of which nothing is there")
 
     async def _put_aside(self, item: Points, reason: str) -> None:
         """ITEM would spoil every group that it is in."""
@@ -343,11 +354,13 @@ class Committer:
                 lambda: self._store.insert_rejects([reject], received), self._send_group_away
             )
         except Poisoned as error:
-            raise Unstored(f"a rejected batch cannot be recorded: {error}") from error
+            refused = _store_fails(f"a rejected batch cannot be recorded: {error}")
+            self._drop_from(item, refused)
+            return
         self._put_by([reject])
         item.settled = True
         if item.names.missing(item.new_metrics):
-            self._drop(self._behind_in_all(item), names_are_lost())
+            self._drop_from(item, names_are_lost())
             item.sink.fail(names_are_lost())
 
     # --- telling what became of it ---
@@ -389,14 +402,19 @@ class Committer:
         """Takes out of the queue what it has of the writers of REJECTS."""
         return [item for reject in rejects for item in self._queue.take_writer(reject)]
 
-    def _behind_in_all(self, item: Points) -> list[Points | Reject]:
-        """Takes out what lies behind ITEM of its writer, wherever it is; a group that holds some of
-        it, with the rest of the group."""
+    def _drop_from(self, item: Points, error: ServiceError) -> None:
+        """ITEM, unless it is settled, and what lies behind it of its writer, wherever that is. Of a
+        group that holds some of it, nobody's can be stored: others are sent away."""
         storing = self._storing.items if self._storing is not None else []
-        behind = [it for it in storing if it.writer is item.writer and not it.settled]
+        behind = [it for it in storing if it.writer is item.writer]
         if self._ahead is not None and any(it.writer is item.writer for it in self._ahead.items):
-            return [*behind, *self._clear()]
-        return [*behind, *self._queue.take_writer(item)]
+            behind += self._clear()
+        else:
+            behind += self._queue.take_writer(item)
+        self._drop([it for it in behind if it.writer is item.writer], error)
+        others = [it for it in behind if it.writer is not item.writer]
+        self._drop(others, _store_fails("it refuses a batch of another writer"))
+        self._wake.set()
 
     def _clear(self) -> list[Points | Reject]:
         """Everything that is neither being stored nor being recorded."""

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol
 
 from stepline import _core
 from stepline_ingest.items import Points, Reject
 from stepline_ingest.store.contract import StagedBlock
+from stepline_ingest.writers import Binding
 
 
 class PointsStore(Protocol):
-    """What a commit writes. Every method blocks, raises StoreError, and runs in a thread."""
+    """What a commit writes. Every method but `mark` blocks and runs in a thread; all raise
+    StoreError."""
 
     def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
         """A block that WRITE writes to an open file; it returns the number of rows."""
 
     def insert_points(self, block: StagedBlock, *, token: str, runs: Collection[int]) -> None: ...
+
+    async def mark(self, binding: Binding) -> int:
+        """The highest sequence of a writer that is settled."""
 
     def insert_names(self, names: Sequence[tuple[int, int, str]]) -> None:
         """(run, metric, name); repeating it is harmless."""
@@ -69,6 +74,13 @@ class Group:
             runs = {item.writer.binding.run for item in self.points}
             self._store.insert_points(self._block, token=self._token, runs=runs)
 
+    async def is_there(self) -> bool:
+        """Whether the store has the rows. One part holds them all, so one batch tells of all."""
+        if not self.rows:
+            return True
+        item, after = next(self._with_news())
+        return await self._store.mark(item.writer.binding) > after
+
     def close(self) -> None:
         """Gives the memory of the block back. Nothing of the group runs any more."""
         if self._block is not None:
@@ -98,12 +110,14 @@ class Group:
             item.names.confirm(metric for metric, _ in item.new_metrics)
 
     def _write(self, handle: int) -> int:
-        parts = [
-            (item.batch, after)
-            for item, after in zip(self.points, self._after, strict=True)
-            if after < item.last_seq
-        ]
+        parts = [(item.batch, after) for item, after in self._with_news()]
         return _core.write_block(parts, self._received, handle)
+
+    def _with_news(self) -> Iterator[tuple[Points, int]]:
+        """What is not trimmed away as a whole, and the sequence behind which it is new."""
+        for item, after in zip(self.points, self._after, strict=True):
+            if after < item.last_seq:
+                yield item, after
 
 
 def _trim(points: Sequence[Points]) -> list[int]:

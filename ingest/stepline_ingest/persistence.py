@@ -30,8 +30,8 @@ class Unstored(Exception):
 
 
 class Undecided(Unstored):
-    """The data is refused again and again, but an earlier attempt may have taken effect. No attempt
-    is under way any more, so the store knows."""
+    """What was said cannot be relied on: an earlier attempt may have taken effect, or none. No
+    attempt is under way any more, so the store knows."""
 
 
 class Persistence:
@@ -66,16 +66,17 @@ class Persistence:
 
     async def until_known(
         self, call: Callable[[], None], gave_up: Callable[[str], None] = lambda reason: None
-    ) -> None:
-        """Returns when CALL took effect. Raises Poisoned or Unstored when it is known that it did
-        not, and Undecided.
+    ) -> bool:
+        """Returns when CALL succeeds, and whether an attempt had failed before. Raises Poisoned or
+        Unstored when it is known that nothing took effect, and Undecided.
 
         When the patience ends before the outcome is known, GAVE_UP is called once and the attempts
         go on.
         """
         try:
-            await self._repeat(call, gave_up)
+            failed_before = await self._repeat(call, gave_up)
             self._refused = None
+            return failed_before
         except Unstored as failure:
             self._refused = (str(failure), time.monotonic())
             raise
@@ -83,11 +84,11 @@ class Persistence:
             if self._open.pop(call, None) is not None:
                 log.warning("the outcome is known at last")
 
-    async def _repeat(self, call: Callable[[], None], gave_up: Callable[[str], None]) -> None:
+    async def _repeat(self, call: Callable[[], None], gave_up: Callable[[str], None]) -> bool:
         loop = asyncio.get_running_loop()
         end = loop.time() + self._limits.store_patience
         pause = self._limits.retry_min
-        unknown = blamed = False
+        unknown = blamed = failed = False
         while True:
             attempt = loop.run_in_executor(self._executor, call)
             # Heard also when this task is cancelled meanwhile.
@@ -118,7 +119,8 @@ class Persistence:
                 unknown, blamed = True, False
                 reason = repr(error)
             else:
-                return
+                return failed
+            failed = True
             metrics.store_failed()
             log.warning(
                 "the store failed, trying again: %s", reason, extra={"event": "store_failed"}

@@ -25,6 +25,9 @@ from stepline_ingest.writers import Binding, Writer, Writers
 
 log = logging.getLogger(__name__)
 
+FAREWELL = 2.0
+"""Seconds that a client gets to take its last replies while the service drains."""
+
 
 class IngestService(ingest_pb2_grpc.IngestServicer):
     """stepline.v1.Ingest."""
@@ -110,7 +113,7 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
         self._draining = True
         for stream in list(self._streams):
             stream.drain()
-        await asyncio.gather(*(stream.ended.wait() for stream in list(self._streams)))
+        await asyncio.gather(*(stream.gone() for stream in list(self._streams)))
 
 
 class PushStream:
@@ -131,6 +134,9 @@ class PushStream:
         self._acked = 0
         self._repeat_ack = False
         self._rejected: list[ingest_pb2.Rejected] = []
+        self._hears = asyncio.Event()
+        """The client takes its replies: not many rejections wait to be told."""
+        self._hears.set()
         self.to_answer_for = 0
         """Rejections since the last pause for some; a large one counts once more for each MiB."""
         self._wake = asyncio.Event()
@@ -176,7 +182,10 @@ class PushStream:
         self._rejected.append(
             ingest_pb2.Rejected(first_seq=first_seq, last_seq=last_seq, reason=reason[:1024])
         )
-        if self._session is not None and self._session.names_lost:
+        if len(self._rejected) >= self._service.pipeline.limits.window_batches:
+            self._hears.clear()
+        session = self._session
+        if session is not None and session.names_lost and last_seq >= session.received:
             self.fail(names_are_lost())
         self._wake.set()
 
@@ -185,6 +194,8 @@ class PushStream:
             self._error = error
         if self._session is not None:
             self._session.end()
+        if self._reading is not None:
+            self._reading.cancel()
         self._wake.set()
 
     def drain(self) -> None:
@@ -194,6 +205,17 @@ class PushStream:
             if task is not None:
                 task.cancel()
         self._wake.set()
+
+    async def gone(self) -> None:
+        """Until it has ended. A client that takes no replies is not waited for, once nothing of it
+        is in flight."""
+        ended = asyncio.ensure_future(self.ended.wait())
+        if self._writer is not None:
+            settled = asyncio.ensure_future(self._writer.settled())
+            await asyncio.wait({ended, settled}, return_when=asyncio.FIRST_COMPLETED)
+            settled.cancel()
+        await asyncio.wait({ended}, timeout=FAREWELL)
+        ended.cancel()
 
     # --- the call ---
 
@@ -294,6 +316,7 @@ class PushStream:
         try:
             session = self._session
             while not session.names_lost:
+                await self._hears.wait()
                 message = await self._next()
                 if message is grpc.aio.EOF:
                     break
@@ -344,6 +367,7 @@ class PushStream:
         assert self._writer is not None
         while self._rejected:
             await self._say(rejected=self._rejected.pop(0))
+            self._hears.set()
         committed = self._writer.committed
         if committed > self._acked or self._repeat_ack:
             self._acked = committed

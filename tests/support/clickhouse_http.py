@@ -24,10 +24,18 @@ from typing import Any
 
 from aiohttp import web
 
-FAULTS = ("drop_before", "drop_after_commit", "fail_after_commit", "break_answer", "orphan")
+FAULTS = (
+    "drop_before",
+    "drop_after_commit",
+    "fail_after_commit",
+    "break_answer",
+    "orphan",
+    "redirect",
+)
 """drop: the connection ends without an answer. orphan: the same, while the INSERT still waits for
 its data, which comes when /_fault?mode=release is asked for. fail: an answer that leaves the
-outcome open. break: an error in the middle of the answer of the next SELECT."""
+outcome open. break: an error in the middle of the answer of the next SELECT. redirect: to the same
+address again."""
 _MEMORY = b"\r\n__exception__\r\nCode: 241. DB::Exception: Too much. (MEMORY_LIMIT_EXCEEDED)\n"
 
 _TRANSPORT = frozenset(
@@ -101,6 +109,8 @@ class Double:
             fault, self._fault = self._fault, None
         if fault == "drop_before":
             return _drop(request)
+        if fault == "redirect":
+            return web.Response(status=307, headers={"Location": str(request.url)})
         if fault == "orphan":
             self._released.clear()
             self._threads.submit(self._run, query, statement, data, late=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, cast
 
 from clickhouse_connect import get_client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httputil import get_pool_manager
 from urllib3.exceptions import HTTPError
+from urllib3.util import Retry
 
 from .analyst import FORMAT_QUERY, VIEW_SETTINGS, analyst_settings, judged
 from .cancel import CANCEL
@@ -37,6 +38,9 @@ _CONNECT_SECONDS = 10
 _ANSWER_SECONDS = 300
 _CHUNK = 1 << 20
 _ACCESS_DENIED = 497
+_UNSENT = Retry(connect=1, read=0, redirect=0, status=0, other=0)
+"""Only what was never sent is sent again. The body of an INSERT can be read once: behind a redirect
+or a fault of TLS an empty one would go, which succeeds."""
 QUORUM: dict[str, Setting] = {"insert_quorum": "auto", "insert_quorum_parallel": 0}
 """On a cluster, acknowledged means stored on a majority of the replicas."""
 SEQUENTIAL: dict[str, Setting] = {"select_sequential_consistency": 1}
@@ -67,6 +71,7 @@ class ServerStore:
                 show_clickhouse_errors=True,
                 pool_mgr=get_pool_manager(maxsize=_CONNECTIONS, num_pools=2),
             )
+        cast(Any, self._client).http_retries = _UNSENT
         self._tables = Tables(self.query)
         self._staging = Staging()
         # Another service may write the same database, if only while one takes over from the other.

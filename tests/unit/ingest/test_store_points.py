@@ -200,3 +200,11 @@ def test_repeating_an_insert_of_unknown_outcome_stores_it_once(server, fault, mo
     assert caught.value.outcome_unknown
     server.insert_points([block(line(range(10)))], rows=10, token="t")
     assert count(server) == 10
+
+
+def test_the_data_of_an_insert_is_not_left_behind_by_a_redirect(server, fault):
+    fault("redirect")
+    with pytest.raises(StoreError, match="redirect"):
+        server.insert_points([block(line(range(10)))], rows=10, token="t")
+    server.insert_points([block(line(range(10)))], rows=10, token="t")
+    assert count(server) == 10

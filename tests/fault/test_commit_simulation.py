@@ -5,15 +5,18 @@ Scenario: eight writers of three projects send ranges cut at random, in both enc
 overlaps; some of their batches can never be stored, of some the store refuses the whole block, of
 some it cannot even record the rejection. Groups, calls and the memory for batches are tiny, so
 everything has to wait for everything. Streams are hung up or taken over at any moment, names are
-refused, outcomes stay unknown beyond all patience, and processes crash or drain.
+refused, marks cannot be read, outcomes stay unknown beyond all patience, tokens are noted for
+INSERTs of which nothing is stored, and processes crash or drain.
 Guarantees: in the end each sequence is stored once or recorded as rejected, and nothing is both;
-nothing ever takes effect before what lies below it; a stream begins where the store stands; what a
-client was told is so; a process that has drained holds nothing.
+every stored point has its name; nothing ever takes effect before what lies below it; a stream
+begins where the store stands; what a client was told is so; a process that has drained holds
+nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +28,7 @@ from stepline_ingest.errors import ServiceError
 from stepline_ingest.gen.stepline.v1 import ingest_pb2
 from stepline_ingest.limits import Limits
 from stepline_ingest.store.errors import StoreError
-from stepline_ingest.writers import Binding
+from stepline_ingest.writers import Binding, Writers
 from tests.fault.stage import rounds
 from tests.support.memory_store import Failure, MemoryStore, refused, unknown
 from tests.support.writers import (
@@ -78,6 +81,9 @@ class Simulation:
         self.store.poison = lambda writer, seq: seq in self.poison[writer]
         self.store.unrecordable = lambda writer: not self.calm and writer in unlucky
         self.store.out_of_reach = lambda writer, seq: not self.calm and chance.random() < 0.01
+        often = {place.run: chance.choice([0, 0, 0.1, 0.5]) for place in self.places}
+        self.store.unnameable = lambda run: not self.calm and chance.random() < often[run]
+        self.batches = itertools.count()
         self.epochs = dict.fromkeys((place.writer for place in self.places), 0)
 
     async def run(self) -> None:
@@ -100,6 +106,7 @@ class Simulation:
     def _bad_weather(self) -> Iterator[None]:
         store, many = self.store, 10_000
         store.before = [self._one_of(*[None] * 6, refused, unknown, blamed)] * many
+        store.halfway = [self._one_of(*[None] * 12, unknown)] * many
         store.after = [self._one_of(*[None] * 8, unknown)] * many
         store.before_names = [self._one_of(*[None] * 6, refused, unknown, blamed)] * many
         store.before_rejects = [self._one_of(*[None] * 6, refused, refused, unknown)] * many
@@ -107,7 +114,7 @@ class Simulation:
         self.calm = False
         yield
         self.calm = True
-        for script in (store.before, store.after, store.before_names):
+        for script in (store.before, store.halfway, store.after, store.before_names):
             script.clear()
         for script in (store.before_rejects, store.after_rejects):
             script.clear()
@@ -123,11 +130,21 @@ class Simulation:
 
         return happen
 
+    async def _mark(self, place: Binding) -> int:
+        if not self.calm:
+            await asyncio.sleep(self.chance.choice([0, 0, 0.001, 0.01]))
+            if self.chance.random() < 0.05:
+                raise StoreError("the mark cannot be read")
+        mark = await self.store.mark(place)
+        await asyncio.sleep(self.chance.choice([0, 0, 0.002]))
+        return mark
+
     # --- a life of the process ---
 
     async def _live(self, seconds: float | None = None) -> None:
         """For SECONDS, or until everything is settled."""
         process = Process(self.store, self._limits())
+        process.writers = Writers(self._mark, settle_timeout=process.limits.hello_timeout)
         process.budget = Budget(self.chance.choice([3_000, 1 << 28]))
         process.pipeline = replace(process.pipeline, budget=process.budget)
         process.task = process.committer.start()
@@ -192,7 +209,7 @@ class Simulation:
         while True:
             await asyncio.sleep(self.chance.uniform(0.005, 0.3))
             self.epochs[place.writer] += 1
-            with suppress(ServiceError):
+            with suppress(ServiceError, StoreError):
                 stream = await process.open(place, self.epochs[place.writer])
                 assert stream.session is not None
                 try:
@@ -206,8 +223,8 @@ class Simulation:
             self.epochs[place.writer] += 1
             try:
                 stream = await process.open(place, self.epochs[place.writer])
-            except ServiceError:
-                continue  # its batches are not settled yet
+            except (ServiceError, StoreError):
+                continue  # its batches are not settled yet, or its mark is not known
             assert stream.writer is not None
             mark = await self.store.mark(place)
             if stream.error is not None:
@@ -243,7 +260,8 @@ class Simulation:
                 while last < longest and last + 1 not in malformed:
                     last += 1
                 encode = chance.choice([columnar, plain])
-                batch = encode(max(1, at - chance.choice([0, 0, 0, 1, 3])), last)
+                names = [f"shared {chance.randrange(6)}", f"its own {next(self.batches)}"]
+                batch = encode(max(1, at - chance.choice([0, 0, 0, 1, 3])), last, names)
             sending = asyncio.ensure_future(stream.session.accept(batch))
             if chance.random() < 0.05:
                 pause = chance.choice([0, 0.001, 0.004])

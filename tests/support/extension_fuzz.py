@@ -111,7 +111,7 @@ def decoded(batch: _core.Batch) -> set[tuple[int, int, bytes]]:
     block = b"".join(pieces)
     found = read_block(block)
     assert len(found) == rows == batch.points
-    return {(seq, metric, struct.pack("<d", value)) for _, seq, metric, value in found}
+    return {(row.seq, row.metric, struct.pack("<d", row.value)) for row in found}
 
 
 def one_input(chance: random.Random) -> str:

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,6 +46,8 @@ class MemoryStore:
     """The kinds of inserts in the order in which they took effect."""
     before: list[Failure | None] = field(default_factory=list)
     """What happens to the next inserts before they take effect, one entry an insert."""
+    halfway: list[Failure | None] = field(default_factory=list)
+    """The same, when their tokens are noted and their points are not stored yet."""
     after: list[Failure | None] = field(default_factory=list)
     """The same, after they took effect."""
     before_rejects: list[Failure | None] = field(default_factory=list)
@@ -52,10 +55,14 @@ class MemoryStore:
     before_names: list[Failure | None] = field(default_factory=list)
     hole: str | None = None
     """The first time that something took effect while what lies below it was not settled."""
+    runs: dict[bytes, int] = field(default_factory=dict)
+    """Of the writers that have points."""
     poison: Callable[[bytes, int], bool] = lambda writer, seq: False
     """Points that the store refuses, with the whole block that they are in."""
     unrecordable: Callable[[bytes], bool] = lambda writer: False
     """Writers whose rejections the store refuses, with all of the same call."""
+    unnameable: Callable[[int], bool] = lambda run: False
+    """Runs whose names the store refuses, with all of the same call."""
     out_of_reach: Callable[[bytes, int], bool] = lambda writer, seq: False
     """Points whose blocks find the store down."""
     _blocks: list[StagedBlock] = field(default_factory=list)
@@ -75,23 +82,27 @@ class MemoryStore:
         _next(self.before)
         found = read_block(b"".join(block.chunks()))
         assert len(found) == block.rows
-        if any(self.out_of_reach(writer, seq) for writer, seq, _, _ in found):
+        if any(self.out_of_reach(row.writer, row.seq) for row in found):
             refused()
-        if any(self.poison(writer, seq) for writer, seq, _, _ in found):
+        if any(self.poison(row.writer, row.seq) for row in found):
             raise StoreError("Code: 117. INCORRECT_DATA", blames_data=True)
         with self._lock:
             if token not in self._tokens:
                 self._tokens.add(token)
-                for writer, seq, metric, value in found:
+                _next(self.halfway)
+                for writer, run, seq, metric, value in found:
                     self.points[writer, seq, metric] += 1
                     self.values[writer, seq, metric] = value
+                    self.runs[writer] = run
                 record.stored = True
                 self.order.append("points")
-                self._look_for_holes({writer for writer, _, _, _ in found})
+                self._look_for_holes({row.writer for row in found})
         _next(self.after)
 
     def insert_names(self, names: Sequence[tuple[int, int, str]]) -> None:
         _next(self.before_names)
+        if any(self.unnameable(run) for run, _, _ in names):
+            raise StoreError("Code: 117. INCORRECT_DATA", blames_data=True)
         for run, metric, name in names:
             self.stored_names[run, metric] = name
         self.order.append("names")
@@ -152,8 +163,8 @@ class MemoryStore:
         missing = sorted(set(range(1, last_seq + 1)) - settled)
         assert not missing, f"never stored: {missing[:20]}"
         assert max(settled, default=0) <= last_seq
-        named = {metric for _, metric in self.stored_names}
-        assert {metric for _, _, metric in self.points} <= named
+        used = {(self.runs[of], metric) for of, _, metric in self.points}
+        assert used <= self.stored_names.keys()
 
     def _settled(self, writer: bytes) -> set[int]:
         settled = set(self.seqs(writer))
@@ -179,9 +190,19 @@ def refused() -> None:
     raise StoreError("the store cannot be reached")
 
 
-def read_block(data: bytes) -> list[tuple[bytes, int, int, float]]:
-    """(writer, seq, metric, value) of each row of a Native block."""
-    found: list[tuple[bytes, int, int, float]] = []
+class Row(NamedTuple):
+    """What tells a point from others, and its value."""
+
+    writer: bytes
+    run: int
+    seq: int
+    metric: int
+    value: float
+
+
+def read_block(data: bytes) -> list[Row]:
+    """The rows of a Native block."""
+    found: list[Row] = []
     at = 0
     while at < len(data):
         count, at = read_varint(data, at)
@@ -195,9 +216,10 @@ def read_block(data: bytes) -> list[tuple[bytes, int, int, float]]:
             at += rows * dtype.itemsize
         found += [
             # UInt128, little-endian
-            (writer.tobytes()[::-1], int(seq), int(metric), float(value))
-            for writer, seq, metric, value in zip(
+            Row(writer.tobytes()[::-1], int(run), int(seq), int(metric), float(value))
+            for writer, run, seq, metric, value in zip(
                 columns["writer"],
+                columns["run"],
                 columns["seq"],
                 columns["metric"],
                 columns["value"],

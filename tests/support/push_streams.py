@@ -31,6 +31,7 @@ class Running:
     process: Process
     service: IngestService
     stub: Any
+    address: str
 
     @property
     def store(self) -> MemoryStore:
@@ -55,9 +56,10 @@ async def services() -> AsyncIterator[Start]:
         ingest_pb2_grpc.add_IngestServicer_to_server(service, server)
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
-        channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+        address = f"127.0.0.1:{port}"
+        channel = grpc.aio.insecure_channel(address)
         stack.append((server, channel, process))
-        return Running(process, service, ingest_pb2_grpc.IngestStub(channel))
+        return Running(process, service, ingest_pb2_grpc.IngestStub(channel), address)
 
     yield run
     for server, channel, process in stack:

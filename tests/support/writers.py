@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -30,14 +31,14 @@ IMPATIENT = replace(FAST, store_patience=0.2)
 """Limits of a service that sends its clients away soon."""
 
 
-def columnar(first: int, last: int) -> ingest_pb2.Batch:
-    """Sequences FIRST..LAST, each with every metric, as one self-contained columnar batch."""
+def columnar(first: int, last: int, metrics: Sequence[str] = METRICS) -> ingest_pb2.Batch:
+    """Sequences FIRST..LAST, each with all METRICS, as one self-contained columnar batch."""
     records = [
         (
             seq,
             seq * 10,
             1_700_000_000_000 + seq,
-            {name: seq + i / 4 for i, name in enumerate(METRICS)},
+            {name: seq + i / 4 for i, name in enumerate(metrics)},
         )
         for seq in range(first, last + 1)
     ]
@@ -46,11 +47,11 @@ def columnar(first: int, last: int) -> ingest_pb2.Batch:
     )
 
 
-def plain(first: int, last: int) -> ingest_pb2.Batch:
+def plain(first: int, last: int, metrics: Sequence[str] = METRICS) -> ingest_pb2.Batch:
     """The same in ordinary protobuf fields."""
-    batch = ingest_pb2.PlainBatch(metrics=METRICS)
+    batch = ingest_pb2.PlainBatch(metrics=metrics)
     for seq in range(first, last + 1):
-        for i in range(len(METRICS)):
+        for i in range(len(metrics)):
             batch.metric.append(i)
             batch.seq.append(seq)
             batch.step.append(seq * 10)
@@ -101,7 +102,8 @@ class Stream:
 
     def rejected(self, first_seq: int, last_seq: int, reason: str, *, nbytes: int) -> None:
         self.rejections.append((first_seq, last_seq, reason))
-        if self.session is not None and self.session.names_lost:
+        session = self.session
+        if session is not None and session.names_lost and last_seq >= session.received:
             self.fail(names_are_lost())
 
     def fail(self, error: ServiceError) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from stepline_ingest.errors import ServiceError
 from stepline_ingest.gen.stepline.v1 import ingest_pb2
+from stepline_ingest.writers import Binding
 from tests.support.memory_store import MemoryStore, refused, unknown
 from tests.support.writers import (
     FAST,
@@ -358,3 +359,32 @@ def _nameless(seq: int) -> ingest_pb2.Batch:
 
 def _slow() -> None:
     time.sleep(0.01)
+
+
+@pytest.mark.parametrize("mark", ["read", "not answered", "unreadable"])
+async def test_a_token_that_is_only_known_is_no_success(mark: str) -> None:
+    """Scenario: the store notes the token, fails before the points are there, and takes the
+    repetition for done. Guarantees: they are not acknowledged, and stored when they come again."""
+    store = MemoryStore(halfway=[unknown])
+    asked = store.mark
+
+    async def ask(place: Binding) -> int:
+        if mark == "unreadable":
+            refused()
+        if mark == "not answered":
+            await asyncio.sleep(60)
+        return await asked(place)
+
+    async with Process(store, IMPATIENT) as process:
+        stream = await process.open(binding())
+        assert stream.writer is not None
+        store.mark = ask  # type: ignore[method-assign]
+        await stream.send(columnar(1, 10))
+        await stream.settled()
+        assert stream.writer.committed == 0
+        assert stream.error is not None
+        assert stream.error.code is grpc.StatusCode.UNAVAILABLE
+        again = await process.open(stream.writer.binding, epoch=2)
+        await again.send(columnar(1, 10))
+        await again.settled()
+    store.assert_exactly_once(stream.writer.binding.writer, 10)

@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from stepline import _core
+from stepline_ingest.metrics import Refusal
 from stepline_ingest.store.errors import StoreError
 from stepline_ingest.store.staging import StagedBlock
 from tests.support.memory_store import MemoryStore, read_block, refused, unknown
@@ -23,6 +24,7 @@ from tests.support.writers import (
     binding,
     columnar,
     plain,
+    refuse_after,
     wait,
 )
 
@@ -157,7 +159,7 @@ async def test_a_batch_that_makes_the_builder_panic_is_put_aside() -> None:
     class Panicking(MemoryStore):
         def stage_points(self, write: Callable[[int], int]) -> StagedBlock:
             block = super().stage_points(write)
-            if any(seq == 4 for _, seq, _, _ in read_block(b"".join(block.chunks()))):
+            if any(row.seq == 4 for row in read_block(b"".join(block.chunks()))):
                 block.close()
                 raise _core.PanicException("index out of bounds")
             return block
@@ -293,3 +295,73 @@ async def test_a_batch_whose_names_are_refused_does_not_leave_points_without_nam
         await again.settled()
         store.assert_exactly_once(stream.writer.binding.writer, 6)
         store.assert_exactly_once(other.writer.binding.writer, 3)
+
+
+async def test_poison_that_cannot_be_recorded_takes_nothing_of_its_neighbours() -> None:
+    store = MemoryStore()
+    async with Process(store) as process:
+        poisoned, neighbour = binding(0), binding(1)
+        store.poison = lambda writer, seq: writer == poisoned.writer
+        store.unrecordable = lambda writer: writer == poisoned.writer
+        beside = await process.open(neighbour)
+        for epoch in range(1, 6):
+            stream = await process.open(poisoned, epoch)
+            await stream.send(plain(1, 3))
+            await beside.send(plain(3 * epoch - 2, 3 * epoch))
+            await stream.settled()
+            await beside.settled()
+            assert stream.error is not None
+            assert beside.error is None
+    store.assert_exactly_once(neighbour.writer, 15)
+    assert not store.seqs(poisoned.writer)
+
+
+@pytest.mark.parametrize("block", ["built", "being built"])
+async def test_refused_names_take_the_next_group_along(block: str) -> None:
+    """Scenario: the names of a batch are refused while the next group, closed already, holds more
+    of its writer and batches of others. Guarantees: no point is stored without its name; others
+    are not blamed for it; all get a stream, and are stored then."""
+    refusing, building = threading.Event(), threading.Event()
+    store = MemoryStore(before_names=[lambda: refuse_after(refusing)] * 2)
+    stage = store.stage_points
+
+    def stage_slowly(write: Callable[[int], int]) -> StagedBlock:
+        staged = stage(write)
+        if block == "being built" and staged.rows == 12:
+            wait(building)
+        return staged
+
+    store.stage_points = stage_slowly  # type: ignore[method-assign]
+    async with Process(store, replace(FAST, group_ahead_rows=12)) as process:
+        stream, other = [await process.open(binding(rank, f"run-{rank}")) for rank in range(2)]
+        assert stream.writer is not None
+        assert other.writer is not None
+        await stream.send(plain(1, 3))
+        while process.committer._storing is None:
+            await asyncio.sleep(0.001)
+        await stream.send(plain(4, 6))
+        await other.send(plain(1, 3))
+        while process.committer._ahead is None:
+            await asyncio.sleep(0.001)
+        await stream.send(plain(7, 9))
+        while block == "built" and not process.committer._built.is_set():
+            await asyncio.sleep(0.001)
+        refusing.set()
+        await stream.settled()
+        await other.settled()
+        assert stream.error is not None
+        assert "names" in stream.error.message
+        assert other.error is not None
+        assert other.error.refusal is Refusal.STORE_FAILS
+        assert not store.points
+        again = [await process.open(it.writer.binding, epoch=2) for it in (stream, other)]
+        assert [it.writer.committed for it in again if it.writer] == [3, 0]
+        building.set()
+        await again[0].send(plain(4, 6), plain(7, 9))
+        await again[1].send(plain(1, 3))
+        for it in again:
+            await it.settled()
+            assert it.error is None
+    assert store.open_blocks == 0
+    store.assert_exactly_once(stream.writer.binding.writer, 9)
+    store.assert_exactly_once(other.writer.binding.writer, 3)

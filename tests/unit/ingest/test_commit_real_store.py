@@ -1,5 +1,5 @@
-"""Group commit over a real engine whose answers get lost: what was acknowledged is stored, and
-stored once, judged by the rows themselves."""
+"""Group commit over a real engine whose answers get lost, or are wrong: what was acknowledged is
+stored, and stored once, judged by the rows themselves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -85,3 +86,56 @@ async def test_lost_answers_and_crashes(store: Store, window: int) -> None:
     assert sorted(found) == sorted(
         (int.from_bytes(place.writer, "big"), points, points, 1, last) for place in places
     )
+
+
+class InTheWay(PointsRepository):
+    """A file lies where the next part would be, for one attempt."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, ThreadPoolExecutor(2))
+        self.failures: list[str] = []
+        ((part, number, path),) = store.query(
+            "SELECT partition_id, max_block_number, path FROM system.parts "
+            "WHERE database = currentDatabase() AND table = 'raw_points' AND active"
+        )
+        block = int(cast(int, number)) + 1
+        self._file = Path(str(path)).parent / f"{part}_{block}_{block}_0"
+
+    def insert_points(self, block: StagedBlock, *, token: str, runs: Collection[int]) -> None:
+        if self.failures:
+            super().insert_points(block, token=token, runs=runs)
+            return
+        self._file.touch()
+        try:
+            super().insert_points(block, token=token, runs=runs)
+        except StoreError as error:
+            self.failures.append(str(error))
+            raise
+        finally:
+            self._file.unlink()
+
+
+async def test_a_part_that_does_not_come_into_its_place(embedded: Store) -> None:
+    """Scenario: a part is written, its token noted, and it cannot be renamed, as on a full disk;
+    the engine takes the repetition for done. Guarantee: it is not acknowledged, and stored when
+    it comes again."""
+    place = binding()
+    async with Process(cast(Any, PointsRepository(embedded, ThreadPoolExecutor(2)))) as process:
+        stream = await process.open(place)
+        await stream.send(columnar(1, 10))
+        await stream.settled()
+    repository = InTheWay(embedded)
+    async with Process(cast(Any, repository)) as process:
+        stream = await process.open(place, 2)
+        await stream.send(columnar(11, 20))
+        await stream.settled()
+        assert "rename" in repository.failures[0]
+        assert stream.writer is not None
+        assert stream.writer.committed == 10
+        again = await process.open(place, 3)
+        await again.send(columnar(11, 20))
+        await again.settled()
+        assert again.error is None
+    points = 20 * len(METRICS)
+    number = int.from_bytes(place.writer, "big")
+    assert embedded.query(AUDIT, {"run": place.run}) == [(number, points, points, 1, 20)]

@@ -331,3 +331,43 @@ async def test_a_rejection_that_is_refused_is_the_only_one_to_be_lost() -> None:
     assert {writer for writer, *_ in store.rejects} == {
         stream.writer.binding.writer for stream in (busy, rejected) if stream.writer is not None
     }
+
+
+@pytest.mark.parametrize("meanwhile", ["the next group is large", "the service stops"])
+async def test_nobody_waits_for_a_rejection_that_was_dropped(meanwhile: str) -> None:
+    """Scenario: the names of a batch are refused, and with it goes a rejection of its writer from
+    the same group, the rest of which is stored one by one. Guarantee: what the writer sends on its
+    next stream is stored."""
+    busy, slow = threading.Event(), threading.Event()
+    store = MemoryStore(before=[lambda: wait(busy)])
+    ahead = 1 if meanwhile == "the next group is large" else FAST.group_ahead_rows
+    async with Process(store, replace(FAST, group_ahead_rows=ahead)) as process:
+        first, stream, other = [
+            await process.open(binding(rank, f"run-{rank}")) for rank in range(3)
+        ]
+        assert stream.writer is not None
+        await first.send(plain(1, 1))
+        while not store.inserts:
+            await asyncio.sleep(0.001)
+        nameless = stream.writer.binding.run
+        store.unnameable = lambda run: run == nameless
+        store.before = [lambda: wait(slow)]
+        await stream.send(plain(1, 3), oversize(4))
+        await other.send(plain(1, 3))
+        busy.set()
+        while stream.error is None:
+            await asyncio.sleep(0.001)
+        store.unnameable = lambda run: False
+        again = await process.open(stream.writer.binding, epoch=2)
+        assert again.writer is not None
+        assert again.writer.committed == 3
+        await again.send(plain(4, 6))
+        if meanwhile == "the service stops":
+            stopping = asyncio.create_task(process.committer.stop())
+        await asyncio.sleep(0.05)  # it is looked at, and must not be put aside
+        slow.set()
+        await other.settled()
+        await again.settled()
+        if meanwhile == "the service stops":
+            await stopping
+    store.assert_exactly_once(stream.writer.binding.writer, 6)

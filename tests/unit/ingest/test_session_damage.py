@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 from dataclasses import replace
 
 import grpc
@@ -10,6 +13,7 @@ import pytest
 from stepline import _core
 from stepline_ingest.gen.stepline.v1 import ingest_pb2
 from stepline_ingest.session import Session
+from tests.support.memory_store import MemoryStore
 from tests.support.push_streams import Client, Start
 from tests.support.writers import (
     FAST,
@@ -17,6 +21,7 @@ from tests.support.writers import (
     columnar,
     damaged,
     plain,
+    wait,
 )
 
 
@@ -235,3 +240,26 @@ async def test_a_panic_of_the_decoder_puts_the_batch_aside(
     await again.send(plain(4, 6))
     await again.close()
     running.store.assert_exactly_once(place.writer, 6)
+
+
+async def test_all_rejections_are_told_before_the_stream_ends_for_the_names(start: Start) -> None:
+    recording = threading.Event()
+    slow = [lambda: wait(recording), lambda: time.sleep(0.1)]
+    running = await start(MemoryStore(before_rejects=slow), replace(FAST, max_batch_bytes=2_000))
+    place = binding()
+    client = Client(running)
+    await client.hello(place)
+    malformed = plain(1, 1)
+    malformed.plain.metrics[0] = ""
+    await client.send(malformed)
+    while not running.process.committer.recording:
+        await asyncio.sleep(0.001)
+    await client.send(ingest_pb2.Batch(first_seq=2, last_seq=2, columnar=b"x" * 2_001))
+    (stream,) = running.service._streams
+    while stream._session is None or not stream._session.names_lost:
+        await asyncio.sleep(0.001)
+    recording.set()
+    assert (await client.read()).rejected.first_seq == 1
+    assert (await client.read()).ack.committed_seq == 1
+    assert (await client.read()).rejected.first_seq == 2
+    assert "names" in (await client.ended())[1]

@@ -9,8 +9,9 @@ import grpc
 import pytest
 
 from stepline import _core
+from stepline_ingest import push
 from stepline_ingest.errors import later
-from stepline_ingest.gen.stepline.v1 import ingest_pb2
+from stepline_ingest.gen.stepline.v1 import ingest_pb2, ingest_pb2_grpc
 from stepline_ingest.push import IngestService
 from stepline_ingest.writers import Binding
 from tests.support.memory_store import MemoryStore, refused
@@ -209,3 +210,32 @@ async def test_a_stream_that_is_hung_up_while_it_ends_is_not_remembered(turns: i
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
         assert process.writers.owners() == []
+
+
+async def test_a_client_that_takes_no_replies(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guarantees: what waits to be told to it has a bound, and a service that drains does not wait
+    for it once its batches are settled."""
+    monkeypatch.setattr(push, "FAREWELL", 0.1)
+    running = await start(limits=replace(FAST, window_batches=4))
+    narrow = [("grpc.http2.lookahead_bytes", 1), ("grpc.http2.bdp_probe", 0)]
+    async with grpc.aio.insecure_channel(running.address, options=narrow) as channel:
+        client = Client(replace(running, stub=ingest_pb2_grpc.IngestStub(channel)))
+        place = binding()
+        await client.hello(place)
+        (stream,) = running.service._streams
+        (writer,) = running.process.writers._writers.values()
+        while stream._hears.is_set():
+            malformed = plain(writer.committed + 1, writer.committed + 1)
+            malformed.plain.metrics[0] = ""
+            await client.send(malformed)
+            while writer.committed < malformed.last_seq and stream._hears.is_set():
+                await asyncio.sleep(0.001)
+        for seq in range(writer.committed + 1, writer.committed + 4):
+            await client.send(plain(seq, seq))
+        await asyncio.sleep(0.1)
+        assert len(stream._rejected) == 4
+        assert not stream.ended.is_set()
+        await asyncio.wait_for(running.service.drain(), DEADLINE)
+        assert not stream.ended.is_set()

@@ -58,6 +58,10 @@ impl Console {
         self.since.get_or_insert_with(Instant::now);
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     pub fn is_due(&self) -> bool {
         self.lines.len() >= MOST_LINES
             || self.bytes >= MOST_BYTES

@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::{getrlimit, setrlimit, Resource};
 use stepline_core::spool::{layout, scan, DirLock, SpoolError, SpoolMeta};
 use tokio::signal::unix::{signal, SignalKind};
 use tokio::task::JoinSet;
@@ -40,6 +41,7 @@ pub enum HostError {
 /// Drains every spool under `root` until nothing has been left for `idle_exit`. Returns at once when another process does so, and
 /// within a second after SIGTERM or SIGINT.
 pub fn run_host(root: &Path, settings: Settings, idle_exit: Duration) -> Result<(), HostError> {
+    allow_open_files();
     let runtime = runtime::build()?;
     let result = runtime.block_on(async {
         let (stopper, stop) = Stop::new();
@@ -58,6 +60,14 @@ pub fn run_host(root: &Path, settings: Settings, idle_exit: Duration) -> Result<
     // Without waiting for a disk that hangs.
     runtime.shutdown_background();
     result
+}
+
+/// A spool takes five, and the usual limit is for programs that use `select`.
+fn allow_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Best effort: with fewer of them spools wait for each other.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// The same on the runtime of the caller.
@@ -119,8 +129,11 @@ impl Host {
     async fn work(&mut self, idle_exit: Duration) -> Result<(), HostError> {
         let mut idle_since = None;
         loop {
-            for dir in scan(&self.root)? {
-                self.consider(dir);
+            match scan(&self.root) {
+                Ok(found) => found.into_iter().for_each(|dir| self.consider(dir)),
+                // Those that are being sent go on.
+                Err(_) if !self.sessions.is_empty() => {}
+                Err(err) => return Err(err.into()),
             }
             if self.sessions.is_empty() {
                 let since = *idle_since.get_or_insert_with(Instant::now);
@@ -168,6 +181,10 @@ impl Host {
                 });
             }
             Err(err) if err.is_not_found() => {}
+            Err(err) if err.may_pass() => {
+                log::warn!("{}: {err}", dir.display());
+                self.not_before.insert(dir, Instant::now() + self.settings.tuning.relock);
+            }
             Err(err) => {
                 log::error!("{}: left alone: {err}", dir.display());
                 self.left_alone.insert(dir);

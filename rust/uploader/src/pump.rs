@@ -66,7 +66,16 @@ impl<'a> Pump<'a> {
         let wanted = BatchLimits { max_points: tuning.batch_points, max_raw_bytes: tuning.batch_bytes };
         // What is lost here the service may not count as settled.
         let cursor = push.committed.max(held.lost_up_to);
+        if cursor < held.journal.state().acked_seq {
+            // It is back in the past, and may lack what was told since.
+            held.journal.update(|state| state.acked_control = 0);
+        }
         held.reader.seek(cursor, held.journal.state().acked_control)?;
+        let known = held.journal.state().acked_seq;
+        if cursor > known {
+            backoff.reset();
+            held.registered_anew = false;
+        }
         held.journal.update(|state| state.acked_seq = cursor);
         held.journal.phase(Phase::Streaming, "");
         Ok(Pump {
@@ -87,6 +96,13 @@ impl<'a> Pump<'a> {
 
     /// Until the spool is drained or the stream ends. May be cancelled at any time.
     pub async fn run(&mut self) -> Result<End, Trouble> {
+        let ended = self.go().await;
+        // What was said before the end of the stream counts.
+        self.note_progress();
+        ended
+    }
+
+    async fn go(&mut self) -> Result<End, Trouble> {
         loop {
             self.tell_vanished().await?;
             match self.read().await? {
@@ -122,7 +138,7 @@ impl<'a> Pump<'a> {
         loop {
             let record = match self.held.reader.next() {
                 Ok(Some(record)) => record,
-                Ok(None) => return Ok(Read::Nothing),
+                Ok(None) => return Ok(self.nothing()),
                 Err(err) if err.is_corrupt() => {
                     if self.held.damage.remember(&err, self.cursor) {
                         log::error!("{}: {err}", self.held.name);
@@ -167,6 +183,18 @@ impl<'a> Pump<'a> {
                 Err(Refusal::Stream(trouble)) => return Err(trouble),
             }
         }
+    }
+
+    /// What is lost without a record behind it is seen at the end.
+    fn nothing(&mut self) -> Read {
+        let Some((seq, control)) = self.held.reader.passed() else { return Read::Nothing };
+        if seq > self.cursor {
+            return Read::LostUpTo(seq);
+        }
+        if self.console.is_empty() {
+            self.held.journal.update(|state| state.acked_control = state.acked_control.max(control));
+        }
+        Read::Nothing
     }
 
     fn cut_is_due(&mut self) -> bool {
@@ -282,6 +310,7 @@ impl<'a> Pump<'a> {
 
     /// Sends what came before a hole; the next stream says that it is one.
     async fn skip(&mut self, lost_up_to: u64) -> Result<Trouble, Trouble> {
+        self.send_console().await?;
         self.settle().await?;
         self.clean_up()?;
         log::error!("{}: sequences {} to {lost_up_to} are lost", self.held.name, self.push.settled_seq() + 1);

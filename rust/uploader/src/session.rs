@@ -101,9 +101,6 @@ impl Session {
         // Without its directory there is nothing to send, however long the service stays away.
         let (first_available, _) = self.held.reader.first_available()?;
         self.skip_dropped(first_available);
-        if self.held.journal.state().attempt != 0 && self.held.is_drained()? {
-            return Ok(End::Drained);
-        }
         if self.held.journal.state().phase != Phase::Unreachable {
             self.held.journal.phase(Phase::Connecting, "");
         }
@@ -129,7 +126,13 @@ impl Session {
             Push::open(&link, hello, &self.settings.tuning).await.map_err(|failure| Trouble::of(&failure, &link))?;
         self.logged.clear();
         self.held.confesses_loss = false;
-        Pump::new(&mut self.held, &mut self.backoff, &link, &self.settings.tuning, self.until, push)?.run().await
+        let welcomed = Instant::now();
+        let tuning = &self.settings.tuning;
+        let ended = Pump::new(&mut self.held, &mut self.backoff, &link, tuning, self.until, push)?.run().await;
+        if welcomed.elapsed() > tuning.longest_pause {
+            self.held.registered_anew = false;
+        }
+        ended
     }
 
     async fn register(&mut self, link: &Link) -> Result<(), Trouble> {
@@ -196,7 +199,7 @@ impl Session {
             Trouble::Unregistered(text) => {
                 log::warn!("{}: {text}; registering the run again", self.held.name);
                 self.held.registered_anew = true;
-                self.held.journal.update(|state| state.attempt = 0);
+                self.held.journal.update(|state| (state.attempt, state.acked_control) = (0, 0));
                 Next::Pause(Duration::ZERO)
             }
             Trouble::DataLost(text) if self.held.confesses_loss => Next::GiveUp(Phase::Refused, text),
@@ -211,8 +214,10 @@ impl Session {
             Trouble::Refused(text) | Trouble::Superseded(text) => Next::GiveUp(Phase::Refused, text),
             Trouble::Spool(err) if err.is_not_found() => {
                 log::warn!("{}: somebody deleted the spool: {err}", self.held.name);
-                Next::End(End::Drained)
+                // Not removed: it may be made anew, and the lock is that of the old one.
+                Next::End(End::HandedOver)
             }
+            Trouble::Spool(err) if err.may_pass() => self.judge(Trouble::Later { text: err.to_string(), after: None }),
             Trouble::Spool(err) => Next::GiveUp(Phase::Refused, err.to_string()),
         }
     }

@@ -31,10 +31,14 @@ pub struct Failure {
     message: String,
 }
 
+/// How tonic begins what it says of an answer without a gRPC status.
+const FROM_HTTP: &str = "grpc-status header missing, mapped from HTTP status";
+
 impl Failure {
     pub fn new(status: &Status) -> Self {
         // A status with a source was made on this side, by the connection: what code it carries says little, and it passes.
-        let transport = status.source().is_some();
+        // One that was made of an HTTP status is of a proxy, not of the service.
+        let transport = status.source().is_some() || status.message().starts_with(FROM_HTTP);
         let verdict = if transport { Verdict::Later(None) } else { judge(status) };
         Failure { verdict, code: status.code(), transport, message: text(status) }
     }

@@ -24,6 +24,12 @@ impl Continuity {
         expected.filter(|next| *next != (first_seq, first_control))
     }
 
+    /// Nothing up to these will come.
+    pub fn pass(&mut self, (seq, control): (u64, u64)) {
+        let next = self.next.unwrap_or((1, 1));
+        self.next = Some((next.0.max(seq + 1), next.1.max(control + 1)));
+    }
+
     /// The next sequence and ordinal; None before the first segment.
     pub fn next(&self) -> Option<(u64, u64)> {
         self.next

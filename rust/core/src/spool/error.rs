@@ -122,6 +122,12 @@ impl SpoolError {
         self.source.as_ref().is_some_and(|e| e.kind() == io::ErrorKind::NotFound)
     }
 
+    /// The same operation may succeed later: what refused it is neither a matter of rights nor of what the file system can do.
+    pub fn may_pass(&self) -> bool {
+        let passes = |e: &Arc<io::Error>| e.kind() != io::ErrorKind::PermissionDenied && !has_no_locks(e);
+        self.source.as_ref().is_some_and(passes)
+    }
+
     /// Where the damage begins: file and byte offset.
     pub fn place(&self) -> Option<(&Path, u64)> {
         self.place.as_ref().map(|(path, offset)| (path.as_path(), *offset))

@@ -14,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{flock, FlockOperation};
+use rustix::io::Errno;
 
 use super::error::SpoolError;
 
@@ -52,7 +53,8 @@ impl DirLock {
     pub fn held(path: &Path) -> bool {
         match File::open(path) {
             Ok(file) => matches!(try_flock(&file, FlockOperation::NonBlockingLockShared), Ok(false)),
-            Err(_) => false,
+            // Who has no descriptor left has not seen that nobody holds it.
+            Err(e) => Errno::from_io_error(&e).is_some_and(|errno| [Errno::MFILE, Errno::NFILE].contains(&errno)),
         }
     }
 }
@@ -85,8 +87,8 @@ fn try_flock(file: &File, operation: FlockOperation) -> io::Result<bool> {
     loop {
         match flock(file, operation) {
             Ok(()) => return Ok(true),
-            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(false),
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) => return Ok(false),
+            Err(Errno::INTR) => {}
             Err(e) => return Err(e.into()),
         }
     }

@@ -162,6 +162,11 @@ impl SpoolReader {
         Ok(deleted)
     }
 
+    /// After `next` has given None: the sequence and the ordinal up to which everything was given or can never be.
+    pub fn passed(&self) -> Option<(u64, u64)> {
+        self.continuity.next().map(|(seq, control)| (seq - 1, control - 1))
+    }
+
     /// Nobody writes any more and nothing lies above these.
     pub fn is_drained(&mut self, acked_seq: u64, acked_control: u64) -> Result<bool, SpoolError> {
         // First this question: whoever dies after it was alive may have written until then.
@@ -226,7 +231,10 @@ impl SpoolReader {
                             continue;
                         }
                     },
-                    None if self.ends_well() => return Ok(None),
+                    None if self.ends_well() => {
+                        self.pass_lost_end()?;
+                        return Ok(None);
+                    }
                     // On a network file system the end can be seen before the last records.
                     None if !reopened => {
                         reopened = true;
@@ -318,6 +326,15 @@ impl SpoolReader {
             }
             _ => true,
         }
+    }
+
+    /// Behind damage in the last segment nothing can be read, and `sealed` says how much that was.
+    fn pass_lost_end(&mut self) -> Result<(), SpoolError> {
+        let Some(sealed) = layout::sealed_at(&self.dir).filter(|_| self.damaged) else { return Ok(()) };
+        if self.later_segment(true)?.is_none() {
+            self.continuity.pass(sealed);
+        }
+        Ok(())
     }
 
     fn missing_end(&mut self) -> SpoolError {

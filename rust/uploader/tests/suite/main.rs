@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a test that is surprised shall fail
 
+mod chance;
 mod clock;
 mod controls;
 mod damage;
@@ -12,6 +13,7 @@ mod hosts;
 mod lives;
 mod refusals;
 mod service;
+mod simulation;
 mod store;
 mod support;
 mod system;

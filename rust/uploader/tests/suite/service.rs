@@ -8,6 +8,7 @@ use std::time::Duration;
 use stepline_core::batch::{DecodeLimits, StreamDecoder};
 use stepline_core::id::WriterId;
 use stepline_wire::v1::batch::Encoding;
+use stepline_wire::v1::capture_server::{Capture, CaptureServer};
 use stepline_wire::v1::ingest_server::{Ingest, IngestServer};
 use stepline_wire::v1::push_reply::Kind as Reply;
 use stepline_wire::v1::push_request::Kind as Frame;
@@ -43,6 +44,8 @@ pub enum Fault {
     Mute,
     /// Acknowledges after a pause.
     Slow { ms: u64 },
+    /// Acknowledges each batch in two parts, twice, and then again what was settled before.
+    Stutter,
     /// Ends the stream with this in the place of a batch.
     FailWith { after: usize, status: Status },
 }
@@ -54,6 +57,8 @@ pub struct Behaviour {
     pub calls: VecDeque<(Status, bool)>,
     /// Batches with one of these sequences are rejected.
     pub reject: Vec<u64>,
+    /// Who is told of a rejection is hung up at once, as the service does with columnar batches.
+    pub reject_ends: bool,
     pub window_batches: u32,
     pub window_bytes: u64,
     pub max_batch_points: u64,
@@ -78,6 +83,7 @@ impl Shared {
             streams: VecDeque::new(),
             calls: VecDeque::new(),
             reject: Vec::new(),
+            reject_ends: false,
             window_batches: 4,
             window_bytes: 1 << 20,
             max_batch_points: 0,
@@ -128,7 +134,14 @@ impl Service {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let wanted = address.unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
-                let listener = TcpListener::bind(wanted).await.unwrap();
+                let listener = loop {
+                    match TcpListener::bind(wanted).await {
+                        Ok(listener) => break listener,
+                        // Whoever looks for a service at a port that nobody has may find itself there.
+                        Err(_) if address.is_some() => tokio::time::sleep(Duration::from_millis(5)).await,
+                        Err(err) => panic!("{err}"),
+                    }
+                };
                 tell.send(listener.local_addr().unwrap()).unwrap();
                 tokio::select! {
                     served = serve(service, listener) => served.unwrap(),
@@ -172,6 +185,7 @@ async fn serve(shared: Shared, listener: TcpListener) -> Result<(), tonic::trans
     });
     tonic::transport::Server::builder()
         .add_service(IngestServer::new(shared.clone()))
+        .add_service(CaptureServer::new(shared.clone()))
         .add_service(RunsServer::new(shared))
         .serve_with_incoming(incoming)
         .await
@@ -280,6 +294,9 @@ impl PushTask {
                 let batch = v1::Rejected { first_seq: batch.first_seq, last_seq: batch.last_seq, reason };
                 under_way.clear();
                 self.reply(Reply::Rejected(batch)).await;
+                if self.shared.behaviour().reject_ends {
+                    return Err(Status::unavailable("names are lost"));
+                }
                 continue;
             }
             self.shared.store().commit(writer, &decoded, batch.last_seq);
@@ -290,7 +307,13 @@ impl PushTask {
                 _ => {}
             }
             under_way.clear();
-            self.reply(Reply::Ack(v1::Ack { committed_seq: batch.last_seq })).await;
+            let acks = match self.fault {
+                Fault::Stutter => vec![batch.first_seq, batch.last_seq, batch.last_seq, batch.first_seq - 1],
+                _ => vec![batch.last_seq],
+            };
+            for committed_seq in acks {
+                self.reply(Reply::Ack(v1::Ack { committed_seq })).await;
+            }
         }
         Ok(())
     }
@@ -412,6 +435,30 @@ impl Runs for Shared {
     }
 
     async fn list_runs(&self, _: Request<v1::ListRunsRequest>) -> Result<Response<v1::ListRunsReply>, Status> {
+        Err(Status::unimplemented("no uploader asks this"))
+    }
+}
+
+#[tonic::async_trait]
+impl Capture for Shared {
+    async fn put_context(&self, _: Request<v1::PutContextRequest>) -> Result<Response<v1::PutContextReply>, Status> {
+        Ok(Response::new(v1::PutContextReply::default()))
+    }
+
+    async fn get_context(&self, _: Request<v1::GetContextRequest>) -> Result<Response<v1::GetContextReply>, Status> {
+        Err(Status::unimplemented("no uploader asks this"))
+    }
+
+    async fn append_console(
+        &self,
+        request: Request<v1::AppendConsoleRequest>,
+    ) -> Result<Response<v1::AppendConsoleReply>, Status> {
+        let lines = request.into_inner().lines.into_iter().map(|line| line.text);
+        self.store().console.extend(lines);
+        Ok(Response::new(v1::AppendConsoleReply::default()))
+    }
+
+    async fn read_console(&self, _: Request<v1::ReadConsoleRequest>) -> Result<Response<v1::ReadConsoleReply>, Status> {
         Err(Status::unimplemented("no uploader asks this"))
     }
 }

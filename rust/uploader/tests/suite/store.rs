@@ -9,17 +9,18 @@ use stepline_wire::v1;
 /// (sequence, metric) -> (step, time, bits of the value): one point of one writer.
 pub type Points = BTreeMap<(u64, u64), (i64, i64, u64)>;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Store {
     writers: HashMap<WriterId, Writer>,
     pub events: Vec<Event>,
     pub attempts: HashMap<String, u32>,
+    pub console: Vec<String>,
     pub heartbeats: Vec<Vec<v1::SignOfLife>>,
     /// What the client did against the protocol.
     pub violations: Vec<String>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Writer {
     points: Points,
     settled: u64,
@@ -57,7 +58,7 @@ impl Store {
 
     pub fn reject(&mut self, writer: WriterId, first: u64, last: u64) {
         let kept = self.writers.entry(writer).or_default();
-        kept.rejected.push((first, last));
+        kept.rejected.push((first.max(kept.settled + 1), last));
         kept.settled = kept.settled.max(last);
     }
 
@@ -73,9 +74,14 @@ impl Store {
         self.writers.values().map(|w| w.points.len()).sum()
     }
 
+    /// Goes back to what a backup has.
+    pub fn restore(&mut self, backup: Store) {
+        *self = Store { violations: std::mem::take(&mut self.violations), ..backup };
+    }
+
     /// Forgets everything, as a service does whose disk was lost.
     pub fn wipe(&mut self) {
-        *self = Store { violations: std::mem::take(&mut self.violations), ..Store::default() };
+        self.restore(Store::default());
     }
 
     /// Exactly these points of the writer are stored, each once.
@@ -97,6 +103,10 @@ impl Store {
         };
         let found = self.writers.iter().map(|(id, writer)| (*id, steps(writer)));
         found.filter(|(_, steps)| !steps.is_empty()).collect()
+    }
+
+    pub fn gaps(&self, writer: WriterId) -> Vec<(u64, u64)> {
+        self.writers.get(&writer).map_or_else(Vec::new, |w| w.gaps.clone())
     }
 
     pub fn rejected(&self, writer: WriterId) -> Vec<(u64, u64)> {

@@ -19,7 +19,7 @@ use crate::stop::Stop;
 
 /// Spools that are sent at the same time.
 const AT_ONCE: usize = 32;
-/// Without a time limit a spool is given up after this many failures in a row.
+/// Without a time limit a spool is given up after this many failures in a row; with one it has another turn when all others had theirs.
 const PATIENCE: u32 = 6;
 /// Without a time limit, who drains a spool has this long to give it up, or to remove it once it is stored.
 const HANDOVER: Duration = Duration::from_secs(5);
@@ -72,7 +72,7 @@ async fn drain_all(
     waiting.reverse();
     let (stopper, until_stopped) = Stop::new();
     let pool = Pool::default();
-    let patience = timeout.is_none().then_some(PATIENCE);
+    let patience = (timeout.is_none() || waiting.len() > AT_ONCE).then_some(PATIENCE);
     let mut sending = JoinSet::new();
     let work = async {
         loop {
@@ -80,8 +80,10 @@ async fn drain_all(
                 let Some(dir) = waiting.pop() else { break };
                 sending.spawn(send(dir, pool.clone(), settings.clone(), patience, until_stopped.clone()));
             }
-            if sending.join_next().await.is_none() {
-                return;
+            match sending.join_next().await {
+                Some(Ok(Some(unreached))) if timeout.is_some() => waiting.insert(0, unreached),
+                Some(_) => {}
+                None => return,
             }
         }
     };
@@ -95,9 +97,9 @@ async fn drain_all(
     Ok(())
 }
 
-/// Sends one spool, or waits while somebody else does.
-async fn send(dir: PathBuf, pool: Pool, settings: Settings, patience: Option<u32>, stop: Stop) {
-    let Some(begun) = status(&dir) else { return };
+/// Sends one spool, or waits while somebody else does. Returns it when its service was not reached.
+async fn send(dir: PathBuf, pool: Pool, settings: Settings, patience: Option<u32>, stop: Stop) -> Option<PathBuf> {
+    let begun = status(&dir)?;
     let mut asked_since = Instant::now();
     let mut stored_since = None;
     loop {
@@ -105,35 +107,36 @@ async fn send(dir: PathBuf, pool: Pool, settings: Settings, patience: Option<u32
             Ok(Taken::Held(held)) => {
                 let until = Until::CaughtUp { up_to: begun.last_seq, patience };
                 Session::new(held, pool, settings, until).run(stop).await;
-                return;
+                let left = status(&dir)?;
+                return (left.state == Phase::Unreachable.as_str()).then_some(dir);
             }
             Ok(Taken::Locked) => {}
-            Ok(Taken::Offline) => return,
-            Err(err) if err.is_not_found() => return,
+            Ok(Taken::Offline) => return None,
+            Err(err) if err.is_not_found() => return None,
             Err(err) => {
                 log::error!("{}: left alone: {err}", dir.display());
-                return;
+                return None;
             }
         }
-        let Some(now) = status(&dir) else { return };
+        let now = status(&dir)?;
         let stored = now.acked_seq >= begun.last_seq && now.acked_control >= begun.last_control;
         if stored {
             // What came meanwhile is the business of whoever has the spool. Without a writer it is about to be removed.
             let since = stored_since.get_or_insert_with(Instant::now);
             if now.alive || (patience.is_some() && since.elapsed() > HANDOVER) {
-                return;
+                return None;
             }
         } else if now.state == Phase::Streaming.as_str() {
             asked_since = Instant::now();
         } else if patience.is_some() && asked_since.elapsed() > HANDOVER {
             log::warn!("{}: another process has it and does not get through either", dir.display());
-            return;
+            return Some(dir);
         }
         if now.state == Phase::Unreachable.as_str() || (!stored && now.state != Phase::Streaming.as_str()) {
             handover::ask(&dir);
         }
         tokio::select! {
-            () = stop.wanted() => return,
+            () = stop.wanted() => return None,
             () = tokio::time::sleep(settings.tuning.poll) => {}
         }
     }

@@ -29,6 +29,11 @@ use crate::trouble::End;
 /// After the wish to end the sessions get this long to write down where they are.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// Locks, state, a segment, a directory that is read.
+const FILES_OF_A_SPOOL: usize = 6;
+/// Connections, the runtime, readings of the host.
+const FILES_BESIDE: usize = 64;
+
 /// Why the uploader could not do its work at all.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
@@ -62,12 +67,18 @@ pub fn run_host(root: &Path, settings: Settings, idle_exit: Duration) -> Result<
     result
 }
 
-/// A spool takes five, and the usual limit is for programs that use `select`.
+/// The usual limit is for programs that use `select`.
 fn allow_open_files() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // Best effort: with fewer of them spools wait for each other.
+    // Best effort: with fewer of them spools wait.
     let _ = setrlimit(Resource::Nofile, limit);
+}
+
+/// As many as can have all their files open: with some of them each, none would get through.
+fn most_at_once() -> usize {
+    let files = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |files| files as usize);
+    (files.saturating_sub(FILES_BESIDE) / FILES_OF_A_SPOOL).max(1)
 }
 
 /// The same on the runtime of the caller.
@@ -81,6 +92,8 @@ pub async fn host(root: &Path, settings: Settings, idle_exit: Duration, stop: St
         running: HashSet::new(),
         left_alone: HashSet::new(),
         not_before: HashMap::new(),
+        most_at_once: most_at_once(),
+        told_of_limit: false,
     };
     let lock_path = root.join(layout::UPLOADER_LOCK);
     receipt::expire(root);
@@ -122,6 +135,8 @@ struct Host {
     left_alone: HashSet<PathBuf>,
     /// When to try again at a spool that somebody else drains.
     not_before: HashMap<PathBuf, Instant>,
+    most_at_once: usize,
+    told_of_limit: bool,
 }
 
 impl Host {
@@ -155,6 +170,16 @@ impl Host {
     fn consider(&mut self, dir: PathBuf) {
         let waits = self.not_before.get(&dir).is_some_and(|at| Instant::now() < *at);
         if waits || self.running.contains(&dir) || self.left_alone.contains(&dir) {
+            return;
+        }
+        if self.sessions.len() >= self.most_at_once {
+            if !self.told_of_limit {
+                log::warn!(
+                    "the limit of open files allows {} spools at once, others wait: raise ulimit -n",
+                    self.most_at_once
+                );
+                self.told_of_limit = true;
+            }
             return;
         }
         self.not_before.remove(&dir);

@@ -1,5 +1,6 @@
 //! Updates and ends of runs, in their order among the points.
 
+use stepline_core::spool::{LimitPolicy, WriterOptions};
 use tonic::Status;
 
 use crate::service::{Fault, Service};
@@ -91,4 +92,26 @@ async fn a_gap_becomes_part_of_the_summary() {
     let store = service.shared.store();
     let Some(Event::Updated { summary_json, .. }) = store.events.last() else { panic!("{:?}", store.events) };
     assert!(summary_json.contains(&trainer.id.to_hex()) && summary_json.contains("disk full"), "{summary_json}");
+}
+
+/// Scenario: the trainer dropped its oldest records because of its limit, updates among them, and is killed. Guarantees: nobody waits for
+/// those; the rest arrives and the spool goes.
+#[tokio::test]
+async fn updates_that_the_trainer_dropped_are_not_waited_for() {
+    let root = tempfile::tempdir().unwrap();
+    let (shared, address) = Service::start().kill();
+    let options = WriterOptions { limit_bytes: 64 << 10, policy: LimitPolicy::DropOldest, ..WriterOptions::default() };
+    let mut trainer = Trainer::with_options(root.path(), meta(&address.to_string(), "r"), options);
+    trainer.rows(1, 4);
+    trainer.update(1);
+    trainer.update(2);
+    trainer.rows(5_000, 4);
+    let (id, logged, dir) = trainer.vanish();
+    let service = Service::restart(shared, Some(address));
+    Uploader::start(root.path(), settings()).ended().await;
+    assert!(!dir.exists());
+    let store = service.shared.store();
+    let [(1, dropped)] = store.gaps(id)[..] else { panic!("{:?}", store.gaps(id)) };
+    let kept = logged.iter().filter(|((seq, _), _)| *seq > dropped);
+    store.expect(id, &kept.map(|(key, value)| (*key, *value)).collect());
 }

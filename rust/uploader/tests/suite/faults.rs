@@ -2,11 +2,13 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
+use stepline_core::spool::SpoolMeta;
 use tonic::{Code, Status};
 
 use crate::service::{Fault, Service};
-use crate::support::{look, phase, settings, soon, until, Uploader};
-use crate::trainer::Trainer;
+use crate::store::Event;
+use crate::support::{look, phase, settings, soon, until, Uploader, LONG};
+use crate::trainer::{meta, Trainer};
 
 /// One thing that happens to a spool.
 #[derive(Clone, Debug)]
@@ -204,10 +206,83 @@ async fn a_service_that_lost_everything_gets_what_is_left() {
     trainer.seal();
     uploader.ended().await;
     let store = service.shared.store();
-    let [.., crate::store::Event::Gap { first: 1, last: lost }] = store.events[..] else {
-        panic!("{:?}", store.events)
-    };
+    let [.., Event::Gap { first: 1, last: lost }] = store.events[..] else { panic!("{:?}", store.events) };
     assert!(lost <= last);
     let left = trainer.logged.range((lost + 1, 0)..).map(|(key, value)| (*key, *value)).collect();
     store.expect(trainer.id, &left);
+}
+
+/// Scenario: the service goes back to a state before an update that the spool still has. Guarantees: it hears of the update again.
+#[tokio::test]
+async fn updates_that_the_spool_still_has_are_sent_again() {
+    let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
+    let mut trainer = Trainer::new(root.path(), &service.server(), "r");
+    let uploader = Uploader::start(root.path(), settings());
+    trainer.rows(5, 3);
+    trainer.update(1);
+    until("all is acknowledged", || look(&trainer).acked_control == 1 && look(&trainer).acked_seq == 5).await;
+    let (shared, address) = service.kill();
+    shared.store().wipe();
+    let service = Service::restart(shared, Some(address));
+    trainer.rows(5, 3);
+    trainer.finish(0);
+    uploader.ended().await;
+    let store = service.shared.store();
+    store.expect(trainer.id, &trainer.logged);
+    assert_eq!(store.events.iter().filter(|event| matches!(event, Event::Updated { .. })).count(), 1);
+}
+
+/// Scenario: the service loses the run twice, and the trainer logs nothing in between. Guarantees: the run is registered each time, for a
+/// stream that was welcomed for a while was no refusal.
+#[tokio::test]
+async fn a_run_that_is_lost_twice_is_registered_twice() {
+    let (root, mut service) = (tempfile::tempdir().unwrap(), Service::start());
+    let mut trainer = Trainer::new(root.path(), &service.server(), "r");
+    let uploader = Uploader::start(root.path(), settings());
+    for _ in 0..2 {
+        phase(&trainer, "streaming").await;
+        tokio::time::sleep(2 * settings().tuning.longest_pause).await;
+        let (shared, address) = service.kill();
+        shared.store().wipe();
+        phase(&trainer, "unreachable").await;
+        service = Service::restart(shared, Some(address));
+    }
+    trainer.rows(10, 3);
+    trainer.finish(0);
+    uploader.ended().await;
+    service.shared.store().expect(trainer.id, &trainer.logged);
+    assert!(!trainer.exists());
+}
+
+/// Scenario: all is acknowledged, the uploader is killed before it deletes the spool, and the service goes back to an older state.
+/// Guarantees: the spool is not deleted before the service has said once more that it has all.
+#[tokio::test]
+async fn a_spool_is_deleted_on_the_word_of_the_service_alone() {
+    let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
+    let mut trainer = Trainer::with(root.path(), SpoolMeta { child: true, ..meta(&service.server(), "r") });
+    trainer.rows(50, 3);
+    let uploader = Uploader::start(root.path(), settings());
+    until("all is acknowledged", || look(&trainer).acked_seq == 50).await;
+    uploader.kill().await;
+    trainer.seal();
+    service.shared.store().wipe();
+    Uploader::start(root.path(), settings()).ended().await;
+    service.shared.store().expect(trainer.id, &trainer.logged);
+}
+
+/// Scenario: each of thirty streams stores a batch and breaks before its acknowledgement. Guarantees: that counts as progress, so that the
+/// pauses between streams stay short.
+#[tokio::test]
+async fn what_a_welcome_settles_is_progress() {
+    let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
+    service.shared.behaviour().window_batches = 1;
+    service.shared.behaviour().streams.extend((0..30).map(|_| Fault::DropAfter { after: 0 }));
+    let mut settings = settings();
+    // Pauses that grow would take minutes.
+    settings.tuning.longest_pause = LONG;
+    let mut trainer = Trainer::new(root.path(), &service.server(), "r");
+    trainer.rows(240, 10);
+    trainer.seal();
+    Uploader::start(root.path(), settings).ended().await;
+    service.shared.store().expect(trainer.id, &trainer.logged);
 }

@@ -6,7 +6,8 @@ use stepline_core::spool::{layout, scan, DirLock, SpoolMeta};
 use stepline_uploader::{drain, host, Background, Settings, Stop};
 
 use crate::service::{Fault, Service};
-use crate::support::{look, phase, settings, soon, until, Uploader, LONG};
+use crate::store::Event;
+use crate::support::{look, phase, settings, soon, start_process, until, Uploader, LONG};
 use crate::trainer::{meta, Trainer};
 
 /// Scenario: two uploaders of one root. Guarantees: the second ends at once.
@@ -212,4 +213,63 @@ async fn a_deleted_spool_is_no_trouble() {
     phase(&trainer, "streaming").await;
     std::fs::remove_dir_all(&trainer.dir).unwrap();
     uploader.ended().await;
+}
+
+/// Scenario: `stepline sync` with a time limit finds more spools of a dead service than it sends at once, and a younger one of a living
+/// service. Guarantees: the dead ones give way.
+#[tokio::test]
+async fn sync_with_a_time_limit_reaches_every_spool() {
+    let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
+    let (_, nowhere) = Service::start().kill();
+    let writer = |n: u32| format!("{n:032x}");
+    for n in 0..32 {
+        let meta = SpoolMeta { writer: writer(n), ..meta(&nowhere.to_string(), "dead") };
+        let mut trainer = Trainer::with(root.path(), meta);
+        trainer.rows(1, 1);
+        trainer.finish(0);
+    }
+    let mut trainer = Trainer::with(root.path(), SpoolMeta { writer: writer(99), ..meta(&service.server(), "r") });
+    trainer.rows(10, 1);
+    trainer.finish(0);
+    let root = root.path().to_owned();
+    let (stopper, stop) = Stop::new();
+    let sync = tokio::spawn(async move { drain(&root, settings(), Some(LONG), stop).await });
+    until("the living one is sent", || !trainer.exists()).await;
+    service.shared.store().expect(trainer.id, &trainer.logged);
+    stopper.stop();
+    soon("sync stops", sync).await.unwrap().unwrap();
+}
+
+/// Scenario: forty living trainers, and an uploader that may not open files enough for them all. Guarantees: none of them is taken for
+/// dead, those that have to wait are sent when others have ended, and the uploader does not end before.
+#[tokio::test]
+async fn spools_beyond_the_limit_of_open_files_wait() {
+    let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
+    let rank = |rank| SpoolMeta { rank, ..meta(&service.server(), "r") };
+    let mut trainers: Vec<_> = (0..40).map(|n| Trainer::with(root.path(), rank(n))).collect();
+    for trainer in &mut trainers {
+        trainer.rows(20, 3);
+    }
+    let mut child = start_process(root.path(), Some(100));
+    until("some are sent", || service.shared.store().stored() > 0).await;
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        for trainer in &mut trainers {
+            trainer.rows(2, 3);
+            trainer.writer.tend().unwrap();
+        }
+    }
+    assert!(child.try_wait().unwrap().is_none());
+    for trainer in &mut trainers {
+        trainer.finish(0);
+    }
+    let ended = || child.try_wait().unwrap().is_some_and(|status| status.success());
+    until("the uploader ends", ended).await;
+    let store = service.shared.store();
+    for trainer in &trainers {
+        assert!(!trainer.exists());
+        store.expect(trainer.id, &trainer.logged);
+    }
+    let vanished = |event: &&Event| matches!(event, Event::Vanished { .. });
+    assert_eq!(store.events.iter().find(vanished), None);
 }

@@ -1,5 +1,7 @@
 //! Answers that no retry changes.
 
+use std::time::Duration;
+
 use tonic::{Code, Status};
 
 use crate::service::{Fault, Service};
@@ -194,4 +196,53 @@ async fn a_refused_spool_is_kept_on_the_disk_while_its_writer_lives() {
     trainer.seal();
     uploader.ended().await;
     assert!(trainer.exists());
+}
+
+/// Scenario: the service rejects a batch and hangs up at once, while the uploader has more to send. Guarantees: the rejection is told.
+#[tokio::test]
+async fn a_rejection_just_before_the_end_of_the_stream_is_told() {
+    for _ in 0..20 {
+        let (root, service) = (tempfile::tempdir().unwrap(), Service::start());
+        {
+            let mut behaviour = service.shared.behaviour();
+            (behaviour.reject, behaviour.reject_ends, behaviour.window_batches) = (vec![5], true, 1);
+        }
+        let mut trainer = Trainer::new(root.path(), &service.server(), "r");
+        trainer.rows(200, 10);
+        let uploader = Uploader::start(root.path(), settings());
+        until("all is settled", || look(&trainer).acked_seq == 200).await;
+        assert!(look(&trainer).error.contains("1 rejected batch"), "{}", look(&trainer).error);
+        uploader.kill().await;
+    }
+}
+
+/// Scenario: a proxy answers 404 while the service behind it starts. Guarantees: that is no answer of the service, and passes.
+#[tokio::test]
+async fn what_a_proxy_says_is_not_final() {
+    use std::io::{Read, Write};
+    let root = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let meta = stepline_core::spool::SpoolMeta { attempt: Some(1), ..crate::trainer::meta(&address.to_string(), "r") };
+    let mut trainer = Trainer::with(root.path(), meta);
+    trainer.rows(10, 3);
+    trainer.finish(0);
+    let proxy = tokio::task::spawn_blocking(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let _ = connection.read(&mut [0; 4096]);
+        // SETTINGS, its acknowledgement, and HEADERS of stream 1: `:status: 404`, the end.
+        connection.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+        connection.write_all(&[0, 0, 0, 4, 1, 0, 0, 0, 0]).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        connection.write_all(&[0, 0, 1, 1, 5, 0, 0, 0, 1, 0x8d]).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    });
+    let uploader = Uploader::start(root.path(), settings());
+    proxy.await.unwrap();
+    let shared = crate::service::Shared::new();
+    shared.store().attempts.insert("r".into(), 1);
+    let service = Service::restart(shared, Some(address));
+    uploader.ended().await;
+    service.shared.store().expect(trainer.id, &trainer.logged);
+    assert!(!trainer.exists());
 }

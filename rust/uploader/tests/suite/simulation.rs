@@ -4,24 +4,22 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
 use stepline_core::id::WriterId;
 use stepline_core::spool::{status, LimitPolicy, SpoolMeta, SpoolReader, Status, WriterOptions};
-use stepline_uploader::{drain, run_host, Settings, Stop, SystemClock};
+use stepline_uploader::{drain, Stop};
 use tempfile::TempDir;
 
 use crate::chance::Chance;
 use crate::service::Service;
 use crate::store::{Event, Points, Store};
-use crate::support::{settings, soon, until};
+use crate::support::{patient, segments, soon, start_process, until};
 use crate::trainer::{meta, Trainer};
 
 const ACTS: usize = 150;
 const MOST_TRAINERS: usize = 4;
-/// Names the directory that `uploader_process` drains.
-const ROOT: &str = "STEPLINE_TEST_ROOT";
 
 /// A spool, and what may have become of its sequences.
 struct Actor {
@@ -71,12 +69,6 @@ struct Story {
     uploader: Option<Child>,
     actors: Vec<Actor>,
     backups: Vec<Store>,
-}
-
-fn patient() -> Settings {
-    let mut settings = Settings { clock: std::sync::Arc::new(SystemClock), ..settings() };
-    (settings.tuning.call, settings.tuning.ack) = (Duration::from_millis(500), Duration::from_millis(500));
-    settings
 }
 
 impl Story {
@@ -152,9 +144,7 @@ impl Story {
     /// As each trainer does now and then.
     fn start_uploader(&mut self) {
         if self.uploader.as_mut().is_none_or(|uploader| uploader.try_wait().unwrap().is_some()) {
-            let mut command = Command::new(std::env::current_exe().unwrap());
-            command.args(["--exact", "simulation::uploader_process"]).env(ROOT, self.root.path());
-            self.uploader = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+            self.uploader = Some(start_process(self.root.path(), None));
         }
     }
 
@@ -331,7 +321,7 @@ impl Story {
                 let wanted = format!("{{\"n\":{n}}}");
                 let is_it =
                     |event: &&Event| matches!(event, Event::Updated { summary_json, .. } if *summary_json == wanted);
-                assert!(told.iter().any(|event| is_it(event)), "update {n} of {} is missing", actor.run_id);
+                assert!(told.iter().any(is_it), "update {n} of {} is missing", actor.run_id);
             }
             if actor.updates as u64 >= actor.forgotten {
                 assert_eq!(actor.finished, matches!(told.last(), Some(Event::Finished { .. })), "{told:?}");
@@ -352,21 +342,6 @@ fn tear(spool: &Path) {
     let rest = bytes.len().saturating_sub(at + 4).min(100);
     let file = std::fs::File::options().write(true).open(&last).unwrap();
     file.write_all_at(&vec![0x5a; rest], at as u64 + 4).unwrap();
-}
-
-fn segments(spool: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(spool).into_iter().flatten().map(|entry| entry.unwrap().path());
-    let mut found: Vec<_> = entries.filter(|path| path.extension().is_some_and(|ending| ending == "seg")).collect();
-    found.sort();
-    found
-}
-
-/// The child of `any_weather`.
-#[test]
-fn uploader_process() {
-    if let Some(root) = std::env::var_os(ROOT) {
-        run_host(Path::new(&root), patient(), Duration::from_millis(10)).unwrap();
-    }
 }
 
 /// Scenario: as above, with segments of 8 KiB and batches of 40 points; then good weather. Guarantees: at any time, no segment is gone

@@ -1,12 +1,13 @@
 //! What the tests share.
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use stepline_core::spool::{status, Status};
-use stepline_uploader::{host, Settings, Stop, Stopper, Tuning};
+use stepline_uploader::{host, run_host, Settings, Stop, Stopper, SystemClock, Tuning};
 use tokio::task::JoinHandle;
 
 use crate::clock::TestClock;
@@ -85,8 +86,48 @@ impl Uploader {
     }
 }
 
+/// Names the directory that `uploader_process` drains.
+const ROOT: &str = "STEPLINE_TEST_ROOT";
+
+/// `patient` and for SIGKILL: a process of its own, with so many open files at most.
+pub fn start_process(root: &Path, open_files: Option<u32>) -> Child {
+    let limit = open_files.map_or_else(|| "unlimited".to_owned(), |files| files.to_string());
+    let script = r#"[ "$0" = unlimited ] || ulimit -n "$0"; exec "$@""#;
+    let mut command = Command::new("sh");
+    command.args(["-c", script, &limit]).arg(std::env::current_exe().unwrap());
+    command.args(["--exact", "support::uploader_process"]).env(ROOT, root);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// The child of `start_process`.
+#[test]
+fn uploader_process() {
+    if let Some(root) = std::env::var_os(ROOT) {
+        run_host(Path::new(&root), patient(), Duration::from_millis(10)).unwrap();
+    }
+}
+
+/// Real time, and short times where a service is mute.
+pub fn patient() -> Settings {
+    let mut settings = Settings { clock: Arc::new(SystemClock), ..settings() };
+    (settings.tuning.call, settings.tuning.ack) = (Duration::from_millis(500), Duration::from_millis(500));
+    settings
+}
+
 pub fn look(trainer: &Trainer) -> Status {
     status(&trainer.dir).unwrap()
+}
+
+/// The files of a spool that hold records, in their order; none without the spool.
+pub fn segments(spool: &Path) -> Vec<PathBuf> {
+    files(spool, "seg")
+}
+
+pub fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut found: Vec<_> = entries.filter(|path| path.extension().is_some_and(|ending| ending == extension)).collect();
+    found.sort();
+    found
 }
 
 pub async fn phase(trainer: &Trainer, wanted: &str) -> Status {

@@ -4,11 +4,12 @@ hundreds of times, and most of each start would be imports.
 The nursery is a process that has imported the service and the command line, but not the engine
 (which starts threads when it is loaded), and has opened nothing. It forks for each order. What it
 forks is like a process of its own: other standard streams, another environment, a session of its
-own.
+own. It dies with the nursery, and the nursery ends with the tests.
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[2]
+_PR_SET_PDEATHSIG = 1
 
 
 class Newborn:
@@ -145,6 +147,7 @@ def _serve(line: socket.socket) -> None:
 
 
 def _fork(line: socket.socket, order: dict[str, Any], streams: Sequence[int]) -> int:
+    nursery = os.getpid()
     pid = os.fork()
     if pid:
         for stream in streams:
@@ -154,6 +157,9 @@ def _fork(line: socket.socket, order: dict[str, Any], streams: Sequence[int]) ->
     try:
         line.close()
         os.setsid()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != nursery:
+            os._exit(code)
         for number, stream in enumerate(streams, start=1):
             os.dup2(stream, number)
             os.close(stream)

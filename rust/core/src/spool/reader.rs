@@ -105,12 +105,19 @@ impl SpoolReader {
 
     /// The lowest sequence and the lowest ordinal that the spool can still give, or would give next when it is empty.
     pub fn first_available(&mut self) -> Result<(u64, u64), SpoolError> {
-        for index in layout::segments(&self.dir)? {
-            if let Some(header) = self.header(index)? {
-                return Ok((header.first_seq, header.first_control));
+        let mut listed = layout::segments(&self.dir)?;
+        loop {
+            for index in &listed {
+                if let Some(header) = self.header(*index)? {
+                    return Ok((header.first_seq, header.first_control));
+                }
+            }
+            // They may be gone since they were listed.
+            let before = std::mem::replace(&mut listed, layout::segments(&self.dir)?);
+            if listed == before {
+                return Ok((1, 1));
             }
         }
-        Ok((1, 1))
     }
 
     /// The highest sequence and the highest ordinal that can be read.

@@ -128,3 +128,23 @@ fn a_directory_that_cannot_be_written_is_an_error_with_a_remedy_and_later_a_gap(
     let last = read_all(writer.dir()).contents.points.pop().unwrap();
     assert_eq!((last.seq as i64, f64::from_bits(last.bits)), (taken + 2, 2.0));
 }
+
+/// Somebody removes a spool while another one asks where it begins: it is gone, or it begins where it began.
+#[test]
+fn a_spool_that_goes_does_not_begin_anew() {
+    for _ in 0..100 {
+        let (root, mut writer) = spool(WriteMode::Mapped);
+        rows(&mut writer, 0..2_000);
+        let dir = writer.dir().to_owned();
+        fs::remove_file(&crate::support::segments(&dir)[0]).unwrap();
+        let begin = SpoolReader::open(&dir).unwrap().first_available().unwrap();
+        assert!(begin.0 > 1);
+        let (from, to) = (dir.clone(), root.path().join("elsewhere"));
+        let going = std::thread::spawn(move || fs::rename(from, to).unwrap());
+        while let Ok(mut reader) = SpoolReader::open(&dir) {
+            let Ok(found) = reader.first_available() else { break };
+            assert_eq!(found, begin);
+        }
+        going.join().unwrap();
+    }
+}

@@ -66,12 +66,12 @@ impl<'a> Pump<'a> {
         let wanted = BatchLimits { max_points: tuning.batch_points, max_raw_bytes: tuning.batch_bytes };
         // What is lost here the service may not count as settled.
         let cursor = push.committed.max(held.lost_up_to);
-        if cursor < held.journal.state().acked_seq {
+        let known = held.journal.state().acked_seq;
+        if cursor < known {
             // It is back in the past, and may lack what was told since.
             held.journal.update(|state| state.acked_control = 0);
         }
         held.reader.seek(cursor, held.journal.state().acked_control)?;
-        let known = held.journal.state().acked_seq;
         if cursor > known {
             backoff.reset();
             held.registered_anew = false;

@@ -180,7 +180,7 @@ impl SpoolReader {
         if !self.is_sealed() && self.writer_alive() {
             return Ok(false);
         }
-        if self.continuity.next().is_some_and(|(seq, control)| seq - 1 > acked_seq || control - 1 > acked_control) {
+        if self.passed().is_some_and(|(seq, control)| seq > acked_seq || control > acked_control) {
             return Ok(false);
         }
         let (last_seq, last_control) = self.last()?;
@@ -327,10 +327,8 @@ impl SpoolReader {
 
     /// The end of the last segment is where the writer closed the spool, as far as can be said.
     fn ends_well(&self) -> bool {
-        match (layout::sealed_at(&self.dir), self.continuity.next()) {
-            (Some(sealed), Some((seq, control))) => {
-                self.damaged || self.cursor.is_none() || sealed == (seq - 1, control - 1)
-            }
+        match (layout::sealed_at(&self.dir), self.passed()) {
+            (Some(sealed), Some(passed)) => self.damaged || self.cursor.is_none() || sealed == passed,
             _ => true,
         }
     }
